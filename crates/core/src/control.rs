@@ -1,0 +1,112 @@
+//! In:     orders of the master to its children, reports of the children to the master.
+//! Out:    their bytes, one packet each; descriptors travel beside them.
+//! Actors: none.
+//! Never:  does a request pass here; these are a few messages in the life of a process.
+
+use crate::wire_format::Reader;
+
+/// Longest message, either way.
+pub const MESSAGE_BYTES_MAX: usize = 64;
+/// Most descriptors beside one message; the kernel takes 253 (SCM_MAX_FD).
+pub const DESCRIPTORS_MAX: usize = 66;
+/// Most event loops an edge may have: each is one lane, and a message carries all lanes of a worker.
+pub const EDGE_THREADS_MAX: usize = 64;
+
+/// What the master tells a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// New lanes between the edge and this worker. Beside it: the inbound lane, then one outbound
+    /// lane for each event loop of the edge.
+    Lanes {
+        /// The worker's number, never used twice.
+        worker: u32,
+        /// Its process, for logs.
+        pid: u32,
+    },
+    /// Finish what has begun, then exit.
+    Finish,
+}
+
+/// What a child tells the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It has what it needs and works.
+    Ready,
+    /// Edge: a request on this worker took longer than the timeout.
+    Overdue {
+        /// The worker's number.
+        worker: u32,
+    },
+    /// Edge: everything is answered.
+    Drained,
+}
+
+impl Order {
+    /// The packet of an order.
+    pub fn encode(self) -> Vec<u8> {
+        match self {
+            Order::Lanes { worker, pid } => packet(1, &[worker, pid]),
+            Order::Finish => packet(2, &[]),
+        }
+    }
+
+    /// An order from its packet; nothing if it is none.
+    pub fn decode(raw: &[u8]) -> Option<Order> {
+        let mut reader = Reader(raw);
+        let order = match reader.u8()? {
+            1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()? },
+            2 => Order::Finish,
+            _ => return None,
+        };
+        reader.0.is_empty().then_some(order)
+    }
+}
+
+impl Report {
+    /// The packet of a report.
+    pub fn encode(self) -> Vec<u8> {
+        match self {
+            Report::Ready => packet(1, &[]),
+            Report::Overdue { worker } => packet(2, &[worker]),
+            Report::Drained => packet(3, &[]),
+        }
+    }
+
+    /// A report from its packet; nothing if it is none.
+    pub fn decode(raw: &[u8]) -> Option<Report> {
+        let mut reader = Reader(raw);
+        let report = match reader.u8()? {
+            1 => Report::Ready,
+            2 => Report::Overdue { worker: reader.u32()? },
+            3 => Report::Drained,
+            _ => return None,
+        };
+        reader.0.is_empty().then_some(report)
+    }
+}
+
+fn packet(tag: u8, numbers: &[u32]) -> Vec<u8> {
+    let mut out = vec![tag];
+    for number in numbers {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_way() {
+        for order in [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish] {
+            assert_eq!(Order::decode(&order.encode()), Some(order));
+        }
+        for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained] {
+            assert_eq!(Report::decode(&report.encode()), Some(report));
+        }
+        assert_eq!(Order::decode(&[]), None);
+        assert_eq!(Order::decode(&[1, 2, 3]), None);
+        assert_eq!(Report::decode(&[3, 0]), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! In:     what went wrong at some stop of the journey.
+//! Out:    whose fault it is, which status it has, what the client may do.
+//! Actors: none.
+//! Never:  is an error erased to text and guessed again; every stop speaks this one enum.
+
+/// Whose fault a failed request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The request is wrong, or its sender left.
+    Client,
+    /// The application behind hallway failed.
+    App,
+    /// hallway itself has no room.
+    Hallway,
+}
+
+/// Why a request has no answer of its own. The text of a variant is for the client and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 400: the bytes are not a request (RFC 9112), or mean two things.
+    BadRequest(&'static str),
+    /// 404: no route, no file.
+    NotFound,
+    /// 405: the resource exists, not for this method; the text is the `Allow` value.
+    MethodNotAllowed(&'static str),
+    /// 408: the head or the body did not arrive in time.
+    RequestTimeout(&'static str),
+    /// 413: the body is longer than `body_max`.
+    BodyTooLarge,
+    /// 414: the request target is longer than the limit.
+    TargetTooLong,
+    /// 417: an expectation other than `100-continue`.
+    ExpectationFailed,
+    /// 421: the request is for a host that is not served here.
+    Misdirected,
+    /// 431: the head is longer than the limit, or has too many fields.
+    HeadTooLarge,
+    /// 499 in the log only: the client left before its answer.
+    ClientGone,
+    /// 500: the application raised an exception before it answered.
+    AppFailed,
+    /// 500: hallway could not do its part (a full disk, a file that cannot be read).
+    Internal(&'static str),
+    /// 501: a method or transfer coding that is not implemented.
+    NotImplemented(&'static str),
+    /// 502: the worker died or broke the lane while it had this request.
+    WorkerLost,
+    /// 502: the application's answer cannot be sent as HTTP.
+    BadAnswer(&'static str),
+    /// 503: the application's queue is full.
+    QueueFull,
+    /// 503: the request waited in the queue for longer than `queue.max_wait`.
+    QueueTimeout,
+    /// 504: the application took longer than `timeout`.
+    AppTimeout,
+    /// 505: an HTTP version that this port does not speak.
+    VersionUnsupported,
+}
+
+impl Fault {
+    /// The status that says it (RFC 9110, 15), or 499 as nginx logs it.
+    pub fn status(self) -> u16 {
+        match self {
+            Fault::BadRequest(_) => 400,
+            Fault::NotFound => 404,
+            Fault::MethodNotAllowed(_) => 405,
+            Fault::RequestTimeout(_) => 408,
+            Fault::BodyTooLarge => 413,
+            Fault::TargetTooLong => 414,
+            Fault::ExpectationFailed => 417,
+            Fault::Misdirected => 421,
+            Fault::HeadTooLarge => 431,
+            Fault::ClientGone => 499,
+            Fault::AppFailed | Fault::Internal(_) => 500,
+            Fault::NotImplemented(_) => 501,
+            Fault::WorkerLost | Fault::BadAnswer(_) => 502,
+            Fault::QueueFull | Fault::QueueTimeout => 503,
+            Fault::AppTimeout => 504,
+            Fault::VersionUnsupported => 505,
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(self) -> Blame {
+        match (self, self.status()) {
+            (_, 400..=499) => Blame::Client,
+            (Fault::AppFailed, _) | (_, 502 | 504) => Blame::App,
+            _ => Blame::Hallway,
+        }
+    }
+
+    /// One sentence for the person who reads the answer.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Fault::BadRequest(why) | Fault::RequestTimeout(why) | Fault::NotImplemented(why) => why,
+            Fault::BadAnswer(why) | Fault::Internal(why) => why,
+            Fault::NotFound => "There is nothing at this address.",
+            Fault::MethodNotAllowed(_) => "This address does not take this method.",
+            Fault::BodyTooLarge => "The request body is larger than this server takes.",
+            Fault::TargetTooLong => "The address is longer than this server takes.",
+            Fault::ExpectationFailed => "The only expectation this server meets is 100-continue.",
+            Fault::Misdirected => "This server does not answer for this host.",
+            Fault::HeadTooLarge => "The request head is larger than this server takes.",
+            Fault::ClientGone => "The client left.",
+            Fault::AppFailed => "The application failed on this request.",
+            Fault::WorkerLost => "The application stopped while it worked on this request.",
+            Fault::QueueFull => "The application is busy and its queue is full. Try again in a moment.",
+            Fault::QueueTimeout => "The application was busy for too long. Try again in a moment.",
+            Fault::AppTimeout => "The application took too long to answer.",
+            Fault::VersionUnsupported => "This server speaks HTTP/1.0 and HTTP/1.1 here.",
+        }
+    }
+
+    /// Seconds for `Retry-After`, where waiting helps.
+    pub fn retry_after_s(self) -> Option<u32> {
+        matches!(self, Fault::QueueFull | Fault::QueueTimeout).then_some(1)
+    }
+
+    /// Whether the connection is of no further use: after these its next byte may mean anything.
+    pub fn closes(self) -> bool {
+        matches!(
+            self,
+            Fault::BadRequest(_)
+                | Fault::RequestTimeout(_)
+                | Fault::BodyTooLarge
+                | Fault::TargetTooLong
+                | Fault::ExpectationFailed
+                | Fault::HeadTooLarge
+                | Fault::ClientGone
+                | Fault::NotImplemented(_)
+                | Fault::VersionUnsupported
+        )
+    }
+}
+
+/// The standard phrase of a status (RFC 9110, 15; RFC 6585).
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

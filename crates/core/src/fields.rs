@@ -1,0 +1,203 @@
+//! In:     header names and values, one line at a time, in the order of the wire.
+//! Out:    one packed, ordered list that every protocol and every lane can read.
+//! Actors: none.
+//! Never:  is a line reordered, merged or dropped here; who drops says so where it decides.
+
+/// The names that hallway itself acts on. Everything else is `Other` and passes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Name {
+    Other,
+    Accept,
+    Connection,
+    ContentLength,
+    ContentType,
+    Date,
+    Expect,
+    Forwarded,
+    Host,
+    IfModifiedSince,
+    IfNoneMatch,
+    KeepAlive,
+    Proxy,
+    ProxyAuthenticate,
+    ProxyConnection,
+    Referer,
+    Server,
+    Te,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    UserAgent,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedPort,
+    XForwardedProto,
+    XRequestId,
+    XRequestStart,
+}
+
+impl Name {
+    /// Which name this is; case does not count (RFC 9110, 5.1).
+    pub fn of(raw: &[u8]) -> Name {
+        let is = |known: &str, name: Name| raw.eq_ignore_ascii_case(known.as_bytes()).then_some(name);
+        let found = match raw.len() {
+            2 => is("te", Name::Te),
+            4 => is("host", Name::Host).or_else(|| is("date", Name::Date)),
+            5 => is("proxy", Name::Proxy),
+            6 => {
+                is("accept", Name::Accept).or_else(|| is("server", Name::Server)).or_else(|| is("expect", Name::Expect))
+            }
+            7 => is("referer", Name::Referer)
+                .or_else(|| is("upgrade", Name::Upgrade))
+                .or_else(|| is("trailer", Name::Trailer)),
+            9 => is("forwarded", Name::Forwarded),
+            10 => is("user-agent", Name::UserAgent)
+                .or_else(|| is("connection", Name::Connection))
+                .or_else(|| is("keep-alive", Name::KeepAlive)),
+            12 => is("content-type", Name::ContentType).or_else(|| is("x-request-id", Name::XRequestId)),
+            13 => is("if-none-match", Name::IfNoneMatch),
+            14 => is("content-length", Name::ContentLength),
+            15 => is("x-forwarded-for", Name::XForwardedFor).or_else(|| is("x-request-start", Name::XRequestStart)),
+            16 => is("x-forwarded-host", Name::XForwardedHost)
+                .or_else(|| is("x-forwarded-port", Name::XForwardedPort))
+                .or_else(|| is("proxy-connection", Name::ProxyConnection)),
+            17 => is("x-forwarded-proto", Name::XForwardedProto)
+                .or_else(|| is("if-modified-since", Name::IfModifiedSince))
+                .or_else(|| is("transfer-encoding", Name::TransferEncoding)),
+            18 => is("proxy-authenticate", Name::ProxyAuthenticate),
+            _ => None,
+        };
+        found.unwrap_or(Name::Other)
+    }
+}
+
+/// One header line, borrowed from its list.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// Which of the names hallway knows.
+    pub name: Name,
+    /// The name as it was written.
+    pub raw_name: &'a [u8],
+    /// The value without the white space around it.
+    pub value: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    at: u32,
+    name_len: u16,
+    value_len: u32,
+    name: Name,
+}
+
+/// An ordered header list packed into two allocations, which a connection keeps and reuses.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+impl Fields {
+    /// Appends a line. A name or value too long for the list (64 KiB, 4 GiB) cannot come from a
+    /// parsed head, whose limits are far lower; such a line is left out.
+    pub fn push(&mut self, raw_name: &[u8], value: &[u8]) {
+        self.push_known(Name::of(raw_name), raw_name, value);
+    }
+
+    /// Appends a line whose name was classified before.
+    pub fn push_known(&mut self, name: Name, raw_name: &[u8], value: &[u8]) {
+        let (Ok(at), Ok(name_len), Ok(value_len)) =
+            (u32::try_from(self.bytes.len()), u16::try_from(raw_name.len()), u32::try_from(value.len()))
+        else {
+            return;
+        };
+        self.bytes.extend_from_slice(raw_name);
+        self.bytes.extend_from_slice(value);
+        self.lines.push(Line { at, name_len, value_len, name });
+    }
+
+    /// Forgets every line and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+    }
+
+    /// The lines in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        self.lines.iter().map(|line| {
+            let name_end = line.at as usize + usize::from(line.name_len);
+            let value_end = name_end + line.value_len as usize;
+            Field {
+                name: line.name,
+                raw_name: &self.bytes[line.at as usize..name_end],
+                value: &self.bytes[name_end..value_end],
+            }
+        })
+    }
+
+    /// The first value under `name`.
+    pub fn get(&self, name: Name) -> Option<&[u8]> {
+        self.iter().find(|field| field.name == name).map(|field| field.value)
+    }
+
+    /// Whether a line has this name.
+    pub fn has(&self, name: Name) -> bool {
+        self.lines.iter().any(|line| line.name == name)
+    }
+
+    /// Number of lines.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+/// The members of a comma-separated list (RFC 9110, 5.6.1), empty ones left out.
+pub fn list_members(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// A token of RFC 9110, 5.6.2: what a method or a field name may be made of.
+pub fn is_token(raw: &[u8]) -> bool {
+    !raw.is_empty() && raw.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// A field value of RFC 9110, 5.5: visible bytes, spaces and tabs, nothing that could end the line.
+pub fn is_value(raw: &[u8]) -> bool {
+    raw.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_whatever_their_case() {
+        for (raw, name) in [
+            ("HOST", Name::Host),
+            ("content-LENGTH", Name::ContentLength),
+            ("Transfer-Encoding", Name::TransferEncoding),
+            ("If-Modified-Since", Name::IfModifiedSince),
+            ("X-Custom", Name::Other),
+            ("", Name::Other),
+        ] {
+            assert_eq!(Name::of(raw.as_bytes()), name, "{raw}");
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_order_and_their_repeats() {
+        let mut fields = Fields::default();
+        fields.push(b"A", b"1");
+        fields.push(b"Host", b"h");
+        fields.push(b"A", b"");
+        let seen: Vec<_> = fields.iter().map(|f| (f.raw_name.to_vec(), f.value.to_vec())).collect();
+        assert_eq!(seen, [(b"A".to_vec(), b"1".to_vec()), (b"Host".to_vec(), b"h".to_vec()), (b"A".to_vec(), vec![])]);
+        assert_eq!(fields.get(Name::Host), Some(&b"h"[..]));
+    }
+}

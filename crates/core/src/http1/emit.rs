@@ -1,0 +1,119 @@
+//! In:     status, fields and body framing of an answer that was shaped.
+//! Out:    the bytes of its head, written afresh.
+//! Actors: none.
+//! Never:  is a run of somebody's input copied as it is; every line is built from name and value.
+
+use crate::fault::reason_phrase;
+use crate::fields::Fields;
+
+/// How the body of an answer is delimited on the wire (RFC 9112, 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// The status has no body and no length (1xx, 204, 304).
+    Absent,
+    /// This many bytes.
+    Length(u64),
+    /// The chunked coding.
+    Chunked,
+    /// The end of the connection; for HTTP/1.0 clients and bodies of unknown length.
+    UntilClose,
+}
+
+/// The status line and what hallway itself says about the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLine<'a> {
+    /// Three digits.
+    pub status: u16,
+    /// The application's own phrase; the standard one when empty.
+    pub reason: &'a [u8],
+    /// Whether this is the last answer on the connection.
+    pub close: bool,
+    /// Whether an HTTP/1.0 client asked to keep the connection and must be told that it is kept.
+    pub say_keep_alive: bool,
+}
+
+/// Appends an answer's head to `out`.
+pub fn put_answer_head(out: &mut Vec<u8>, line: AnswerLine<'_>, fields: &Fields, body: AnswerBody) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    put_decimal(out, u64::from(line.status));
+    out.push(b' ');
+    let reason = if line.reason.is_empty() { reason_phrase(line.status).as_bytes() } else { line.reason };
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+    for field in fields.iter() {
+        out.extend_from_slice(field.raw_name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(field.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    match body {
+        AnswerBody::Length(bytes) => {
+            out.extend_from_slice(b"Content-Length: ");
+            put_decimal(out, bytes);
+            out.extend_from_slice(b"\r\n");
+        }
+        AnswerBody::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        AnswerBody::Absent | AnswerBody::UntilClose => {}
+    }
+    if line.close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    } else if line.say_keep_alive {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What ends a chunk.
+pub const CHUNK_END: &[u8] = b"\r\n";
+/// What ends a chunked body.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends the line before a chunk of `bytes` bytes, which must not be 0 (that would end the body).
+pub fn put_chunk_start(out: &mut Vec<u8>, bytes: usize) {
+    let digits = (usize::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[(bytes >> (4 * place)) & 15]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn put_decimal(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_sizes_are_hexadecimal() {
+        for bytes in [1, 9, 15, 16, 255, 4096, 65_535, 1 << 33] {
+            let mut out = Vec::new();
+            put_chunk_start(&mut out, bytes);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{bytes:x}\r\n"));
+        }
+    }
+
+    #[test]
+    fn writes_a_head() {
+        let mut fields = Fields::default();
+        fields.push(b"Content-Type", b"text/plain");
+        let mut out = Vec::new();
+        let line = AnswerLine { status: 404, reason: b"", close: true, say_keep_alive: false };
+        put_answer_head(&mut out, line, &fields, AnswerBody::Length(1203));
+        let text =
+            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 1203\r\nConnection: close\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+}

@@ -1,0 +1,17 @@
+//! In:     bytes of an HTTP/1 connection as they arrive; the head of an answer.
+//! Out:    where a head ends, what it says, where its body ends; the bytes of an answer's head.
+//! Actors: none: sans-IO, the edge reads and writes.
+//! Never:  is a byte sequence accepted that two servers could read differently (RFC 9112, 11.2).
+
+mod chunked;
+mod emit;
+mod framing;
+mod parse;
+mod scan;
+
+pub use chunked::{Chunked, Progress};
+pub(crate) use parse::is_authority;
+
+pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start};
+pub use parse::{HeadLimits, parse_head};
+pub use scan::{Found, Scan};

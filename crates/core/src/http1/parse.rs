@@ -1,0 +1,114 @@
+//! In:     the bytes of one whole request head, and the limits.
+//! Out:    a `Head`, or the fault that names what is wrong with it.
+//! Actors: none.
+//! Never:  does a line pass that is not exactly `name: value CRLF` (no folding, no space before the colon).
+
+use crate::fault::Fault;
+use crate::fields::{Name, is_token};
+use crate::head::{Head, Version};
+use crate::http1::framing;
+use crate::route;
+use std::mem::MaybeUninit;
+
+/// Most header lines a head may have, whatever the limits say.
+const FIELDS_MAX: usize = 128;
+/// Longest method; the longest registered one has 17 letters.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// Bytes of the whole head.
+    pub head_bytes_max: usize,
+    /// Bytes of the request target.
+    pub target_bytes_max: usize,
+}
+
+/// Reads one whole head (RFC 9112, 2-5), which ends with its empty line.
+///
+/// # Errors
+/// 400, 414, 417, 431, 501 or 505, as fits; the connection is of no use after any of them.
+pub fn parse_head(raw: &[u8], limits: HeadLimits, head: &mut Head) -> Result<(), Fault> {
+    head.clear();
+    let mut lines = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(raw, &mut lines) {
+        Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
+        Ok(_) => return Err(Fault::BadRequest("The request head ends where it should not.")),
+        Err(error) => return Err(explain(error, raw)),
+    }
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+        return Err(Fault::BadRequest("The request line is not complete."));
+    };
+    if method.len() > METHOD_BYTES_MAX || !is_token(method.as_bytes()) {
+        return Err(Fault::NotImplemented("This method is not known."));
+    }
+    if target.len() > limits.target_bytes_max {
+        return Err(Fault::TargetTooLong);
+    }
+    head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+    head.set_method(method.as_bytes());
+    let (mut hosts, mut host) = (0, &b""[..]);
+    for line in request.headers.iter() {
+        let name = Name::of(line.name.as_bytes());
+        if name == Name::Host {
+            (hosts, host) = (hosts + 1, line.value.trim_ascii());
+        }
+        head.fields.push_known(name, line.name.as_bytes(), line.value.trim_ascii());
+    }
+    framing::settle(head)?;
+    settle_host(head, hosts, host)?;
+    route::settle_target(head, target.as_bytes())
+}
+
+/// Exactly one valid `Host` on HTTP/1.1, at most one on HTTP/1.0 (RFC 9112, 3.2).
+fn settle_host(head: &mut Head, hosts: usize, host: &[u8]) -> Result<(), Fault> {
+    match (hosts, head.version) {
+        (0, Version::Http10) => Ok(()),
+        (0, Version::Http11) => Err(Fault::BadRequest("There is no Host.")),
+        (1, _) if is_authority(host) => {
+            head.set_host(host);
+            Ok(())
+        }
+        (1, _) => Err(Fault::BadRequest("The Host is not a host and port.")),
+        _ => Err(Fault::BadRequest("There is more than one Host.")),
+    }
+}
+
+/// Host and optional port as RFC 3986, 3.2.2 spells them, without user information.
+pub(crate) fn is_authority(raw: &[u8]) -> bool {
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(byte);
+    let (host, port) = match raw.iter().rposition(|byte| *byte == b':') {
+        Some(at) if !raw[at..].contains(&b']') => (&raw[..at], &raw[at + 1..]),
+        _ => (raw, &b""[..]),
+    };
+    let bracketed = host.starts_with(b"[") && host.ends_with(b"]");
+    let inner = if bracketed { &host[1..host.len() - 1] } else { host };
+    raw.iter().all(known)
+        && port.iter().all(u8::is_ascii_digit)
+        && port.len() <= 5
+        && !inner.iter().any(|byte| matches!(byte, b'[' | b']'))
+        && (bracketed || !inner.contains(&b':'))
+}
+
+/// Says in our words what httparse refused.
+fn explain(error: httparse::Error, raw: &[u8]) -> Fault {
+    match error {
+        httparse::Error::TooManyHeaders => Fault::HeadTooLarge,
+        httparse::Error::HeaderName => Fault::BadRequest("A header name has a byte that does not belong there."),
+        httparse::Error::HeaderValue => Fault::BadRequest("A header value has a control byte."),
+        httparse::Error::NewLine => Fault::BadRequest("A line does not end with CR LF."),
+        httparse::Error::Version if is_other_version(raw) => Fault::VersionUnsupported,
+        _ => Fault::BadRequest("The request line is not 'METHOD target HTTP/1.1'."),
+    }
+}
+
+/// Whether the request line is well formed but for its version (RFC 9110, 15.6.6 asks for 505 then).
+fn is_other_version(raw: &[u8]) -> bool {
+    let line = raw.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(_), Some(_), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+}

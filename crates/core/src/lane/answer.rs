@@ -1,0 +1,158 @@
+//! In:     what an application answered, as its worker writes it; in the edge, the worker's bytes.
+//! Out:    frames: a hello, the start of an answer, further pieces of its body, an abort.
+//! Actors: none.
+//! Never:  is a length in a frame believed before it is compared with the frame.
+
+use crate::wire_format::{Reader, put_line, put_short};
+
+const HELLO: u8 = 16;
+const START: u8 = 17;
+const PIECE: u8 = 18;
+const ABORT: u8 = 19;
+/// Flag of a start or piece: the answer is whole with it.
+pub const LAST: u8 = 1;
+
+/// One frame of a worker.
+#[derive(Clone, Copy, Debug)]
+pub enum AnswerFrame<'a> {
+    /// The worker has these lanes, its application is loaded, it takes requests.
+    Hello {
+        /// Requests it can work on at the same time.
+        capacity: u16,
+    },
+    /// The head of an answer and the first piece of its body.
+    Start {
+        /// The call it belongs to.
+        ticket: u64,
+        /// Whether the body ends with this frame.
+        last: bool,
+        /// Three digits, not yet checked.
+        status: u16,
+        /// The application's phrase, not yet checked.
+        reason: &'a [u8],
+        /// Header lines, not yet checked.
+        lines: AnswerLines<'a>,
+        /// The first piece of the body.
+        body: &'a [u8],
+    },
+    /// A further piece of the body.
+    Piece {
+        /// The call it belongs to.
+        ticket: u64,
+        /// Whether the body ends with this frame.
+        last: bool,
+        /// The piece.
+        body: &'a [u8],
+    },
+    /// The application failed in the middle of the body; what was sent is not whole.
+    Abort {
+        /// The call it belongs to.
+        ticket: u64,
+    },
+}
+
+impl<'a> AnswerFrame<'a> {
+    /// A frame from its bytes; nothing if they are none.
+    pub fn decode(raw: &'a [u8]) -> Option<AnswerFrame<'a>> {
+        let mut reader = Reader(raw);
+        let (kind, flags) = (reader.u8()?, reader.u8()?);
+        let last = flags & LAST != 0;
+        match kind {
+            HELLO => Some(AnswerFrame::Hello { capacity: reader.u16()? }),
+            START => {
+                let (ticket, status, reason, left) = (reader.u64()?, reader.u16()?, reader.short()?, reader.u16()?);
+                let lines = AnswerLines { left, reader };
+                for _ in 0..left {
+                    reader.line()?;
+                }
+                Some(AnswerFrame::Start { ticket, last, status, reason, lines, body: reader.0 })
+            }
+            PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, body: reader.0 }),
+            ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
+            _ => None,
+        }
+    }
+}
+
+/// The header lines of an answer's start.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLines<'a> {
+    left: u16,
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for AnswerLines<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        self.reader.line()
+    }
+}
+
+/// Appends a hello.
+pub fn put_hello(out: &mut Vec<u8>, capacity: u16) {
+    out.extend_from_slice(&[HELLO, 0]);
+    out.extend_from_slice(&capacity.to_le_bytes());
+}
+
+/// Appends the start of an answer; the first piece of the body may be appended after it, and
+/// `mark_last` called when that is all of it.
+pub fn put_answer_start<'a>(
+    out: &mut Vec<u8>,
+    ticket: u64,
+    (status, reason): (u16, &[u8]),
+    lines: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+) {
+    out.extend_from_slice(&[START, 0]);
+    out.extend_from_slice(&ticket.to_le_bytes());
+    out.extend_from_slice(&status.to_le_bytes());
+    put_short(out, reason);
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&count.to_le_bytes());
+    for (name, value) in lines.take(usize::from(count)) {
+        put_line(out, name, value);
+    }
+}
+
+/// Appends the head of a piece; the piece itself follows it.
+pub fn put_piece(out: &mut Vec<u8>, ticket: u64, last: bool) {
+    out.extend_from_slice(&[PIECE, if last { LAST } else { 0 }]);
+    out.extend_from_slice(&ticket.to_le_bytes());
+}
+
+/// Appends an abort.
+pub fn put_abort(out: &mut Vec<u8>, ticket: u64) {
+    out.extend_from_slice(&[ABORT, LAST]);
+    out.extend_from_slice(&ticket.to_le_bytes());
+}
+
+/// Says of the frame at the start of `frame` that the answer is whole with it.
+pub fn mark_last(frame: &mut [u8]) {
+    if let Some(flags) = frame.get_mut(1) {
+        *flags |= LAST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_survives_the_way() {
+        let mut raw = Vec::new();
+        let lines = [(&b"A"[..], &b"1"[..]), (b"B", b"")];
+        put_answer_start(&mut raw, 9, (404, b"Nope"), lines.into_iter());
+        let head_bytes = raw.len();
+        raw.extend_from_slice(b"text");
+        mark_last(&mut raw);
+        let Some(AnswerFrame::Start { ticket, last, status, reason, lines, body }) = AnswerFrame::decode(&raw) else {
+            panic!("not a start")
+        };
+        assert_eq!((ticket, last, status, reason, body), (9, true, 404, &b"Nope"[..], &b"text"[..]));
+        assert_eq!(lines.collect::<Vec<_>>(), [(&b"A"[..], &b"1"[..]), (b"B", b"")]);
+        for end in 0..head_bytes {
+            assert!(AnswerFrame::decode(&raw[..end]).is_none(), "cut at {end}");
+        }
+    }
+}

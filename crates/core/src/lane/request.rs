@@ -1,0 +1,175 @@
+//! In:     a head, what the edge knows of its client, a body that fits or is in a file.
+//! Out:    one frame for a worker; and in the worker, its parts again.
+//! Actors: none.
+//! Never:  does a field reach an application that only the edge may write (see `semantics`).
+
+use crate::head::{Head, Version};
+use crate::semantics::{ForwardedFacts, put_forwarded};
+use crate::wire_format::{Reader, put_line, put_short};
+
+const REQUEST: u8 = 1;
+const HTTP10: u8 = 1;
+const HTTPS: u8 = 2;
+const BODY_IN_FILE: u8 = 4;
+
+/// Both ends of the client's connection, as text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Addresses<'a> {
+    /// The client's address; empty on a unix socket.
+    pub peer_ip: &'a str,
+    /// The client's port; 0 on a unix socket.
+    pub peer_port: u16,
+    /// The address it reached: what WSGI calls `SERVER_NAME`.
+    pub local_name: &'a str,
+    /// The port it reached; what WSGI calls `SERVER_PORT`.
+    pub local_port: u16,
+    /// Whether the connection is encrypted.
+    pub https: bool,
+}
+
+/// One request as a worker sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFrame<'a> {
+    /// The call's number in its edge thread.
+    pub ticket: u64,
+    /// Which outbound lane takes the answer.
+    pub thread: u16,
+    /// The request's version.
+    pub version: Version,
+    /// Whether the body is the file that came beside the frame.
+    pub body_in_file: bool,
+    /// Both ends of the connection.
+    pub addresses: Addresses<'a>,
+    /// The method.
+    pub method: &'a [u8],
+    /// The normalised path, percent-encoded.
+    pub path: &'a [u8],
+    /// The query.
+    pub query: &'a [u8],
+    /// Bytes of the whole body, wherever it is.
+    pub body_bytes: u64,
+    /// The header lines.
+    pub lines: RequestLines<'a>,
+    /// The body, unless it is in the file.
+    pub body: &'a [u8],
+}
+
+/// Appends the frame of a request to `out`. `body` is empty when the body is in a file.
+pub fn put_request(
+    out: &mut Vec<u8>,
+    (ticket, thread): (u64, u16),
+    head: &Head,
+    facts: &ForwardedFacts<'_>,
+    (body, body_bytes, body_in_file): (&[u8], u64, bool),
+) {
+    let addresses = facts.addresses;
+    let flags = if head.version == Version::Http10 { HTTP10 } else { 0 }
+        | if addresses.https { HTTPS } else { 0 }
+        | if body_in_file { BODY_IN_FILE } else { 0 };
+    out.extend_from_slice(&[REQUEST, flags]);
+    out.extend_from_slice(&thread.to_le_bytes());
+    out.extend_from_slice(&ticket.to_le_bytes());
+    out.extend_from_slice(&body_bytes.to_le_bytes());
+    out.extend_from_slice(&addresses.peer_port.to_le_bytes());
+    out.extend_from_slice(&addresses.local_port.to_le_bytes());
+    put_short(out, head.method());
+    put_short(out, head.path());
+    put_short(out, head.query());
+    put_short(out, addresses.peer_ip.as_bytes());
+    put_short(out, addresses.local_name.as_bytes());
+    let count_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    let mut count = 0u16;
+    put_forwarded(head, facts, |name, value| {
+        put_line(out, name, value);
+        count += 1;
+    });
+    out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
+    out.extend_from_slice(body);
+}
+
+impl<'a> RequestFrame<'a> {
+    /// The parts of a frame; nothing if it is not whole.
+    pub fn decode(raw: &'a [u8]) -> Option<RequestFrame<'a>> {
+        let mut reader = Reader(raw);
+        if reader.u8()? != REQUEST {
+            return None;
+        }
+        let flags = reader.u8()?;
+        let (thread, ticket, body_bytes) = (reader.u16()?, reader.u64()?, reader.u64()?);
+        let (peer_port, local_port) = (reader.u16()?, reader.u16()?);
+        let (method, path, query) = (reader.short()?, reader.short()?, reader.short()?);
+        let peer_ip = std::str::from_utf8(reader.short()?).ok()?;
+        let local_name = std::str::from_utf8(reader.short()?).ok()?;
+        let left = reader.u16()?;
+        let lines = RequestLines { left, reader };
+        for _ in 0..left {
+            reader.line()?;
+        }
+        Some(RequestFrame {
+            ticket,
+            thread,
+            version: if flags & HTTP10 != 0 { Version::Http10 } else { Version::Http11 },
+            body_in_file: flags & BODY_IN_FILE != 0,
+            addresses: Addresses { peer_ip, peer_port, local_name, local_port, https: flags & HTTPS != 0 },
+            method,
+            path,
+            query,
+            body_bytes,
+            lines,
+            body: reader.0,
+        })
+    }
+}
+
+/// The header lines of a request frame.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLines<'a> {
+    left: u16,
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for RequestLines<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        self.reader.line()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{HeadLimits, parse_head};
+
+    fn frame() -> Vec<u8> {
+        let mut head = Head::default();
+        let raw = b"POST /a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
+        parse_head(raw, HeadLimits { head_bytes_max: 999, target_bytes_max: 99 }, &mut head).unwrap();
+        let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
+        let facts = ForwardedFacts { addresses, request_id: "abc", unix_ms: 12 };
+        let mut out = Vec::new();
+        put_request(&mut out, (77, 3), &head, &facts, (b"body", 4, false));
+        out
+    }
+
+    #[test]
+    fn a_request_survives_the_way() {
+        let raw = frame();
+        let seen = RequestFrame::decode(&raw).unwrap();
+        assert_eq!((seen.ticket, seen.thread, seen.method), (77, 3, &b"POST"[..]));
+        assert_eq!((seen.path, seen.query, seen.body), (&b"/a%20b"[..], &b"x=1"[..], &b"body"[..]));
+        assert_eq!((seen.addresses.peer_ip, seen.addresses.local_port, seen.body_bytes), ("10.0.0.9", 8, 4));
+        let lines: Vec<_> = seen.lines.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        assert!(lines.contains(&(b"X-Two".to_vec(), b"2".to_vec())), "{lines:?}");
+    }
+
+    #[test]
+    fn a_frame_cut_anywhere_in_its_head_is_refused() {
+        let raw = frame();
+        for end in 0..raw.len() - 4 {
+            assert!(RequestFrame::decode(&raw[..end]).is_none(), "cut at {end}");
+        }
+    }
+}

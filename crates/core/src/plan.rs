@@ -1,0 +1,133 @@
+//! In:     settings that were read and validated by the program.
+//! Out:    the immutable plan every process works by, as plain data.
+//! Actors: none.
+//! Never:  does the plan hold raw input, a secret in its `Debug` text, or anything that changes at run time.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What hallway is to do.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Plan {
+    /// Where to listen, in the order in which the sockets are handed to the edge.
+    pub listeners: Vec<Listen>,
+    /// Event loops of the edge.
+    pub edge_threads: usize,
+    /// The application.
+    pub app: App,
+    /// What answers which path.
+    pub routes: Vec<Route>,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLog>,
+    /// Sizes and times that bound every client.
+    pub limits: Limits,
+}
+
+/// One address to listen at.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Listen {
+    /// `host:port`, bound with one socket for each event loop.
+    Tcp(std::net::SocketAddr),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+    /// `fd://N`: a listening socket that was inherited.
+    Inherited(i32),
+}
+
+/// One application: how its workers are started and how its requests wait.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct App {
+    /// Its name in logs and in `ps`.
+    pub name: String,
+    /// `module:callable`.
+    pub callable: String,
+    /// The directory it runs in.
+    pub chdir: PathBuf,
+    /// The interpreter it runs under.
+    pub python: PathBuf,
+    /// Variables added to its environment.
+    pub env: Vec<(String, String)>,
+    /// Worker processes.
+    pub workers: u32,
+    /// A request that takes longer ends its worker.
+    pub timeout_ms: u64,
+    /// How long a stop waits for requests in flight.
+    pub graceful_timeout_ms: u64,
+    /// Requests that may wait for a worker.
+    pub queue_size: usize,
+    /// How long a request may wait for a worker.
+    pub queue_max_wait_ms: u64,
+}
+
+/// One route: a literal prefix and what answers below it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Route {
+    /// Without a slash at its end; empty for every path.
+    pub prefix: String,
+    /// What answers.
+    pub target: Target,
+}
+
+/// What answers a request.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum Target {
+    /// Files below this directory.
+    Files(PathBuf),
+    /// The application.
+    App,
+}
+
+/// Where the access log goes and what its lines look like.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AccessLog {
+    /// A file, or standard output when absent.
+    pub path: Option<PathBuf>,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of an access-log line.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum LogFormat {
+    /// NCSA combined, as nginx and Apache write it.
+    #[default]
+    Combined,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every bound that holds for each client. The defaults are the table in `docs/LIMITS.md`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub head_bytes_max: usize,
+    /// Bytes of a request target.
+    pub target_bytes_max: usize,
+    /// Bytes of a request body.
+    pub body_bytes_max: u64,
+    /// Bytes of a request body that are kept in memory; what is longer goes to a spool file.
+    pub body_memory_bytes: usize,
+    /// Time for a head to arrive, counted from its first byte.
+    pub head_timeout_ms: u64,
+    /// Longest pause between two pieces of a request body.
+    pub body_timeout_ms: u64,
+    /// Longest pause in which a client takes nothing of its answer.
+    pub write_timeout_ms: u64,
+    /// How long a connection may be idle between requests.
+    pub idle_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            head_bytes_max: 32 * 1024,
+            target_bytes_max: 8 * 1024,
+            body_bytes_max: 128 * 1024 * 1024,
+            body_memory_bytes: 64 * 1024,
+            head_timeout_ms: 30_000,
+            body_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
+            idle_timeout_ms: 75_000,
+        }
+    }
+}

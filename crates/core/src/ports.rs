@@ -1,0 +1,14 @@
+//! In:     what an adapter must be able to tell or ask of the rest of the house.
+//! Out:    traits; the program decides in `src/wire.rs` which concrete type stands behind each.
+//! Actors: none.
+//! Never:  does a foreign type stand in a port.
+
+/// The master, as the edge sees it.
+pub trait Master: Send + Sync {
+    /// The edge serves on every socket it was given.
+    fn edge_is_ready(&self);
+    /// A request on this worker took longer than the app's timeout.
+    fn worker_is_overdue(&self, worker: u32);
+    /// The edge has answered everything and may be let go.
+    fn edge_has_drained(&self);
+}

@@ -1,0 +1,218 @@
+//! In:     the facts of one finished trip.
+//! Out:    its line in the access log.
+//! Actors: none.
+//! Never:  does a client's byte end a line or a quoted string of the log.
+
+use crate::fields::Name;
+use crate::head::Head;
+use crate::plan::LogFormat;
+use std::io::Write;
+
+/// What is known of a trip when it has ended. Times are microseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The head, where one could be read.
+    pub head: Option<&'a Head>,
+    /// The client's address.
+    pub peer_ip: &'a str,
+    /// The request's own id.
+    pub request_id: &'a str,
+    /// When the request arrived, milliseconds since 1970.
+    pub unix_ms: u64,
+    /// What was answered; 499 if the client left before.
+    pub status: u16,
+    /// Body bytes that were sent.
+    pub body_bytes: u64,
+    /// From the first byte of the head to the last of the answer.
+    pub total_us: u64,
+    /// What the lane saw, if the application had the request.
+    pub lane: Option<LaneFacts>,
+}
+
+/// What the lane saw of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaneFacts {
+    /// Waiting for a worker.
+    pub queue_us: u64,
+    /// From the worker's start to the first byte of its answer.
+    pub app_us: u64,
+    /// The worker's process.
+    pub worker_pid: u32,
+}
+
+/// Appends one line.
+pub fn put_line(out: &mut Vec<u8>, format: LogFormat, facts: &Facts<'_>) {
+    match format {
+        LogFormat::Combined => put_combined(out, facts),
+        LogFormat::Json => put_json(out, facts),
+    }
+    out.push(b'\n');
+}
+
+/// Appends the request line as it was read; `-` where there was none.
+fn put_request_line(out: &mut Vec<u8>, head: Option<&Head>, escape: fn(&mut Vec<u8>, &[u8])) {
+    let Some(head) = head.filter(|head| !head.method().is_empty()) else {
+        out.push(b'-');
+        return;
+    };
+    escape(out, head.method());
+    out.push(b' ');
+    escape(out, head.raw_target());
+    out.push(b' ');
+    out.extend_from_slice(head.version.as_str().as_bytes());
+}
+
+// Writing to a Vec cannot fail, so the results of `write!` are left unread below.
+
+/// NCSA combined: `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
+/// "$http_referer" "$http_user_agent"`.
+fn put_combined(out: &mut Vec<u8>, facts: &Facts<'_>) {
+    let when = Calendar::of(facts.unix_ms / 1000);
+    let peer = if facts.peer_ip.is_empty() { "unix:" } else { facts.peer_ip };
+    let _ = write!(out, "{peer} - - [{:02}/{}/{:04}", when.day, MONTHS[when.month - 1], when.year);
+    let _ = write!(out, ":{:02}:{:02}:{:02} +0000] \"", when.hour, when.minute, when.second);
+    put_request_line(out, facts.head, escape_quoted);
+    let _ = write!(out, "\" {} {} \"", facts.status, facts.body_bytes);
+    put_field(out, facts.head, Name::Referer);
+    out.extend_from_slice(b"\" \"");
+    put_field(out, facts.head, Name::UserAgent);
+    out.push(b'"');
+}
+
+fn put_field(out: &mut Vec<u8>, head: Option<&Head>, name: Name) {
+    match head.and_then(|head| head.fields.get(name)) {
+        Some(value) => escape_quoted(out, value),
+        None => out.push(b'-'),
+    }
+}
+
+fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
+    let when = Calendar::of(facts.unix_ms / 1000);
+    let _ = write!(out, "{{\"time\":\"{:04}-{:02}-{:02}T", when.year, when.month, when.day);
+    let _ = write!(out, "{:02}:{:02}:{:02}", when.hour, when.minute, when.second);
+    let _ = write!(out, ".{:03}Z\",\"remote_addr\":\"{}\"", facts.unix_ms % 1000, facts.peer_ip);
+    out.extend_from_slice(b",\"request\":\"");
+    put_request_line(out, facts.head, escape_json);
+    let _ = write!(out, "\",\"status\":{},\"body_bytes_sent\":{}", facts.status, facts.body_bytes);
+    let _ = write!(out, ",\"request_time\":{}", Seconds(facts.total_us));
+    for (key, name) in [("host", Name::Host), ("http_referer", Name::Referer), ("http_user_agent", Name::UserAgent)] {
+        if let Some(value) = facts.head.and_then(|head| head.fields.get(name)) {
+            let _ = write!(out, ",\"{key}\":\"");
+            escape_json(out, value);
+            out.push(b'"');
+        }
+    }
+    if let Some(lane) = facts.lane {
+        let (queue, app) = (Seconds(lane.queue_us), Seconds(lane.app_us));
+        let _ = write!(out, ",\"queue_time\":{queue},\"app_time\":{app},\"worker_pid\":{}", lane.worker_pid);
+    }
+    let _ = write!(out, ",\"request_id\":\"{}\"}}", facts.request_id);
+}
+
+/// Seconds with microseconds behind the point.
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+/// As nginx escapes: `"`, `\` and everything that is not printable ASCII as `\xXX`.
+fn escape_quoted(out: &mut Vec<u8>, raw: &[u8]) {
+    for byte in raw {
+        match byte {
+            b'"' | b'\\' | 0..=31 | 127.. => {
+                let _ = write!(out, "\\x{byte:02X}");
+            }
+            _ => out.push(*byte),
+        }
+    }
+}
+
+/// JSON strings (RFC 8259, 7); a byte that is not ASCII is written as its Latin-1 character.
+fn escape_json(out: &mut Vec<u8>, raw: &[u8]) {
+    for byte in raw {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', *byte]),
+            0..=31 | 127.. => {
+                let _ = write!(out, "\\u{byte:04x}");
+            }
+            _ => out.push(*byte),
+        }
+    }
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A moment in UTC.
+struct Calendar {
+    year: u64,
+    month: usize,
+    day: u64,
+    hour: u64,
+    minute: u64,
+    second: u64,
+}
+
+impl Calendar {
+    /// From seconds since 1970; counts years from March, so that a leap day is a year's last.
+    fn of(unix_s: u64) -> Calendar {
+        let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        Calendar {
+            year: era * 400 + year_of_era + u64::from(month <= 2),
+            month: month as usize,
+            day: day_of_year - (153 * shifted_month + 2) / 5 + 1,
+            hour: second / 3600,
+            minute: second / 60 % 60,
+            second: second % 60,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{HeadLimits, parse_head};
+
+    fn line(format: LogFormat, raw: &[u8]) -> String {
+        let mut head = Head::default();
+        parse_head(raw, HeadLimits { head_bytes_max: 999, target_bytes_max: 99 }, &mut head).unwrap();
+        let facts = Facts {
+            head: Some(&head),
+            peer_ip: "10.0.0.1",
+            request_id: "id1",
+            unix_ms: 1_709_210_096_007,
+            status: 200,
+            body_bytes: 5,
+            total_us: 1_250_000,
+            lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),
+        };
+        let mut out = Vec::new();
+        put_line(&mut out, format, &facts);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn combined_is_what_every_log_reader_knows() {
+        let raw = b"GET /a?b=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: curl\"\\\xff\r\n\r\n";
+        let expected =
+            "10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] \"GET /a?b=1 HTTP/1.1\" 200 5 \"-\" \"curl\\x22\\x5C\\xFF\"\n";
+        assert_eq!(line(LogFormat::Combined, raw), expected);
+    }
+
+    #[test]
+    fn json_is_json() {
+        let raw = b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: a\"\\\t\xff\r\n\r\n";
+        let text = line(LogFormat::Json, raw);
+        assert!(text.contains(r#""http_user_agent":"a\"\\\u0009\u00ff""#), "{text}");
+        assert!(text.starts_with(r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"10.0.0.1","#), "{text}");
+        assert!(text.contains(r#""queue_time":0.000007,"app_time":1.200000,"worker_pid":42"#), "{text}");
+    }
+}

@@ -1,0 +1,128 @@
+//! In:     a request's fields, and what the edge itself knows of its client.
+//! Out:    the lines that go to an application.
+//! Actors: none.
+//! Never:  does a client's own word about who or where it is reach an application.
+
+use crate::fields::{Field, Name, list_members};
+use crate::head::Head;
+use crate::lane::Addresses;
+
+/// What the edge says of a request in fields that no client may write.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardedFacts<'a> {
+    /// Both ends of the connection.
+    pub addresses: Addresses<'a>,
+    /// The request's own id.
+    pub request_id: &'a str,
+    /// When it arrived, in milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+/// Gives every line for an application to `put`: the client's without those that end here, then
+/// `X-Forwarded-*`, `X-Request-Id` and `X-Request-Start` written fresh.
+pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    let options = head.fields.iter().filter(|field| field.name == Name::Connection);
+    let names_fields = options.clone().any(|field| list_members(field.value).any(|option| !is_plain_option(option)));
+    for field in head.fields.iter() {
+        let named = names_fields && options.clone().any(|line| names(line.value, field.raw_name));
+        if !ends_here(&field) && !named {
+            put(field.raw_name, field.value);
+        }
+    }
+    let Addresses { peer_ip, local_port, https, .. } = facts.addresses;
+    if !peer_ip.is_empty() {
+        put(b"X-Forwarded-For", peer_ip.as_bytes());
+    }
+    put(b"X-Forwarded-Proto", if https { b"https" } else { b"http" });
+    put(b"X-Forwarded-Host", head.host());
+    if local_port != 0 {
+        put(b"X-Forwarded-Port", decimal(u64::from(local_port), &mut [0; 20]));
+    }
+    put(b"X-Request-Id", facts.request_id.as_bytes());
+    let mut start = *b"t=                    ";
+    let mut digits = [0; 20];
+    let digits = decimal(facts.unix_ms, &mut digits);
+    start[2..2 + digits.len()].copy_from_slice(digits);
+    put(b"X-Request-Start", &start[..2 + digits.len()]);
+}
+
+/// Fields of this connection only (RFC 9110, 7.6.1), fields that only the edge writes, and names
+/// with `_`, which WSGI and CGI cannot tell from those with `-`.
+fn ends_here(field: &Field<'_>) -> bool {
+    match field.name {
+        Name::Other => memchr::memchr(b'_', field.raw_name).is_some(),
+        Name::Connection
+        | Name::Expect
+        | Name::Forwarded
+        | Name::KeepAlive
+        | Name::Proxy
+        | Name::ProxyConnection
+        | Name::Te
+        | Name::Trailer
+        | Name::TransferEncoding
+        | Name::ContentLength
+        | Name::Upgrade
+        | Name::XForwardedFor
+        | Name::XForwardedHost
+        | Name::XForwardedPort
+        | Name::XForwardedProto
+        | Name::XRequestId
+        | Name::XRequestStart => true,
+        _ => false,
+    }
+}
+
+fn is_plain_option(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
+}
+
+fn names(connection: &[u8], raw_name: &[u8]) -> bool {
+    // Host and Content-* are never this connection's own; a client that names them means harm.
+    let protected = matches!(Name::of(raw_name), Name::Host | Name::ContentType);
+    !protected && list_members(connection).any(|option| option.eq_ignore_ascii_case(raw_name))
+}
+
+fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{HeadLimits, parse_head};
+
+    #[test]
+    fn a_forger_does_not_succeed() {
+        let raw = b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\
+            Forwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\nProxy: evil\r\nCookie: a=1\r\nX-Drop: 1\r\n\
+            Connection: x-drop, host\r\nTE: trailers\r\n\r\n";
+        let mut head = Head::default();
+        parse_head(raw, HeadLimits { head_bytes_max: 999, target_bytes_max: 99 }, &mut head).unwrap();
+        let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 80, https: true };
+        let facts = ForwardedFacts { addresses, request_id: "fresh", unix_ms: 1_795_228_800_123 };
+        let mut seen = Vec::new();
+        put_forwarded(&head, &facts, |name, value| {
+            seen.push(format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+        });
+        let expected = [
+            "Host: shop",
+            "Cookie: a=1",
+            "X-Forwarded-For: 10.1.2.3",
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: shop",
+            "X-Forwarded-Port: 80",
+            "X-Request-Id: fresh",
+            "X-Request-Start: t=1795228800123",
+        ];
+        assert_eq!(seen, expected);
+    }
+}

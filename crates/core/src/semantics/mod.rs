@@ -1,0 +1,14 @@
+//! In:     heads of requests and answers, facts of the connection.
+//! Out:    which fields pass on, which are written fresh, what an answer looks like when it leaves.
+//! Actors: none.
+//! Never:  does meaning depend on which protocol a message came by (RFC 9110, not 9112).
+
+mod answer;
+mod conditional;
+mod forwarded;
+mod problem;
+
+pub use answer::{AnswerHead, ShapeFacts, delimit, shape, take_app_answer};
+pub use conditional::{Validators, is_unchanged};
+pub use forwarded::{ForwardedFacts, put_forwarded};
+pub use problem::explain_fault;

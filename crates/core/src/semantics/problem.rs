@@ -1,0 +1,70 @@
+//! In:     a fault, and what the client says it can read.
+//! Out:    the answer that explains it: a page for people, problem details for programs (RFC 9457).
+//! Actors: none.
+//! Never:  does an explanation hold anything of the request or of the inside of the server.
+
+use crate::fault::{Fault, reason_phrase};
+use crate::fields::Name;
+use crate::head::Head;
+use crate::semantics::AnswerHead;
+
+/// The answer to a request that failed. Without a head (it could not be read) it is for programs.
+pub fn explain_fault(fault: Fault, head: Option<&Head>) -> (AnswerHead, Vec<u8>) {
+    let status = fault.status();
+    let title = reason_phrase(status);
+    let detail = fault.detail();
+    let wants_html = head.and_then(|head| head.fields.get(Name::Accept)).is_some_and(prefers_html);
+    let (media_type, body) = if wants_html {
+        ("text/html; charset=utf-8", page(status, title, detail))
+    } else {
+        let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n");
+        ("application/problem+json", body)
+    };
+    let mut answer = AnswerHead::new(status).with("Content-Type", media_type).with("Vary", "Accept");
+    if let Fault::MethodNotAllowed(allow) = fault {
+        answer = answer.with("Allow", allow);
+    }
+    if let Some(seconds) = fault.retry_after_s() {
+        answer = answer.with("Retry-After", &seconds.to_string());
+    }
+    answer.length = Some(body.len() as u64);
+    (answer, body.into_bytes())
+}
+
+/// Browsers name text/html; programs that name it and JSON get what they name first.
+fn prefers_html(accept: &[u8]) -> bool {
+    let position = |media_type: &[u8]| memchr::memmem::find(accept, media_type);
+    match (position(b"text/html"), position(b"json")) {
+        (Some(html), Some(json)) => html < json,
+        (html, _) => html.is_some(),
+    }
+}
+
+fn page(status: u16, title: &str, detail: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{status} {title}</title>\n\
+         <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto 0;padding:0 1.5rem;\
+         color:#222;background:#fafafa}}h1{{font-size:1.4rem;margin:0}}p{{color:#555}}\
+         @media(prefers-color-scheme:dark){{body{{color:#eee;background:#181818}}p{{color:#aaa}}}}</style>\n\
+         <h1>{status} {title}</h1>\n<p>{detail}</p>\n</html>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_a_page_and_programs_get_json() {
+        let mut head = Head::default();
+        head.fields.push(b"Accept", b"text/html,application/xhtml+xml,*/*;q=0.8");
+        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head));
+        assert_eq!(answer.fields.get(Name::ContentType), Some(&b"text/html; charset=utf-8"[..]));
+        assert!(body.starts_with(b"<!doctype html>"));
+        let (answer, body) = explain_fault(Fault::QueueFull, None);
+        assert_eq!(answer.status, 503);
+        assert!(answer.fields.iter().any(|field| field.raw_name == b"Retry-After"));
+        assert!(body.starts_with(b"{\"title\":\"Service Unavailable\",\"status\":503,"));
+    }
+}

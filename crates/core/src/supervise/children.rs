@@ -1,0 +1,75 @@
+//! In:     -
+//! Out:    what the supervisor remembers of each child.
+//! Actors: none.
+//! Never:  is a worker's number given to a second worker.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkerPhase {
+    /// Its application is being imported.
+    Booting,
+    /// It takes requests.
+    Ready,
+    /// It did not answer in time and will be killed.
+    Doomed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worker {
+    pub(super) id: u32,
+    pub(super) place: u32,
+    pub(super) phase: WorkerPhase,
+    pub(super) kill_at_ms: Option<u64>,
+}
+
+impl Worker {
+    pub(super) fn booting(id: u32, place: u32) -> Self {
+        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: None }
+    }
+
+    pub(super) fn may_serve(&self) -> bool {
+        self.phase != WorkerPhase::Doomed
+    }
+}
+
+/// A place without a worker, to be filled at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vacancy {
+    pub(super) place: u32,
+    pub(super) at_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EdgePhase {
+    Absent,
+    Starting,
+    Ready,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    pub(super) phase: EdgePhase,
+    pub(super) failures: u32,
+    pub(super) kill_at_ms: Option<u64>,
+    pub(super) respawn_at_ms: Option<u64>,
+}
+
+impl Edge {
+    pub(super) fn absent() -> Self {
+        Edge { phase: EdgePhase::Absent, failures: 0, kill_at_ms: None, respawn_at_ms: None }
+    }
+
+    pub(super) fn starting() -> Self {
+        Edge { phase: EdgePhase::Starting, ..Edge::absent() }
+    }
+
+    pub(super) fn become_ready(&mut self) {
+        if self.is_there() {
+            self.phase = EdgePhase::Ready;
+            self.failures = 0;
+        }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.phase != EdgePhase::Absent
+    }
+}

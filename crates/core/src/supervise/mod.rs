@@ -1,0 +1,320 @@
+//! In:     what happened to the children, signals to the master, the time.
+//! Out:    commands: spawn, deal lanes, finish, dump, kill, exit.
+//! Actors: none: the program's thin shell carries the commands out and reports what came of them.
+//! Never:  is a decision about a process taken anywhere else.
+
+mod children;
+#[cfg(test)]
+mod tests;
+
+use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
+
+/// Between the order to show its stacks and the kill of an overdue worker.
+const LAST_WORDS_MS: u64 = 300;
+/// Longest pause before a child that fails again and again is started once more.
+const BACK_OFF_MAX_MS: u64 = 10_000;
+/// A second signal to stop counts as one only after this: `timeout`, shells and service managers
+/// often send the same signal to the process and to its group.
+const SECOND_STOP_MS: u64 = 500;
+/// What a worker gets to leave once the edge has drained: it has nothing left to do.
+const LEAVE_MS: u64 = 3_000;
+
+/// A child of the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Child {
+    /// The edge.
+    Edge,
+    /// The worker with this number.
+    Worker(u32),
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The sockets are bound; begin.
+    Start,
+    /// A child said that it works.
+    Ready(Child),
+    /// A child has ended, with this exit code where it was not a signal.
+    Exited(Child, Option<i32>),
+    /// The edge says that a request took too long on this worker.
+    Overdue(u32),
+    /// Somebody asked for a graceful stop; for the second time: for a stop at once.
+    Stop,
+    /// Nothing, but the time of `wake_at` has come.
+    Tick,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start an edge.
+    SpawnEdge,
+    /// Start the worker with this number, as the `place`-th of its app.
+    SpawnWorker {
+        /// Its number, never used twice.
+        worker: u32,
+        /// Its place, from 1; a replacement takes the place of the one that left.
+        place: u32,
+    },
+    /// Make lanes between the edge and this worker, and give each its ends.
+    DealLanes(u32),
+    /// Ask a child to finish what it has and to exit.
+    Finish(Child),
+    /// Have a worker write the stack of each of its threads to its log.
+    DumpStacks(u32),
+    /// End a child at once.
+    Kill(Child),
+    /// End the master with this code.
+    Exit(i32),
+}
+
+/// How many, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Workers of the app.
+    pub workers: u32,
+    /// How long a stop waits for requests in flight.
+    pub graceful_timeout_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The edge finishes what it has.
+    Draining,
+    /// The edge is gone, the workers leave.
+    Leaving,
+}
+
+/// The state of the whole process tree.
+#[derive(Debug)]
+pub struct Supervisor {
+    settings: Settings,
+    phase: Phase,
+    exit_code: i32,
+    edge: Edge,
+    workers: Vec<Worker>,
+    vacancies: Vec<Vacancy>,
+    next_worker: u32,
+    /// Whether any worker ever became ready: until then a failure to boot ends everything.
+    was_ready: bool,
+    failures: u32,
+    stopping_since_ms: Option<u64>,
+}
+
+impl Supervisor {
+    /// A tree of which nothing runs yet.
+    pub fn new(settings: Settings) -> Self {
+        Supervisor {
+            settings,
+            phase: Phase::Running,
+            exit_code: 0,
+            edge: Edge::absent(),
+            workers: Vec::new(),
+            vacancies: Vec::new(),
+            next_worker: 1,
+            was_ready: false,
+            failures: 0,
+            stopping_since_ms: None,
+        }
+    }
+
+    /// Decides what follows from an event. `now_ms` never goes back.
+    pub fn step(&mut self, now_ms: u64, event: Event) -> Vec<Command> {
+        let mut out = Vec::new();
+        match event {
+            Event::Start => {
+                self.vacancies = (1..=self.settings.workers).map(|place| Vacancy { place, at_ms: now_ms }).collect();
+                self.spawn_edge(&mut out);
+            }
+            Event::Ready(Child::Edge) => self.edge.become_ready(),
+            Event::Ready(Child::Worker(worker)) => self.worker_ready(worker),
+            Event::Exited(Child::Edge, code) => self.edge_exited(now_ms, code, &mut out),
+            Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
+            Event::Overdue(worker) => self.doom(now_ms, worker, &mut out),
+            Event::Stop => self.stop(now_ms, &mut out),
+            Event::Tick => {}
+        }
+        self.keep_times(now_ms, &mut out);
+        self.conclude(&mut out);
+        out
+    }
+
+    /// When `step` must be called with `Event::Tick` at the latest, if nothing happens before.
+    pub fn wake_at(&self) -> Option<u64> {
+        let kills = self.workers.iter().filter_map(|worker| worker.kill_at_ms);
+        let vacancies = self.vacancies.iter().filter(|_| self.refills()).map(|vacancy| vacancy.at_ms);
+        kills.chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
+    }
+
+    /// Workers that take requests, and workers that there are to be.
+    pub fn readiness(&self) -> (u32, u32) {
+        let ready = self.workers.iter().filter(|worker| worker.phase == WorkerPhase::Ready).count();
+        (ready as u32, self.settings.workers)
+    }
+
+    /// Whether the tree is on its way down.
+    pub fn is_stopping(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
+    /// Whether a signal to stop at this time would end everything at once.
+    pub fn is_second_stop(&self, now_ms: u64) -> bool {
+        self.stopping_since_ms.is_some_and(|since_ms| now_ms >= since_ms + SECOND_STOP_MS)
+    }
+
+    /// While the edge drains, its requests still need workers.
+    fn refills(&self) -> bool {
+        self.phase != Phase::Leaving
+    }
+
+    fn spawn_edge(&mut self, out: &mut Vec<Command>) {
+        self.edge = Edge::starting();
+        out.push(Command::SpawnEdge);
+        out.extend(self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| Command::DealLanes(worker.id)));
+    }
+
+    fn spawn_worker(&mut self, place: u32, out: &mut Vec<Command>) {
+        let id = self.next_worker;
+        self.next_worker += 1;
+        self.workers.push(Worker::booting(id, place));
+        out.push(Command::SpawnWorker { worker: id, place });
+        if self.edge.is_there() {
+            out.push(Command::DealLanes(id));
+        }
+    }
+
+    fn worker_ready(&mut self, worker: u32) {
+        let booting = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Booting;
+        if let Some(worker) = self.workers.iter_mut().find(booting) {
+            worker.phase = WorkerPhase::Ready;
+            self.was_ready = true;
+            self.failures = 0;
+        }
+    }
+
+    fn doom(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
+        let ready = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Ready;
+        if let Some(worker) = self.workers.iter_mut().find(ready) {
+            worker.phase = WorkerPhase::Doomed;
+            worker.kill_at_ms = Some(now_ms + LAST_WORDS_MS);
+            out.push(Command::DumpStacks(worker.id));
+        }
+    }
+
+    fn worker_exited(&mut self, now_ms: u64, id: u32, code: Option<i32>, out: &mut Vec<Command>) {
+        let Some(at) = self.workers.iter().position(|worker| worker.id == id) else {
+            return;
+        };
+        let worker = self.workers.swap_remove(at);
+        if worker.phase != WorkerPhase::Booting {
+            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms });
+        } else if self.was_ready {
+            // The first replacement of a worker that died starts at once; only one that cannot
+            // even become ready waits, longer each time.
+            self.failures += 1;
+            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms + back_off_ms(self.failures) });
+        } else if self.phase == Phase::Running {
+            self.give_up(code.filter(|code| *code == 4).unwrap_or(3), out);
+        }
+    }
+
+    fn edge_exited(&mut self, now_ms: u64, code: Option<i32>, out: &mut Vec<Command>) {
+        let was_ready = self.edge.phase == EdgePhase::Ready;
+        let failures = self.edge.failures;
+        self.edge = Edge::absent();
+        match self.phase {
+            Phase::Running if was_ready => self.spawn_edge(out),
+            Phase::Running if failures == 0 && !self.was_ready => self.give_up(code.unwrap_or(1).max(1), out),
+            Phase::Running => {
+                self.edge.failures = failures + 1;
+                self.edge.respawn_at_ms = Some(now_ms + back_off_ms(failures + 1));
+            }
+            Phase::Draining | Phase::Leaving => self.let_workers_go(now_ms, out),
+        }
+    }
+
+    fn let_workers_go(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        self.phase = Phase::Leaving;
+        for worker in &mut self.workers {
+            match worker.phase {
+                WorkerPhase::Booting => out.push(Command::Kill(Child::Worker(worker.id))),
+                WorkerPhase::Ready => {
+                    out.push(Command::Finish(Child::Worker(worker.id)));
+                    worker.kill_at_ms = Some(now_ms + LEAVE_MS);
+                }
+                WorkerPhase::Doomed => {}
+            }
+        }
+    }
+
+    fn stop(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        if let Some(since_ms) = self.stopping_since_ms {
+            if now_ms >= since_ms + SECOND_STOP_MS {
+                self.kill_all(out);
+            }
+            return;
+        }
+        self.stopping_since_ms = Some(now_ms);
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.phase = Phase::Draining;
+        if self.edge.is_there() {
+            out.push(Command::Finish(Child::Edge));
+            self.edge.kill_at_ms = Some(now_ms + self.settings.graceful_timeout_ms);
+        } else {
+            self.let_workers_go(now_ms, out);
+        }
+    }
+
+    fn give_up(&mut self, code: i32, out: &mut Vec<Command>) {
+        self.exit_code = code;
+        self.kill_all(out);
+    }
+
+    fn kill_all(&mut self, out: &mut Vec<Command>) {
+        self.phase = Phase::Leaving;
+        if self.edge.is_there() {
+            out.push(Command::Kill(Child::Edge));
+        }
+        out.extend(self.workers.iter().map(|worker| Command::Kill(Child::Worker(worker.id))));
+    }
+
+    /// Does what is due by time alone.
+    fn keep_times(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now_ms).is_some();
+        if due(&mut self.edge.kill_at_ms) {
+            out.push(Command::Kill(Child::Edge));
+        }
+        if due(&mut self.edge.respawn_at_ms) && self.phase == Phase::Running {
+            let failures = self.edge.failures;
+            self.spawn_edge(out);
+            self.edge.failures = failures;
+        }
+        for worker in &mut self.workers {
+            if due(&mut worker.kill_at_ms) {
+                out.push(Command::Kill(Child::Worker(worker.id)));
+            }
+        }
+        if self.refills() {
+            let (due, later) = self.vacancies.drain(..).partition(|vacancy| vacancy.at_ms <= now_ms);
+            self.vacancies = later;
+            let mut due: Vec<Vacancy> = due;
+            due.sort_by_key(|vacancy| vacancy.place);
+            due.iter().for_each(|vacancy| self.spawn_worker(vacancy.place, out));
+        }
+    }
+
+    fn conclude(&self, out: &mut Vec<Command>) {
+        if self.phase == Phase::Leaving && self.workers.is_empty() && !self.edge.is_there() {
+            out.push(Command::Exit(self.exit_code));
+        }
+    }
+}
+
+/// 100 ms, doubled for each further failure, up to the limit.
+fn back_off_ms(failures: u32) -> u64 {
+    (100u64 << failures.saturating_sub(1).min(10)).min(BACK_OFF_MAX_MS)
+}

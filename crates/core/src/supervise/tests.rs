@@ -1,0 +1,128 @@
+//! In:     stories of one tree, event by event.
+//! Out:    the commands that must follow.
+//! Actors: none.
+//! Never:  is a seed used here; the simulated world is `tests/sim_supervise.rs`.
+
+use super::*;
+
+fn started(workers: u32) -> (Supervisor, Vec<Command>) {
+    let mut tree = Supervisor::new(Settings { workers, graceful_timeout_ms: 30_000 });
+    let commands = tree.step(0, Event::Start);
+    (tree, commands)
+}
+
+fn running(workers: u32) -> Supervisor {
+    let (mut tree, _) = started(workers);
+    tree.step(1, Event::Ready(Child::Edge));
+    for worker in 1..=workers {
+        tree.step(1, Event::Ready(Child::Worker(worker)));
+    }
+    tree
+}
+
+#[test]
+fn starts_the_edge_then_the_workers() {
+    let (_, commands) = started(2);
+    let expected = [
+        Command::SpawnEdge,
+        Command::SpawnWorker { worker: 1, place: 1 },
+        Command::DealLanes(1),
+        Command::SpawnWorker { worker: 2, place: 2 },
+        Command::DealLanes(2),
+    ];
+    assert_eq!(commands, expected);
+}
+
+#[test]
+fn an_app_that_does_not_load_ends_the_start() {
+    let (mut tree, _) = started(2);
+    tree.step(1, Event::Ready(Child::Edge));
+    let commands = tree.step(5, Event::Exited(Child::Worker(1), Some(4)));
+    assert_eq!(commands, [Command::Kill(Child::Edge), Command::Kill(Child::Worker(2))]);
+    assert_eq!(tree.step(6, Event::Exited(Child::Worker(2), None)), []);
+    assert_eq!(tree.step(7, Event::Exited(Child::Edge, None)), [Command::Exit(4)]);
+}
+
+#[test]
+fn a_worker_that_dies_before_it_loads_is_a_boot_failure() {
+    let (mut tree, _) = started(1);
+    tree.step(5, Event::Exited(Child::Worker(1), None));
+    assert_eq!(tree.step(7, Event::Exited(Child::Edge, None)), [Command::Exit(3)]);
+}
+
+#[test]
+fn a_dead_worker_is_replaced_at_once_and_in_its_place() {
+    let mut tree = running(2);
+    let commands = tree.step(10, Event::Exited(Child::Worker(2), None));
+    assert_eq!(commands, [Command::SpawnWorker { worker: 3, place: 2 }, Command::DealLanes(3)]);
+}
+
+#[test]
+fn a_replacement_that_cannot_boot_backs_off() {
+    let mut tree = running(1);
+    tree.step(10, Event::Exited(Child::Worker(1), None));
+    assert_eq!(tree.step(20, Event::Exited(Child::Worker(2), Some(4))), []);
+    assert_eq!(tree.wake_at(), Some(120));
+    assert_eq!(tree.step(119, Event::Tick), []);
+    assert_eq!(tree.step(120, Event::Tick)[0], Command::SpawnWorker { worker: 3, place: 1 });
+    tree.step(130, Event::Exited(Child::Worker(3), Some(4)));
+    assert_eq!(tree.wake_at(), Some(330));
+    assert_eq!(back_off_ms(40), BACK_OFF_MAX_MS);
+}
+
+#[test]
+fn an_overdue_worker_speaks_then_dies() {
+    let mut tree = running(1);
+    assert_eq!(tree.step(10, Event::Overdue(1)), [Command::DumpStacks(1)]);
+    assert_eq!(tree.step(11, Event::Overdue(1)), []);
+    assert_eq!(tree.wake_at(), Some(10 + LAST_WORDS_MS));
+    assert_eq!(tree.step(10 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(1))]);
+    let commands = tree.step(400, Event::Exited(Child::Worker(1), None));
+    assert_eq!(commands, [Command::SpawnWorker { worker: 2, place: 1 }, Command::DealLanes(2)]);
+}
+
+#[test]
+fn a_dead_edge_comes_back_and_meets_the_living_workers() {
+    let mut tree = running(2);
+    let commands = tree.step(10, Event::Exited(Child::Edge, None));
+    assert_eq!(commands, [Command::SpawnEdge, Command::DealLanes(1), Command::DealLanes(2)]);
+    // One that dies before it is ready waits.
+    assert_eq!(tree.step(11, Event::Exited(Child::Edge, Some(1))), []);
+    assert_eq!(tree.wake_at(), Some(111));
+    assert_eq!(tree.step(111, Event::Tick)[0], Command::SpawnEdge);
+}
+
+#[test]
+fn a_stop_drains_the_edge_first() {
+    let mut tree = running(1);
+    assert_eq!(tree.step(10, Event::Stop), [Command::Finish(Child::Edge)]);
+    assert_eq!(tree.step(900, Event::Exited(Child::Edge, Some(0))), [Command::Finish(Child::Worker(1))]);
+    assert_eq!(tree.step(950, Event::Exited(Child::Worker(1), Some(0))), [Command::Exit(0)]);
+}
+
+#[test]
+fn a_worker_that_dies_during_the_drain_is_replaced() {
+    let mut tree = running(1);
+    tree.step(10, Event::Stop);
+    let commands = tree.step(20, Event::Exited(Child::Worker(1), None));
+    assert_eq!(commands, [Command::SpawnWorker { worker: 2, place: 1 }, Command::DealLanes(2)]);
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_cut() {
+    let mut tree = running(1);
+    tree.step(10, Event::Stop);
+    assert_eq!(tree.wake_at(), Some(30_010));
+    assert_eq!(tree.step(30_010, Event::Tick), [Command::Kill(Child::Edge)]);
+}
+
+#[test]
+fn a_second_stop_is_at_once() {
+    let mut tree = running(1);
+    tree.step(10, Event::Stop);
+    // The same signal to the process and to its group is one.
+    assert_eq!(tree.step(11, Event::Stop), []);
+    assert_eq!(tree.step(510, Event::Stop), [Command::Kill(Child::Edge), Command::Kill(Child::Worker(1))]);
+    tree.step(512, Event::Exited(Child::Worker(1), None));
+    assert_eq!(tree.step(513, Event::Exited(Child::Edge, None)), [Command::Exit(0)]);
+}

@@ -1,0 +1,72 @@
+//! In:     the plan, the parts of one event loop.
+//! Out:    what every trip on this loop may use.
+//! Actors: the event loop that owns it; what loops share is behind an `Arc` and says so.
+//! Never:  does it hold anything of a single request.
+
+use crate::clock::Clock;
+use crate::deadline::Deadlines;
+use crate::ids::RequestIds;
+use crate::lane::{AppDesk, Calls};
+use crate::log::Log;
+use hallway_core::Head;
+use hallway_core::plan::Plan;
+use hallway_core::ports::Master;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Most heads and buffers kept for reuse.
+const SPARE_MAX: usize = 64;
+/// A spare buffer that grew larger than this is let go.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+/// One event loop's house.
+pub(crate) struct House {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) master: Arc<dyn Master>,
+    /// Shared by all loops.
+    pub(crate) desk: Arc<AppDesk>,
+    pub(crate) clock: Clock,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) calls: Rc<Calls>,
+    pub(crate) ids: RequestIds,
+    pub(crate) log: Log,
+    /// Set once: no further request is taken on any connection.
+    pub(crate) draining: Cell<bool>,
+    pub(crate) spares: Spares,
+    /// Told when a first connection comes, for the sweeper that slept until then.
+    pub(crate) work: Notify,
+}
+
+/// Heads and read buffers that idle connections gave back.
+#[derive(Default)]
+pub(crate) struct Spares {
+    heads: RefCell<Vec<Head>>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Spares {
+    pub(crate) fn head(&self) -> Head {
+        self.heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep_head(&self, head: Head) {
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < SPARE_MAX {
+            heads.push(head);
+        }
+    }
+
+    pub(crate) fn keep_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < SPARE_MAX && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+}

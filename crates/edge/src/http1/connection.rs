@@ -1,0 +1,226 @@
+//! In:     a byte stream.
+//! Out:    heads as they become whole; bytes of bodies; the stream's end, kindly.
+//! Actors: the task of the connection.
+//! Never:  does an idle connection hold a buffer, or any connection wait without a deadline.
+
+use crate::deadline::{Deadline, Wait};
+use crate::house::House;
+use crate::stream::Stream;
+use hallway_core::http1::{Found, HeadLimits, Scan, parse_head};
+use hallway_core::plan::Limits;
+use hallway_core::{Fault, Head};
+use std::io;
+use std::rc::Rc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Room that a read finds at least.
+const READ_BYTES: usize = 8 * 1024;
+/// What a closing connection still takes from a client that is sending, so that it reads its
+/// answer instead of a reset (RFC 9112, 9.6).
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+const LINGER_MS: u64 = 2_000;
+
+/// What came instead of waiting for the next head.
+pub(super) enum Next {
+    Request,
+    Refused(Fault),
+    Closed,
+}
+
+/// One connection: its stream, what was read of it and not used, what is to be written.
+pub(super) struct Connection {
+    house: Rc<House>,
+    stream: Stream,
+    deadline: Deadline,
+    input: Vec<u8>,
+    used: usize,
+    is_fresh: bool,
+    pub(super) out: Vec<u8>,
+}
+
+impl Connection {
+    pub(super) fn new(house: &Rc<House>, stream: Stream) -> Self {
+        let deadline = Deadline::new(&house.deadlines);
+        Connection {
+            house: house.clone(),
+            stream,
+            deadline,
+            input: Vec::new(),
+            used: 0,
+            is_fresh: true,
+            out: Vec::new(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.house.plan.limits
+    }
+
+    /// Waits for the first byte of a next request; `false` when none will come.
+    pub(super) async fn await_bytes(&mut self) -> bool {
+        if self.used < self.input.len() {
+            return true;
+        }
+        let wait = if self.is_fresh { Wait::Fresh } else { Wait::KeptAlive };
+        if self.house.draining.get() && !self.is_fresh {
+            return false;
+        }
+        self.is_fresh = false;
+        self.give_buffers_back();
+        let due_ms = self.due_ms(self.limits().idle_timeout_ms);
+        matches!(self.deadline.wait(wait, due_ms, self.stream.readable()).await, Ok(Ok(())))
+    }
+
+    /// Reads until a head is whole, and takes it from the input.
+    pub(super) async fn read_head(&mut self, head: &mut Head) -> Next {
+        head.clear();
+        let limits = self.house.plan.limits;
+        let due_ms = self.due_ms(limits.head_timeout_ms);
+        let mut scan = Scan::default();
+        let mut skipped = false;
+        loop {
+            let rest = &self.input[self.used..];
+            if !skipped && rest.starts_with(b"\r\n") {
+                // One empty line before a request line is forgiven (RFC 9112, 2.2).
+                (self.used, skipped) = (self.used + 2, true);
+                continue;
+            }
+            match scan.feed(rest) {
+                Found::Head(length) if length <= limits.head_bytes_max => {
+                    let raw = &self.input[self.used..self.used + length];
+                    let (head_bytes_max, target_bytes_max) = (limits.head_bytes_max, limits.target_bytes_max);
+                    let parsed = parse_head(raw, HeadLimits { head_bytes_max, target_bytes_max }, head);
+                    self.used += length;
+                    return parsed.map_or_else(Next::Refused, |()| Next::Request);
+                }
+                Found::Head(_) => return Next::Refused(Fault::HeadTooLarge),
+                Found::More if rest.len() > limits.head_bytes_max => return Next::Refused(too_large(rest, &limits)),
+                Found::More => {}
+                Found::BareLineFeed => return Next::Refused(Fault::BadRequest("A line does not end with CR LF.")),
+            }
+            match self.fill(due_ms).await {
+                Ok(0) | Err(Fault::ClientGone) if self.used == self.input.len() => return Next::Closed,
+                Ok(0) => return Next::Refused(Fault::BadRequest("The request head is not complete.")),
+                Ok(_) => {}
+                Err(Fault::RequestTimeout(_)) if self.used == self.input.len() => return Next::Closed,
+                Err(Fault::ClientGone) => return Next::Closed,
+                Err(fault) => return Next::Refused(fault),
+            }
+        }
+    }
+
+    /// What was read and not used.
+    pub(super) fn unused(&self) -> &[u8] {
+        &self.input[self.used..]
+    }
+
+    /// Marks bytes as used.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.used += bytes;
+    }
+
+    /// Reads more of a body onto the unused bytes; 0 at the end of the stream.
+    pub(super) async fn fill_body(&mut self) -> Result<usize, Fault> {
+        let due_ms = self.due_ms(self.limits().body_timeout_ms);
+        self.fill(due_ms).await
+    }
+
+    /// Reads the next bytes of a body straight into `into`, at most `most`.
+    pub(super) async fn read_into(&mut self, into: &mut Vec<u8>, most: u64) -> Result<usize, Fault> {
+        let due_ms = self.due_ms(self.limits().body_timeout_ms);
+        into.reserve(READ_BYTES);
+        let mut limited = (&mut self.stream).take(most);
+        match self.deadline.until(due_ms, limited.read_buf(into)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(_)) => Err(Fault::ClientGone),
+            Err(_) => Err(Fault::RequestTimeout("The request body stopped coming.")),
+        }
+    }
+
+    async fn fill(&mut self, due_ms: u64) -> Result<usize, Fault> {
+        if self.used == self.input.len() {
+            self.input.clear();
+            self.used = 0;
+        } else if self.used > READ_BYTES {
+            self.input.drain(..self.used);
+            self.used = 0;
+        }
+        if self.input.capacity() == 0 {
+            self.input = self.house.spares.buffer();
+        }
+        self.input.reserve(READ_BYTES);
+        match self.deadline.until(due_ms, self.stream.read_buf(&mut self.input)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(_)) => Err(Fault::ClientGone),
+            Err(_) => Err(Fault::RequestTimeout("The request did not arrive in time.")),
+        }
+    }
+
+    /// Writes `out`, then `piece`, then `tail`; the client may pause for `write_timeout`.
+    pub(super) async fn flush_with(&mut self, piece: &[u8], tail: &[u8]) -> Result<(), Fault> {
+        let timeout_ms = self.limits().write_timeout_ms;
+        let mut written = 0;
+        let total = self.out.len() + piece.len() + tail.len();
+        while written < total {
+            let parts = remaining([&self.out, piece, tail], written);
+            let due_ms = self.due_ms(timeout_ms);
+            match self.deadline.until(due_ms, self.stream.write_vectored(&parts)).await {
+                Ok(Ok(bytes)) if bytes > 0 => written += bytes,
+                _ => return Err(Fault::ClientGone),
+            }
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Ends the connection. With `lingers`, a client that is still sending gets the time to read.
+    pub(super) async fn close(mut self, lingers: bool) {
+        let due_ms = self.due_ms(LINGER_MS);
+        if self.deadline.until(due_ms, self.stream.shutdown()).await.is_err() || !lingers {
+            return;
+        }
+        let mut taken = 0;
+        while taken < LINGER_BYTES_MAX {
+            self.input.clear();
+            self.input.reserve(READ_BYTES);
+            match self.deadline.until(due_ms, self.stream.read_buf(&mut self.input)).await {
+                Ok(Ok(bytes)) if bytes > 0 => taken += bytes,
+                _ => return,
+            }
+        }
+    }
+
+    /// The coarse time in `wait_ms`; one sweep late rather than early.
+    fn due_ms(&self, wait_ms: u64) -> u64 {
+        self.house.clock.coarse_ms() + wait_ms + crate::deadline::SWEEP.as_millis() as u64
+    }
+
+    fn give_buffers_back(&mut self) {
+        self.used = 0;
+        self.house.spares.keep_buffer(std::mem::take(&mut self.input));
+        self.house.spares.keep_buffer(std::mem::take(&mut self.out));
+    }
+
+    /// A buffer for the answer, where there is none yet.
+    pub(super) fn prepare_out(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = self.house.spares.buffer();
+        }
+    }
+}
+
+/// A head without an end: too long in its first line (414) or as a whole (431).
+fn too_large(rest: &[u8], limits: &Limits) -> Fault {
+    let line = memchr::memchr(b'\r', rest).unwrap_or(rest.len());
+    if line > limits.target_bytes_max { Fault::TargetTooLong } else { Fault::HeadTooLarge }
+}
+
+/// The parts that are left to write once `written` bytes of them are.
+fn remaining<'a>(parts: [&'a [u8]; 3], written: usize) -> [io::IoSlice<'a>; 3] {
+    let mut skip = written;
+    parts.map(|part| {
+        let here = skip.min(part.len());
+        skip -= here;
+        io::IoSlice::new(&part[here..])
+    })
+}

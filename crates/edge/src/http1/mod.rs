@@ -1,0 +1,50 @@
+//! In:     a byte stream that speaks HTTP/1.
+//! Out:    exchanges, one after the other, and their answers as bytes.
+//! Actors: one task for each connection.
+//! Never:  does a byte after a refused head or a broken body count as a request.
+
+mod connection;
+mod wire;
+
+use crate::exchange::{Exchange, LocalAddress};
+use crate::house::House;
+use crate::journey;
+use crate::stream::{Peer, Stream};
+use connection::{Connection, Next};
+use std::rc::Rc;
+use wire::Http1;
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(house: Rc<House>, stream: Stream, peer: Peer, local: Rc<LocalAddress>) {
+    let mut connection = Connection::new(&house, stream);
+    loop {
+        if !connection.await_bytes().await {
+            return;
+        }
+        let mut head = house.spares.head();
+        let next = connection.read_head(&mut head).await;
+        let is_refused = matches!(next, Next::Refused(_));
+        let mut wire = Http1::new(&mut connection, &head, is_refused || house.draining.get());
+        if is_refused {
+            wire.distrust_input();
+        }
+        let exchange = Exchange { head: &head, peer: &peer, local: &local, wire: &mut wire };
+        let goes_on = match next {
+            Next::Request => {
+                journey::travel(&house, exchange).await;
+                wire.is_reusable()
+            }
+            Next::Refused(fault) => {
+                journey::refuse(&house, exchange, fault).await;
+                false
+            }
+            Next::Closed => return,
+        };
+        let lingers = wire.leaves_bytes();
+        house.spares.keep_head(head);
+        if !goes_on {
+            connection.close(lingers).await;
+            return;
+        }
+    }
+}

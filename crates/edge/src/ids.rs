@@ -1,0 +1,52 @@
+//! In:     randomness of the system, once for each event loop.
+//! Out:    an id for each request, unlike any other anywhere.
+//! Actors: none.
+//! Never:  is an id taken from a client.
+
+use std::cell::Cell;
+
+/// Makes request ids: 32 hexadecimal digits, 64 bits of chance and 64 of a scrambled counter.
+pub(crate) struct RequestIds {
+    prefix: u64,
+    counter: Cell<u64>,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let mut seed = [0u8; 16];
+        rustix::rand::getrandom(&mut seed[..], rustix::rand::GetRandomFlags::empty())?;
+        let [prefix, counter] = [0, 8].map(|at| {
+            let mut half = [0u8; 8];
+            half.copy_from_slice(&seed[at..at + 8]);
+            u64::from_le_bytes(half)
+        });
+        Ok(RequestIds { prefix, counter: Cell::new(counter) })
+    }
+
+    /// The next id.
+    pub(crate) fn next(&self) -> RequestId {
+        let counter = self.counter.get().wrapping_add(1);
+        self.counter.set(counter);
+        // SplitMix64's finaliser: a bijection, so no two counters give the same id.
+        let mut mixed = counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let mut text = [0u8; 32];
+        for (at, digit) in text.iter_mut().enumerate() {
+            let half = if at < 16 { self.prefix } else { mixed };
+            *digit = b"0123456789abcdef"[(half >> (60 - 4 * (at % 16))) as usize & 15];
+        }
+        RequestId(text)
+    }
+}
+
+/// One request's id.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestId([u8; 32]);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}

@@ -1,0 +1,261 @@
+//! In:     frames of workers, each with the ticket of a call; the end of a lane.
+//! Out:    for the task of each request: the head of its answer, then the body's pieces.
+//! Actors: the event loop: its lane tasks put in, its request tasks take out.
+//! Never:  does a frame reach a call that its worker was not given.
+
+use crate::lane::parcel::Parcel;
+use hallway_core::Fault;
+use hallway_core::semantics::AnswerHead;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Body bytes of one answer that wait for its client before the worker is made to wait.
+const INBOX_BYTES_MAX: usize = 256 * 1024;
+/// Bits of a ticket: the loop, a serial number, the key in its table.
+const KEY_BITS: u32 = 20;
+const THREAD_SHIFT: u32 = 56;
+
+/// The calls of one event loop that are not finished.
+pub(crate) struct Calls {
+    thread: u16,
+    serial: Cell<u64>,
+    table: RefCell<Slab<Rc<Call>>>,
+}
+
+/// One request at the application.
+pub(crate) struct Call {
+    ticket: Cell<u64>,
+    parcel: RefCell<Option<Arc<Parcel>>>,
+    state: RefCell<Inbox>,
+    /// Nobody waits for the answer any more; what comes is dropped.
+    abandoned: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    head: Option<Result<AnswerHead, Fault>>,
+    pieces: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// The worker is done with it, well or badly.
+    end: Option<Result<(), Fault>>,
+    request: Option<Waker>,
+    lane: Option<Waker>,
+}
+
+impl Calls {
+    pub(crate) fn new(thread: u16) -> Self {
+        Calls { thread, serial: Cell::new(0), table: RefCell::default() }
+    }
+
+    /// Which outbound lane answers come by.
+    pub(crate) fn thread(&self) -> u16 {
+        self.thread
+    }
+
+    /// Which loop a ticket belongs to.
+    pub(crate) fn thread_of(ticket: u64) -> usize {
+        (ticket >> THREAD_SHIFT) as usize
+    }
+
+    /// A new call. Nothing when a million are open.
+    pub(crate) fn open(self: &Rc<Self>) -> Option<OpenCall> {
+        let mut table = self.table.borrow_mut();
+        let entry = table.vacant_entry();
+        let key = entry.key() as u64;
+        if key >> KEY_BITS != 0 {
+            return None;
+        }
+        let serial = self.serial.get().wrapping_add(1);
+        self.serial.set(serial);
+        let serial = (serial << KEY_BITS) & ((1 << THREAD_SHIFT) - 1);
+        let ticket = (u64::from(self.thread) << THREAD_SHIFT) | serial | key;
+        let call = Rc::new(Call {
+            ticket: Cell::new(ticket),
+            parcel: RefCell::default(),
+            state: RefCell::default(),
+            abandoned: Cell::new(false),
+        });
+        entry.insert(call.clone());
+        Some(OpenCall { calls: self.clone(), call })
+    }
+
+    /// The call of a ticket, if this worker was given it.
+    pub(crate) fn find(&self, ticket: u64, worker: u32) -> Option<Rc<Call>> {
+        let table = self.table.borrow();
+        let call = table.get((ticket & ((1 << KEY_BITS) - 1)) as usize)?;
+        (call.ticket.get() == ticket && call.is_with(worker)).then(|| call.clone())
+    }
+
+    /// The worker has ended this call; whether its slot is free by that.
+    pub(crate) fn end(&self, call: &Call, end: Result<(), Fault>) {
+        call.finish(end);
+        if call.abandoned.get() {
+            self.remove(call);
+        }
+    }
+
+    /// A worker is gone: every call it had ends.
+    pub(crate) fn lose(&self, worker: u32) {
+        let lost: Vec<Rc<Call>> =
+            self.table.borrow().iter().map(|(_, call)| call).filter(|call| call.is_with(worker)).cloned().collect();
+        for call in lost {
+            self.end(&call, Err(Fault::WorkerLost));
+        }
+    }
+
+    fn remove(&self, call: &Call) {
+        let key = (call.ticket.get() & ((1 << KEY_BITS) - 1)) as usize;
+        let removed = self.table.borrow_mut().try_remove(key);
+        drop(removed);
+    }
+}
+
+impl Call {
+    /// Whether this worker has it and has not ended it.
+    fn is_with(&self, worker: u32) -> bool {
+        self.state.borrow().end.is_none()
+            && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.worker() == worker)
+    }
+
+    /// The head of the answer has come.
+    pub(crate) fn begin(&self, head: Result<AnswerHead, Fault>) {
+        let mut state = self.state.borrow_mut();
+        if state.head.is_none() {
+            state.head = Some(head);
+            wake(&mut state.request);
+        }
+    }
+
+    /// A piece of the body has come.
+    pub(crate) fn add(&self, piece: &[u8]) {
+        if piece.is_empty() || self.abandoned.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        state.bytes += piece.len();
+        state.pieces.push_back(piece.to_vec());
+        wake(&mut state.request);
+    }
+
+    fn finish(&self, end: Result<(), Fault>) {
+        let mut state = self.state.borrow_mut();
+        if let (Err(fault), None) = (end, &state.head) {
+            state.head = Some(Err(fault));
+        }
+        state.end.get_or_insert(end);
+        wake(&mut state.request);
+    }
+
+    /// Waits until the client has taken enough for more to be read from the worker.
+    pub(crate) async fn room(&self) {
+        poll_fn(|task| {
+            let mut state = self.state.borrow_mut();
+            if state.bytes < INBOX_BYTES_MAX || self.abandoned.get() {
+                return Poll::Ready(());
+            }
+            state.lane = Some(task.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn poll_head(&self, task: &Context<'_>) -> Poll<Result<AnswerHead, Fault>> {
+        let mut state = self.state.borrow_mut();
+        match state.head.take() {
+            Some(head) => Poll::Ready(head),
+            None => {
+                state.request = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_piece(&self, task: &Context<'_>) -> Poll<Result<(Vec<u8>, bool), Fault>> {
+        let mut state = self.state.borrow_mut();
+        match (state.pieces.pop_front(), state.end) {
+            (Some(piece), end) => {
+                state.bytes -= piece.len();
+                wake(&mut state.lane);
+                let last = state.pieces.is_empty() && end == Some(Ok(()));
+                Poll::Ready(Ok((piece, last)))
+            }
+            (None, Some(end)) => Poll::Ready(end.map(|()| (Vec::new(), true))),
+            (None, None) => {
+                state.request = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+/// A call as its request holds it. When it is dropped before its end, the answer is dropped as it comes.
+pub(crate) struct OpenCall {
+    calls: Rc<Calls>,
+    call: Rc<Call>,
+}
+
+impl OpenCall {
+    pub(crate) fn ticket(&self) -> u64 {
+        self.call.ticket.get()
+    }
+
+    /// Binds the parcel that carries this call.
+    pub(crate) fn carry(&self, parcel: &Arc<Parcel>) {
+        *self.call.parcel.borrow_mut() = Some(parcel.clone());
+    }
+
+    /// Forgets what a lost worker left, before the parcel goes to another.
+    pub(crate) fn start_over(&self) {
+        *self.call.state.borrow_mut() = Inbox::default();
+    }
+
+    /// Waits for the head of the answer.
+    pub(crate) async fn head(&self) -> Result<AnswerHead, Fault> {
+        poll_fn(|task| self.call.poll_head(task)).await
+    }
+
+    /// Whether the whole body is here already; then it is given out at once.
+    pub(crate) fn whole_body(&self) -> Option<Vec<u8>> {
+        let mut state = self.call.state.borrow_mut();
+        if state.end != Some(Ok(())) || state.pieces.len() > 1 {
+            return None;
+        }
+        Some(state.pieces.pop_front().unwrap_or_default())
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let call = &self.call;
+        let never_handed = call.parcel.borrow().as_ref().is_none_or(|parcel| parcel.handed_us().is_none());
+        if call.state.borrow().end.is_some() || never_handed {
+            self.calls.remove(call);
+        } else {
+            call.abandoned.set(true);
+            let mut state = call.state.borrow_mut();
+            (state.pieces, state.bytes) = (VecDeque::new(), 0);
+            wake(&mut state.lane);
+        }
+    }
+}
+
+/// The rest of an answer's body.
+pub(crate) struct AnswerStream(pub(crate) OpenCall);
+
+impl AnswerStream {
+    /// The next piece, and whether it is the last.
+    pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
+        poll_fn(|task| self.0.call.poll_piece(task)).await
+    }
+}

@@ -1,0 +1,121 @@
+//! In:     an exchange whose route is the application.
+//! Out:    its answer's head and the stream of its body; what the lane saw, for the log.
+//! Actors: the task of the connection.
+//! Never:  is a request given to a second worker that the first may have acted on, unless its method allows it.
+
+use crate::deadline::SWEEP;
+use crate::exchange::{Answer, Body, Exchange, Wire};
+use crate::house::House;
+use crate::journey::Trip;
+use crate::lane::calls::{AnswerStream, OpenCall};
+use crate::lane::parcel::Parcel;
+use crate::spool::{Spooled, gather};
+use hallway_core::lane::{Addresses, put_request};
+use hallway_core::record::LaneFacts;
+use hallway_core::semantics::{AnswerHead, ForwardedFacts};
+use hallway_core::{Fault, Head};
+use std::sync::Arc;
+
+/// Has the application answer a request.
+pub(crate) async fn fetch<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+) -> Result<Answer, Fault> {
+    let body = gather(exchange.wire, &house.plan.limits).await?;
+    let call = house.calls.open().ok_or(Fault::QueueFull)?;
+    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body)));
+    call.carry(&parcel);
+    let placed_us = house.clock.now_us();
+    house.desk.place(parcel.clone())?;
+    let mut head = await_head(house, &call, &parcel, placed_us, exchange.head).await;
+    if head.as_ref().err() == Some(&Fault::WorkerLost) && exchange.head.is_idempotent() {
+        call.start_over();
+        house.desk.place_again(parcel.clone());
+        head = await_head(house, &call, &parcel, placed_us, exchange.head).await;
+    }
+    trip.lane = parcel.handed_us().map(|handed_us| LaneFacts {
+        queue_us: handed_us.saturating_sub(placed_us),
+        app_us: house.clock.now_us().saturating_sub(handed_us),
+        worker_pid: parcel.worker_pid(),
+    });
+    let head = head?;
+    let body = match call.whole_body() {
+        Some(bytes) => Body::Whole(bytes),
+        None => Body::Lane(AnswerStream(call)),
+    };
+    Ok(Answer { head, body })
+}
+
+fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, body): (&OpenCall, Spooled)) -> Parcel {
+    let facts = ForwardedFacts {
+        addresses: Addresses {
+            peer_ip: &exchange.peer.ip,
+            peer_port: exchange.peer.port,
+            local_name: &exchange.local.name,
+            local_port: exchange.local.port,
+            https: false,
+        },
+        request_id: trip.request_id.as_str(),
+        unix_ms: house.clock.unix_ms(trip.begun_us),
+    };
+    let mut frame = Vec::with_capacity(1024);
+    let ids = (call.ticket(), house.calls.thread());
+    let file = match body {
+        Spooled::Memory(bytes) => {
+            put_request(&mut frame, ids, exchange.head, &facts, (&bytes, bytes.len() as u64, false));
+            None
+        }
+        Spooled::File { file, bytes } => {
+            put_request(&mut frame, ids, exchange.head, &facts, (&[], bytes, true));
+            Some(file)
+        }
+    };
+    Parcel::new(call.ticket(), frame, file)
+}
+
+/// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
+async fn await_head(
+    house: &House,
+    call: &OpenCall,
+    parcel: &Parcel,
+    placed_us: u64,
+    head: &Head,
+) -> Result<AnswerHead, Fault> {
+    let app = &house.plan.app;
+    let timeout_ms = if app.timeout_ms == 0 { u64::MAX / 4 } else { app.timeout_ms };
+    let deadline = crate::deadline::Deadline::new(&house.deadlines);
+    loop {
+        let due_ms = match parcel.handed_us() {
+            Some(handed_us) => handed_us / 1000 + timeout_ms,
+            None => placed_us / 1000 + app.queue_max_wait_ms,
+        };
+        let now_ms = house.clock.coarse_ms();
+        if now_ms > due_ms {
+            if house.desk.withdraw(parcel.ticket) {
+                return Err(Fault::QueueTimeout);
+            }
+            if parcel.handed_us().is_some() {
+                give_up(house, parcel, head);
+                return Err(Fault::AppTimeout);
+            }
+        }
+        // While it waits, the moment at which a worker takes it is not told to this task; looking
+        // again after `timeout` is early enough to end that worker in time.
+        let look_ms = due_ms.min(now_ms + timeout_ms).max(now_ms) + SWEEP.as_millis() as u64;
+        if let Ok(answer) = deadline.until(look_ms, call.head()).await {
+            return answer;
+        }
+    }
+}
+
+/// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
+fn give_up(house: &House, parcel: &Parcel, head: &Head) {
+    let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
+    let (seconds, pid) = (house.plan.app.timeout_ms as f64 / 1000.0, parcel.worker_pid());
+    house.log.error(&format!(
+        "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
+    ));
+    house.desk.close(parcel.worker());
+    house.master.worker_is_overdue(parcel.worker());
+}

@@ -1,0 +1,16 @@
+//! In:     an exchange for the application; lanes to its workers.
+//! Out:    the application's answer, or the fault that stands for it.
+//! Actors: the task of the request; one task for each lane that reads answers.
+//! Never:  does a worker get a second request while its slots are taken, or a request two answers.
+
+mod calls;
+mod desk;
+mod fetch;
+mod outbound;
+mod parcel;
+
+pub(crate) use calls::{AnswerStream, Calls};
+pub(crate) use desk::AppDesk;
+pub(crate) use fetch::fetch;
+pub(crate) use outbound::read_answers;
+pub(crate) use parcel::Lane;

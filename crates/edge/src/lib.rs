@@ -1,0 +1,22 @@
+//! In:     listening sockets, lanes to workers, a plan.
+//! Out:    every request on those sockets answered; reports to the master.
+//! Actors: one event loop for each core; a few threads for files; one that writes the log.
+//! Never:  does anything on an event loop wait for a disk, a worker or a client.
+
+mod clock;
+mod deadline;
+mod exchange;
+mod files;
+mod house;
+mod http1;
+mod ids;
+mod journey;
+mod lane;
+mod listen;
+mod log;
+mod spool;
+mod stream;
+mod threads;
+
+pub use listen::Socket;
+pub use threads::{Edge, Ground};

@@ -1,0 +1,101 @@
+//! In:     facts of finished trips, errors.
+//! Out:    lines in a file or on standard output; errors on standard error.
+//! Actors: every event loop gathers its own lines; one thread writes them.
+//! Never:  does a request wait for a log; when the writer falls behind, lines are counted and dropped.
+
+use hallway_core::plan::{AccessLog, LogFormat};
+use hallway_core::record::{Facts, put_line};
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+/// Lines gathered before they go to the writer; the sweeper sends fewer after 100 ms.
+const BATCH_BYTES: usize = 16 * 1024;
+/// Batches that may wait for the writer.
+const BATCHES_MAX: usize = 256;
+
+/// Where the batches of all event loops go.
+pub(crate) type Batches = SyncSender<Batch>;
+
+/// What goes to the writer.
+pub(crate) enum Batch {
+    Lines(Vec<u8>),
+    /// Everything before it is written; the receiver is told.
+    Flush(SyncSender<()>),
+}
+
+/// Starts the writer, where there is an access log.
+pub(crate) fn start(access: &AccessLog) -> io::Result<Batches> {
+    let (batches, queue) = sync_channel(BATCHES_MAX);
+    let mut out: Box<dyn Write + Send> = match &access.path {
+        Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+        None => Box::new(File::from(rustix::io::dup(io::stdout())?)),
+    };
+    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&queue, &mut out))?;
+    Ok(batches)
+}
+
+fn write_all(queue: &Receiver<Batch>, out: &mut Box<dyn Write + Send>) {
+    for batch in queue {
+        match batch {
+            // A full disk or a closed pipe costs lines, never the server.
+            Batch::Lines(lines) => drop(out.write_all(&lines)),
+            Batch::Flush(done) => drop(done.send(())),
+        }
+    }
+}
+
+/// One event loop's end of the log.
+pub(crate) struct Log {
+    writer: Option<(Batches, LogFormat)>,
+    batch: RefCell<Vec<u8>>,
+    dropped: Cell<u64>,
+}
+
+impl Log {
+    pub(crate) fn new(writer: Option<(Batches, LogFormat)>) -> Self {
+        Log { writer, batch: RefCell::default(), dropped: Cell::new(0) }
+    }
+
+    /// Whether access lines are written at all.
+    pub(crate) fn wants_access(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Notes one trip.
+    pub(crate) fn access(&self, facts: &Facts<'_>) {
+        let Some((_, format)) = &self.writer else { return };
+        put_line(&mut self.batch.borrow_mut(), *format, facts);
+        if self.batch.borrow().len() >= BATCH_BYTES {
+            self.send();
+        }
+    }
+
+    /// Hands the gathered lines to the writer.
+    pub(crate) fn send(&self) {
+        let Some((batches, _)) = &self.writer else { return };
+        if self.batch.borrow().is_empty() {
+            return;
+        }
+        let lines = self.batch.take();
+        if let Err(TrySendError::Full(Batch::Lines(lines))) = batches.try_send(Batch::Lines(lines)) {
+            let lost = memchr::memchr_iter(b'\n', &lines).count() as u64;
+            self.dropped.set(self.dropped.get() + lost);
+            self.error(&format!("the access log cannot keep up: {} lines dropped so far", self.dropped.get()));
+        }
+    }
+
+    /// A line for the operator, at once.
+    pub(crate) fn error(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "hallway: {text}");
+    }
+}
+
+/// Waits until the writer has written what it was sent before.
+pub(crate) fn flush(batches: &Batches) {
+    let (done, written) = sync_channel(1);
+    if batches.send(Batch::Flush(done)).is_ok() {
+        let _ = written.recv_timeout(std::time::Duration::from_secs(2));
+    }
+}

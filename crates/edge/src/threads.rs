@@ -1,0 +1,280 @@
+//! In:     what the program gives the edge: plan, sockets, the way to the master; later, lanes.
+//! Out:    event loops that serve; when told to finish, their end.
+//! Actors: one thread for each event loop, on a LocalRuntime; the program's own thread posts to them.
+//! Never:  does a panic leave a loop half alive: it ends the process, and the master starts another.
+
+use crate::clock::Clock;
+use crate::deadline::{Deadlines, SWEEP, Wait};
+use crate::house::{House, Spares};
+use crate::ids::RequestIds;
+use crate::lane::{AppDesk, Calls, Lane, read_answers};
+use crate::listen::{Accepted, Door, Socket};
+use crate::log::{self, Batches, Log};
+use hallway_core::plan::{LogFormat, Plan};
+use hallway_core::ports::Master;
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Threads for files of one event loop, and how long an idle one stays.
+const FILE_THREADS: usize = 4;
+const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
+/// For the accepting tasks to empty their queues when the door closes.
+const CLOSING: Duration = Duration::from_millis(2);
+/// For the first request of a connection to arrive after the door has closed.
+const FRESH_GRACE: Duration = Duration::from_millis(500);
+
+/// Everything an edge begins with.
+pub struct Ground {
+    /// The plan.
+    pub plan: Plan,
+    /// The sockets of each event loop; those that are shared stand with the first.
+    pub sockets: Vec<Vec<Socket>>,
+    /// The way to the master.
+    pub master: Arc<dyn Master>,
+}
+
+/// A message to an event loop.
+enum Post {
+    Lane {
+        lane: Arc<Lane>,
+        outbound: OwnedFd,
+    },
+    LaneLost(Arc<Lane>),
+    Connection(Accepted),
+    /// The last connection has ended.
+    Emptied,
+    Finish,
+}
+
+/// How anything reaches the event loops.
+#[derive(Clone)]
+pub(crate) struct Posts {
+    loops: Arc<[UnboundedSender<Post>]>,
+    turn: Arc<AtomicUsize>,
+}
+
+impl Posts {
+    /// Has the loop that owns a ticket look again for calls on a lane that ended.
+    pub(crate) fn lane_lost(&self, ticket: u64, lane: Arc<Lane>) {
+        if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
+            let _ = owner.send(Post::LaneLost(lane));
+        }
+    }
+
+    /// Tells a loop that its last connection has ended.
+    pub(crate) fn emptied(&self, thread: u16) {
+        if let Some(owner) = self.loops.get(usize::from(thread)) {
+            let _ = owner.send(Post::Emptied);
+        }
+    }
+
+    /// Gives a connection to the next loop in turn.
+    pub(crate) fn deal(&self, accepted: Accepted) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.loops.len();
+        let _ = self.loops[turn].send(Post::Connection(accepted));
+    }
+}
+
+/// A running edge.
+pub struct Edge {
+    posts: Posts,
+}
+
+impl Edge {
+    /// Starts the event loops. The master is told once all of them serve.
+    ///
+    /// # Errors
+    /// Those of the system: threads, descriptors, the log file.
+    pub fn start(ground: Ground) -> io::Result<Edge> {
+        end_on_panic();
+        raise_descriptor_limit();
+        let writer = match &ground.plan.access_log {
+            Some(access) => Some((log::start(access)?, access.format)),
+            None => None,
+        };
+        let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
+        let posts = Posts { loops: senders.into(), turn: Arc::default() };
+        let beginning = Instant::now();
+        let desk = Arc::new(AppDesk::new(ground.plan.app.queue_size, posts.clone(), beginning));
+        let shared = Shared {
+            plan: Arc::new(ground.plan),
+            master: ground.master,
+            desk,
+            posts: posts.clone(),
+            beginning,
+            writer,
+            starting: Arc::new(AtomicUsize::new(receivers.len())),
+            serving: Arc::new(AtomicUsize::new(receivers.len())),
+        };
+        for (thread, (sockets, inbox)) in ground.sockets.into_iter().zip(receivers).enumerate() {
+            let shared = shared.clone();
+            let run = move || run_loop(thread as u16, shared, sockets, inbox);
+            std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
+        }
+        Ok(Edge { posts })
+    }
+
+    /// Gives the edge its ends of the lanes to a worker: the inbound one, which all loops share,
+    /// and an outbound one for each loop.
+    pub fn deal_lanes(&self, worker: u32, pid: u32, inbound: OwnedFd, outbound: Vec<OwnedFd>) {
+        let lane = Arc::new(Lane::new(worker, pid, inbound));
+        for (post, outbound) in self.posts.loops.iter().zip(outbound) {
+            let _ = post.send(Post::Lane { lane: lane.clone(), outbound });
+        }
+    }
+
+    /// Takes no further connection or request, finishes those that are there, then tells the master.
+    pub fn finish(&self) {
+        for post in self.posts.loops.iter() {
+            let _ = post.send(Post::Finish);
+        }
+    }
+}
+
+/// What all event loops share.
+#[derive(Clone)]
+struct Shared {
+    plan: Arc<Plan>,
+    master: Arc<dyn Master>,
+    desk: Arc<AppDesk>,
+    posts: Posts,
+    beginning: Instant,
+    writer: Option<(Batches, LogFormat)>,
+    starting: Arc<AtomicUsize>,
+    serving: Arc<AtomicUsize>,
+}
+
+fn run_loop(thread: u16, shared: Shared, sockets: Vec<Socket>, inbox: UnboundedReceiver<Post>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .event_interval(256)
+        .max_blocking_threads(FILE_THREADS)
+        .thread_keep_alive(FILE_THREAD_IDLE)
+        .build_local(tokio::runtime::LocalOptions::default());
+    let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, &shared, sockets, inbox)));
+    if let Err(error) = served {
+        eprintln!("hallway: an event loop could not start: {error}");
+        std::process::exit(1);
+    }
+    if shared.serving.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if let Some((batches, _)) = &shared.writer {
+            log::flush(batches);
+        }
+        shared.master.edge_has_drained();
+    }
+}
+
+async fn serve(
+    thread: u16,
+    shared: &Shared,
+    sockets: Vec<Socket>,
+    mut inbox: UnboundedReceiver<Post>,
+) -> io::Result<()> {
+    let house = Rc::new(House {
+        plan: shared.plan.clone(),
+        master: shared.master.clone(),
+        desk: shared.desk.clone(),
+        clock: Clock::new(shared.beginning),
+        deadlines: Rc::new(Deadlines::default()),
+        calls: Rc::new(Calls::new(thread)),
+        ids: RequestIds::new()?,
+        log: Log::new(shared.writer.clone()),
+        draining: Cell::new(false),
+        spares: Spares::default(),
+        work: Notify::new(),
+    });
+    let door = Rc::new(Door {
+        house: house.clone(),
+        posts: shared.posts.clone(),
+        closing: Cell::new(false),
+        closed: Notify::new(),
+        open: Cell::new(0),
+    });
+    for socket in sockets {
+        let door = door.clone();
+        tokio::task::spawn_local(async move {
+            let accepted = match socket {
+                Socket::Tcp(socket) => door.clone().accept_tcp(socket, false).await,
+                Socket::TcpShared(socket) => door.clone().accept_tcp(socket, true).await,
+                Socket::UnixShared(socket) => door.clone().accept_unix(socket).await,
+            };
+            if let Err(error) = accepted {
+                door.house.log.error(&format!("a listening socket cannot be used: {error}"));
+            }
+        });
+    }
+    tokio::task::spawn_local(sweep(house.clone()));
+    if shared.starting.fetch_sub(1, Ordering::AcqRel) == 1 {
+        shared.master.edge_is_ready();
+    }
+    let mut finishing = false;
+    while !finishing || door.open.get() > 0 {
+        match inbox.recv().await {
+            Some(Post::Lane { lane, outbound }) => {
+                tokio::task::spawn_local(read_answers(house.clone(), lane, outbound));
+            }
+            Some(Post::LaneLost(lane)) => house.calls.lose(lane.worker),
+            Some(Post::Connection(accepted)) => door.let_in_accepted(accepted),
+            Some(Post::Finish) if !finishing => {
+                finishing = true;
+                close(&door).await;
+            }
+            Some(Post::Finish | Post::Emptied) => {}
+            None => break,
+        }
+    }
+    house.log.send();
+    Ok(())
+}
+
+/// Lets in what stands in the accept queues, then nobody; ends connections that carry no request.
+async fn close(door: &Rc<Door>) {
+    let house = door.house.clone();
+    house.draining.set(true);
+    door.closing.set(true);
+    door.closed.notify_waiters();
+    tokio::time::sleep(CLOSING).await;
+    house.deadlines.end(Wait::KeptAlive);
+    // A connection may just have come, with its request still on the way.
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(FRESH_GRACE).await;
+        house.deadlines.end(Wait::Fresh);
+    });
+}
+
+/// Fires deadlines and sends gathered log lines, a few times a second while anything is open.
+async fn sweep(house: Rc<House>) {
+    loop {
+        if house.deadlines.is_empty() {
+            house.log.send();
+            house.work.notified().await;
+        }
+        tokio::time::sleep(SWEEP).await;
+        house.clock.refresh();
+        house.deadlines.sweep(house.clock.coarse_ms());
+        house.log.send();
+    }
+}
+
+fn end_on_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
+}
+
+/// As many connections as the system allows, not the 1,024 that shells start with.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

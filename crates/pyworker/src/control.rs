@@ -1,0 +1,115 @@
+//! In:     orders of the master.
+//! Out:    lanes for the main thread, or that it is to finish; the report that it is ready.
+//! Actors: one native thread, which never waits for the interpreter.
+//! Never:  does the worker outlive its master: when the channel ends, the process does.
+
+use crate::lanes::Lanes;
+use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Order, Report};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, recvmsg, send, shutdown};
+use rustix::process::{Signal, getpid, kill_process};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often a worker without lanes looks for Python signals.
+const SIGNAL_CHECK: Duration = Duration::from_millis(500);
+
+/// What the main thread is to do next.
+pub(crate) enum Next {
+    Lanes(Arc<Lanes>),
+    Finish,
+    Nothing,
+}
+
+#[derive(Default)]
+struct Orders {
+    lanes: Option<Arc<Lanes>>,
+    current: Option<Arc<Lanes>>,
+    finish: bool,
+}
+
+/// The worker's end of the channel to the master.
+pub(crate) struct Control {
+    channel: Arc<OwnedFd>,
+    orders: Arc<(Mutex<Orders>, Condvar)>,
+}
+
+impl Control {
+    /// Starts to listen.
+    pub(crate) fn start(channel: OwnedFd) -> io::Result<Control> {
+        let control = Control { channel: Arc::new(channel), orders: Arc::default() };
+        let (channel, orders) = (control.channel.clone(), control.orders.clone());
+        std::thread::Builder::new().name("hallway-control".into()).spawn(move || {
+            while let Some((order, descriptors)) = receive(&channel) {
+                obey(&orders, order, descriptors);
+            }
+            // The master is gone, or its words cannot be understood. Nobody waits for an orderly
+            // end any more, and the main thread may be anywhere: SIGKILL always works.
+            let _ = kill_process(getpid(), Signal::KILL);
+        })?;
+        Ok(control)
+    }
+
+    /// Tells the master that the application is loaded.
+    pub(crate) fn say_ready(&self) -> io::Result<()> {
+        send(&*self.channel, &Report::Ready.encode(), SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Waits, for a moment, for what to do.
+    pub(crate) fn await_lanes(&self) -> Next {
+        let (lock, changed) = &*self.orders;
+        let mut orders = hold(lock);
+        if orders.lanes.is_none() && !orders.finish {
+            orders = changed.wait_timeout(orders, SIGNAL_CHECK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match (orders.finish, orders.lanes.take()) {
+            (true, _) => Next::Finish,
+            (false, Some(lanes)) => {
+                orders.current = Some(lanes.clone());
+                Next::Lanes(lanes)
+            }
+            (false, None) => Next::Nothing,
+        }
+    }
+}
+
+fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedFd>) {
+    let (lock, changed) = orders;
+    let mut orders = hold(lock);
+    match order {
+        // Lanes of a new edge: the old ones have ended by themselves.
+        Order::Lanes { .. } => orders.lanes = Lanes::new(descriptors).map(Arc::new),
+        Order::Finish => {
+            orders.finish = true;
+            // The main thread reads this lane: let it see an end behind what it has.
+            if let Some(lanes) = &orders.current {
+                let _ = shutdown(lanes.inbound(), Shutdown::Read);
+            }
+        }
+    }
+    changed.notify_all();
+}
+
+fn receive(channel: &OwnedFd) -> Option<(Order, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; MESSAGE_BYTES_MAX];
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(channel, &mut [IoSliceMut::new(&mut bytes)], &mut beside, RecvFlags::CMSG_CLOEXEC)
+    });
+    let order = Order::decode(&bytes[..received.ok()?.bytes])?;
+    let mut descriptors = Vec::new();
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
+        }
+    }
+    Some((order, descriptors))
+}
+
+fn hold(lock: &Mutex<Orders>) -> MutexGuard<'_, Orders> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

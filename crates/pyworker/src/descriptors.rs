@@ -1,0 +1,21 @@
+//! In:     the number of a descriptor that the master left open for this worker.
+//! Out:    the descriptor, owned, and closed for programs that the application starts.
+//! Actors: none.
+//! Never:  is a number taken that is not an open descriptor.
+
+#![allow(unsafe_code)]
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+
+/// Takes over the descriptor that the boot script was given. To be called once for a number.
+pub(crate) fn take(number: i32) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{number} is not a descriptor to take over")));
+    }
+    // SAFETY: only asked for its flags, which fails if it is not open; nothing is kept.
+    fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open (just asked), and it was opened by the master for this very call.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

@@ -1,0 +1,57 @@
+//! In:     requests on the inbound lane; the loaded application.
+//! Out:    its answers on the outbound lanes.
+//! Actors: Python's main thread, and one native thread that hears the master.
+//! Never:  does a worker touch a client's socket, or outlive the master.
+
+mod control;
+mod descriptors;
+mod lanes;
+mod wsgi;
+
+use control::Control;
+use hallway_core::lane::RequestFrame;
+use lanes::{Inbound, Lanes, Received};
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// Takes requests until the master says that it is enough. To be called in the main thread, once.
+///
+/// `channel` is the number of the descriptor that leads to the master. Returns the exit code.
+#[pyfunction]
+fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32) -> PyResult<i32> {
+    let control = Control::start(descriptors::take(channel)?)?;
+    let mut caller = wsgi::Caller::new(py, app)?;
+    control.say_ready()?;
+    loop {
+        let lanes = loop {
+            match py.detach(|| control.await_lanes()) {
+                control::Next::Lanes(lanes) => break lanes,
+                control::Next::Finish => return Ok(0),
+                control::Next::Nothing => py.check_signals()?,
+            }
+        };
+        if let Some(code) = serve_lanes(py, &mut caller, &lanes)? {
+            return Ok(code);
+        }
+    }
+}
+
+/// Takes requests until these lanes end. An exit code when the edge sent what is no request.
+fn serve_lanes(py: Python<'_>, caller: &mut wsgi::Caller, lanes: &Arc<Lanes>) -> PyResult<Option<i32>> {
+    let mut inbound = Inbound::new(lanes);
+    lanes.say_hello();
+    while let Received::Request(file) = inbound.receive(py)? {
+        let frame = RequestFrame::decode(inbound.packet());
+        let outbound = frame.and_then(|frame| lanes.outbound(frame.thread));
+        let (Some(frame), Some(outbound)) = (frame, outbound) else { return Ok(Some(1)) };
+        caller.call(py, &frame, file, Arc::clone(outbound))?;
+    }
+    Ok(None)
+}
+
+/// The native half of the package `hallway`.
+#[pymodule]
+fn hallway_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(serve, module)?)?;
+    Ok(())
+}

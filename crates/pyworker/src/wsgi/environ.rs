@@ -1,0 +1,139 @@
+//! In:     a request frame, and the file of its body where it has one.
+//! Out:    the environ of PEP 3333.
+//! Actors: Python's main thread.
+//! Never:  does a client's header set a key other than its own `HTTP_…`.
+
+use super::strings::{Strings, latin1};
+use hallway_core::head::Version;
+use hallway_core::lane::RequestFrame;
+use hallway_core::route::percent_decode;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+/// Makes environs; what is the same in all of them is made once.
+pub(super) struct EnvironMaker {
+    /// The keys that every environ has with the same value.
+    base: Py<PyDict>,
+    keys: Keys,
+    strings: Strings,
+    empty: Py<PyString>,
+    bytes_io: Py<PyAny>,
+    open: Py<PyAny>,
+}
+
+macro_rules! keys {
+    ($($field:ident = $text:literal),* $(,)?) => {
+        struct Keys { $($field: Py<PyString>),* }
+        impl Keys {
+            fn new(py: Python<'_>) -> Self {
+                Keys { $($field: PyString::intern(py, $text).unbind()),* }
+            }
+        }
+    };
+}
+
+keys! {
+    request_method = "REQUEST_METHOD",
+    path_info = "PATH_INFO",
+    query_string = "QUERY_STRING",
+    remote_addr = "REMOTE_ADDR",
+    remote_port = "REMOTE_PORT",
+    server_name = "SERVER_NAME",
+    server_port = "SERVER_PORT",
+    server_protocol = "SERVER_PROTOCOL",
+    url_scheme = "wsgi.url_scheme",
+    input = "wsgi.input",
+    content_length = "CONTENT_LENGTH",
+    cookie = "HTTP_COOKIE",
+}
+
+impl EnvironMaker {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        let base = PyDict::new(py);
+        base.set_item("wsgi.version", (1, 0))?;
+        base.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        base.set_item("wsgi.multithread", false)?;
+        base.set_item("wsgi.multiprocess", true)?;
+        base.set_item("wsgi.run_once", false)?;
+        // The input ends where the body does: no reader has to count.
+        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item("SCRIPT_NAME", "")?;
+        base.set_item("SERVER_SOFTWARE", concat!("hallway/", env!("CARGO_PKG_VERSION")))?;
+        let io = py.import("io")?;
+        Ok(EnvironMaker {
+            base: base.unbind(),
+            keys: Keys::new(py),
+            strings: Strings::default(),
+            empty: PyString::new(py, "").unbind(),
+            bytes_io: io.getattr("BytesIO")?.unbind(),
+            open: io.getattr("open")?.unbind(),
+        })
+    }
+
+    /// The environ of one request.
+    pub(super) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        frame: &RequestFrame<'_>,
+        file: Option<OwnedFd>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.base.bind(py).copy()?;
+        let (keys, strings) = (&self.keys, &mut self.strings);
+        let addresses = &frame.addresses;
+        environ.set_item(&keys.request_method, strings.value(py, frame.method))?;
+        environ.set_item(&keys.path_info, strings.value(py, &percent_decode(frame.path)))?;
+        match frame.query {
+            b"" => environ.set_item(&keys.query_string, &self.empty)?,
+            query => environ.set_item(&keys.query_string, latin1(py, query))?,
+        }
+        environ.set_item(&keys.remote_addr, strings.value(py, addresses.peer_ip.as_bytes()))?;
+        if addresses.peer_port != 0 {
+            environ.set_item(&keys.remote_port, strings.value(py, addresses.peer_port.to_string().as_bytes()))?;
+        }
+        environ.set_item(&keys.server_name, strings.value(py, addresses.local_name.as_bytes()))?;
+        environ.set_item(&keys.server_port, strings.value(py, addresses.local_port.to_string().as_bytes()))?;
+        let protocol = if frame.version == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
+        environ.set_item(&keys.server_protocol, strings.value(py, protocol.as_bytes()))?;
+        let scheme = if addresses.https { "https" } else { "http" };
+        environ.set_item(&keys.url_scheme, strings.value(py, scheme.as_bytes()))?;
+        if frame.body_bytes > 0 || matches!(frame.method, b"POST" | b"PUT" | b"PATCH") {
+            environ.set_item(&keys.content_length, frame.body_bytes.to_string())?;
+        }
+        self.put_headers(py, frame, &environ)?;
+        environ.set_item(&self.keys.input, self.input(py, frame, file)?)?;
+        Ok(environ)
+    }
+
+    /// Header lines with the same name are one value (RFC 9110, 5.3), cookies with their own separator.
+    fn put_headers(&mut self, py: Python<'_>, frame: &RequestFrame<'_>, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        for (name, raw) in frame.lines {
+            let key = self.strings.key(py, name);
+            let value = if key.repeats { self.strings.value(py, raw) } else { latin1(py, raw) };
+            match environ.get_item(&key.text)? {
+                None => environ.set_item(&key.text, value)?,
+                Some(before) => {
+                    let is_cookie = key.text.bind(py).as_any().eq(&self.keys.cookie)?;
+                    let separator = if is_cookie { "; " } else { "," };
+                    environ.set_item(&key.text, format!("{before}{separator}{value}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn input<'py>(
+        &self,
+        py: Python<'py>,
+        frame: &RequestFrame<'_>,
+        file: Option<OwnedFd>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match file {
+            Some(file) if frame.body_in_file => self.open.bind(py).call1((file.into_raw_fd(), "rb", PIECE)),
+            _ => self.bytes_io.bind(py).call1((PyBytes::new(py, frame.body),)),
+        }
+    }
+}
+
+/// Bytes that Python reads of a body's file at a time.
+const PIECE: usize = 64 * 1024;

@@ -1,0 +1,129 @@
+//! In:     one request frame at a time.
+//! Out:    the WSGI application called with it (PEP 3333), its answer sent.
+//! Actors: Python's main thread.
+//! Never:  does an exception of the application end the worker, or `close()` stay uncalled.
+
+mod environ;
+mod reply;
+mod strings;
+
+use environ::EnvironMaker;
+use hallway_core::lane::{PIECE_BYTES_MAX, RequestFrame};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use reply::{Reply, StartResponse};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Calls one application.
+pub(crate) struct Caller {
+    app: Py<PyAny>,
+    environs: EnvironMaker,
+}
+
+impl Caller {
+    pub(crate) fn new(py: Python<'_>, app: Bound<'_, PyAny>) -> PyResult<Self> {
+        if !app.is_callable() {
+            return Err(PyTypeError::new_err(format!("the application is not callable: {}", app.repr()?)));
+        }
+        Ok(Caller { app: app.unbind(), environs: EnvironMaker::new(py)? })
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// Only for what must end the worker: `SystemExit`, `KeyboardInterrupt` and their like.
+    pub(crate) fn call(
+        &mut self,
+        py: Python<'_>,
+        frame: &RequestFrame<'_>,
+        file: Option<OwnedFd>,
+        outbound: Arc<OwnedFd>,
+    ) -> PyResult<()> {
+        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, outbound)))?;
+        let outcome = self.run(py, frame, file, &start);
+        let Err(error) = outcome else { return Ok(()) };
+        start.get().reply().abort(py);
+        if !error.is_instance_of::<PyException>(py) {
+            return Err(error);
+        }
+        let (method, path) = (String::from_utf8_lossy(frame.method), String::from_utf8_lossy(frame.path));
+        eprintln!("hallway: {method} {path} failed:");
+        error.print(py);
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        py: Python<'_>,
+        frame: &RequestFrame<'_>,
+        file: Option<OwnedFd>,
+        start: &Bound<'_, StartResponse>,
+    ) -> PyResult<()> {
+        let environ = self.environs.make(py, frame, file)?;
+        let body = self.app.bind(py).call1((environ, start))?;
+        let sent = send_body(py, start.get(), &body);
+        // PEP 3333: close() is called however the request ends.
+        if let Some(close) = body.getattr_opt("close")? {
+            let closed = close.call0();
+            sent?;
+            closed?;
+            return Ok(());
+        }
+        sent
+    }
+}
+
+/// Sends what the application returned.
+fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Some(whole) = whole_body(body)? {
+        return start.reply().send_last(py, whole.as_bytes());
+    }
+    for piece in body.try_iter()? {
+        let piece = piece?;
+        let piece = bytes_of(&piece)?;
+        if !piece.as_bytes().is_empty() {
+            start.reply().send(py, piece.as_bytes())?;
+        }
+    }
+    start.reply().send_last(py, b"")
+}
+
+/// The body in one piece, where the application gave a list or tuple that is short enough: then
+/// its length is known before anything is sent.
+fn whole_body<'py>(body: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let pieces: Vec<Bound<'py, PyAny>> = if let Ok(list) = body.cast_exact::<PyList>() {
+        list.iter().collect()
+    } else if let Ok(tuple) = body.cast_exact::<PyTuple>() {
+        tuple.iter().collect()
+    } else {
+        return Ok(None);
+    };
+    match &pieces[..] {
+        [] => Ok(Some(PyBytes::new(body.py(), b""))),
+        [only] => Ok(Some(bytes_of(only)?.clone())),
+        several => {
+            let mut whole = Vec::new();
+            for piece in several {
+                whole.extend_from_slice(bytes_of(piece)?.as_bytes());
+                if whole.len() > PIECE_BYTES_MAX {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(PyBytes::new(body.py(), &whole)))
+        }
+    }
+}
+
+fn bytes_of<'a, 'py>(piece: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    piece.cast::<PyBytes>().map_err(|_| {
+        let kind = piece.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("the application's body must be bytes, not {kind}"))
+    })
+}
+
+/// What an application did against PEP 3333.
+fn misuse(what: &'static str) -> PyErr {
+    PyRuntimeError::new_err(what)
+}

@@ -1,0 +1,184 @@
+//! In:     `start_response`, `write`, pieces of the body.
+//! Out:    frames of the answer, in the order in which PEP 3333 has them sent.
+//! Actors: Python's main thread.
+//! Never:  is a head sent before the first piece of the body, or the end; never twice.
+
+use super::misuse;
+use crate::lanes::send_frame;
+use hallway_core::lane::{ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, put_abort, put_answer_start, put_piece};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The answer to one request while it is made.
+pub(super) struct Reply {
+    ticket: u64,
+    outbound: Arc<OwnedFd>,
+    /// The frame of the head; empty until `start_response`.
+    start: Vec<u8>,
+    is_started: bool,
+    is_sent: bool,
+    is_over: bool,
+    /// Whether the edge is gone: then the application still runs to its end, unheard.
+    is_unheard: bool,
+}
+
+impl Reply {
+    pub(super) fn new(ticket: u64, outbound: Arc<OwnedFd>) -> Self {
+        let (is_started, is_sent, is_over, is_unheard) = (false, false, false, false);
+        Reply { ticket, outbound, start: Vec::new(), is_started, is_sent, is_over, is_unheard }
+    }
+
+    /// Notes status and headers; checks all that the edge would have to refuse.
+    fn begin(&mut self, status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResult<()> {
+        let line = status.to_str()?;
+        let code = line.get(..3).and_then(|code| code.parse::<u16>().ok()).filter(|code| *code >= 100);
+        let (Some(code), Some(reason)) = (code, line.get(3..)) else {
+            return Err(PyValueError::new_err(format!("the status must begin with three digits: {line:?}")));
+        };
+        let mut lines = Vec::with_capacity(headers.len());
+        for pair in headers.iter() {
+            lines.push(header(&pair)?);
+        }
+        self.start.clear();
+        let borrowed = lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        put_answer_start(&mut self.start, self.ticket, (code, reason.trim().as_bytes()), borrowed);
+        if self.start.len() > ANSWER_HEAD_BYTES_MAX {
+            return Err(PyValueError::new_err(format!("the headers are longer than {ANSWER_HEAD_BYTES_MAX} bytes")));
+        }
+        self.is_started = true;
+        Ok(())
+    }
+
+    /// Sends a piece of the body; the head before it, if that was not sent.
+    pub(super) fn send(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+        self.send_frames(py, body, false)
+    }
+
+    /// Sends the last piece, which may be empty, and with it the end.
+    pub(super) fn send_last(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+        self.send_frames(py, body, true)
+    }
+
+    fn send_frames(&mut self, py: Python<'_>, body: &[u8], ends: bool) -> PyResult<()> {
+        if !self.is_started {
+            return Err(misuse("the application did not call start_response before its body"));
+        }
+        if self.is_over {
+            return Err(misuse("the answer has ended; nothing can be written to it any more"));
+        }
+        self.is_over = ends;
+        let mut rest = body;
+        loop {
+            let (piece, after) = rest.split_at(rest.len().min(PIECE_BYTES_MAX));
+            rest = after;
+            let last = ends && rest.is_empty();
+            self.send_one(py, piece, last);
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn send_one(&mut self, py: Python<'_>, piece: &[u8], last: bool) {
+        if self.is_unheard {
+            return;
+        }
+        let mut head = std::mem::take(&mut self.start);
+        if self.is_sent {
+            head.clear();
+            put_piece(&mut head, self.ticket, last);
+        } else if last {
+            mark_last(&mut head);
+        }
+        self.is_sent = true;
+        self.is_unheard = !send_frame(py, &self.outbound, &head, piece);
+    }
+
+    /// Says that there will be no answer, or no more of it.
+    pub(super) fn abort(&mut self, py: Python<'_>) {
+        if !self.is_over {
+            self.is_over = true;
+            let mut frame = Vec::new();
+            put_abort(&mut frame, self.ticket);
+            send_frame(py, &self.outbound, &frame, b"");
+        }
+    }
+}
+
+/// One header as bytes of Latin-1.
+fn header(pair: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, Vec<u8>)> {
+    let (name, value) = match pair.cast::<PyTuple>() {
+        Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
+        _ => {
+            return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
+        }
+    };
+    let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
+        return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
+    };
+    let (name, value) = (latin1_bytes(name)?, latin1_bytes(value)?);
+    let is_sound = hallway_core::fields::is_token(&name) && hallway_core::fields::is_value(&value);
+    if !is_sound {
+        return Err(PyValueError::new_err(format!("a header has a character that cannot be sent: {}", pair.repr()?)));
+    }
+    Ok((name, value))
+}
+
+fn latin1_bytes(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    let utf8 = text.to_str()?;
+    if utf8.is_ascii() {
+        return Ok(utf8.as_bytes().to_vec());
+    }
+    let narrow = |character| u8::try_from(u32::from(character));
+    let bytes: Result<Vec<u8>, _> = utf8.chars().map(narrow).collect();
+    bytes.map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
+}
+
+/// What the application is given as `start_response`.
+#[pyclass(frozen)]
+pub(super) struct StartResponse {
+    reply: Mutex<Reply>,
+}
+
+impl StartResponse {
+    pub(super) fn new(reply: Reply) -> Self {
+        StartResponse { reply: Mutex::new(reply) }
+    }
+
+    pub(super) fn reply(&self) -> MutexGuard<'_, Reply> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyString>,
+        headers: &Bound<'py, PyList>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut reply = slf.get().reply();
+        match exc_info {
+            Some(error) if reply.is_sent => {
+                // Too late for another head: the application gets its own exception back.
+                let error: (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>) = error.extract()?;
+                return Err(PyErr::from_value(error.1));
+            }
+            None if reply.is_started => return Err(misuse("start_response was called twice without exc_info")),
+            _ => {}
+        }
+        reply.begin(status, headers)?;
+        drop(reply);
+        slf.getattr("write")
+    }
+
+    /// The old way to send a body (PEP 3333, "The write() Callable").
+    fn write(&self, py: Python<'_>, body: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.reply().send(py, body.as_bytes())
+    }
+}

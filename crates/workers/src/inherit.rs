@@ -1,0 +1,28 @@
+//! In:     the number of a descriptor that the master left open for this process.
+//! Out:    the descriptor, owned, and closed for the next exec.
+//! Actors: none.
+//! Never:  is a number taken that is not an open descriptor.
+
+#![allow(unsafe_code)]
+
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+
+/// Takes over a descriptor by its number. To be called once for each number, at the start of a
+/// process, with the numbers its parent named on the command line.
+///
+/// # Errors
+/// When no such descriptor is open, or it is one of the three standard ones.
+pub fn take_inherited(number: i32) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{number} is not a descriptor to take over")));
+    }
+    // SAFETY: only asked whether it is open; nothing is closed or kept by this borrow.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_getfd(borrowed)?;
+    fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open (just asked), and nobody else in this process owns it: it was opened by
+    // the parent for this purpose, and this runs once for each number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

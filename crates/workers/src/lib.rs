@@ -1,0 +1,20 @@
+//! In:     commands of the supervisor.
+//! Out:    child processes with exactly the descriptors they are to have; news of their ends.
+//! Actors: the operating system.
+//! Never:  does a child inherit a descriptor that is not named for it.
+
+mod carried;
+mod channel;
+mod inherit;
+mod lanes;
+mod reap;
+mod spawn;
+mod title;
+
+pub use carried::carry;
+pub use channel::{Channel, Message};
+pub use inherit::take_inherited;
+pub use lanes::{Lanes, make_lanes};
+pub use reap::{Ended, reap};
+pub use spawn::{Spawned, spawn_edge, spawn_worker};
+pub use title::set_title;

@@ -1,0 +1,79 @@
+//! In:     what a child is to run, and the descriptors it is to have.
+//! Out:    the child, and the master's end of its channel.
+//! Actors: the operating system.
+//! Never:  does a child share the terminal's signals: only the master hears Ctrl-C.
+
+#![allow(unsafe_code)]
+
+use crate::channel::Channel;
+use hallway_core::plan::App;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A child that runs.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its process id.
+    pub pid: u32,
+    /// The master's end of its channel.
+    pub channel: Channel,
+    /// Whether the channel has ended before the child.
+    pub is_deaf: bool,
+}
+
+impl Spawned {
+    /// Sends it a signal; one that has ended already does not hear it.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// Starts this program again as the edge: channel, plan and sockets are named on its command line.
+///
+/// # Errors
+/// Those of starting a process.
+pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+    let mut command = Command::new(program);
+    command.arg0("hallway: edge");
+    let mut given = vec![plan];
+    given.extend_from_slice(sockets);
+    start(command, &given)
+}
+
+/// Starts a worker: the user's own interpreter, which loads the extension and then the application.
+///
+/// # Errors
+/// Those of starting a process; the interpreter may not exist.
+pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<Spawned> {
+    let mut command = Command::new(&app.python);
+    command.arg("-c").arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
+    command.current_dir(&app.chdir).envs(app.env.iter().cloned());
+    start(command, &[extension])
+}
+
+/// Starts a child with a new channel and these descriptors, whose numbers end its command line.
+fn start(mut command: Command, given: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+    let (ours, theirs) = Channel::pair()?;
+    let numbers: Vec<RawFd> = [theirs.as_fd()].iter().chain(given).map(AsRawFd::as_raw_fd).collect();
+    command.args(numbers.iter().map(ToString::to_string));
+    command.stdin(Stdio::null()).process_group(0);
+    // SAFETY: between fork and exec the closure only calls fcntl, which is async-signal-safe, on
+    // descriptors that are open in the parent for as long as `start` runs; it allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            for number in &numbers {
+                fcntl_setfd(BorrowedFd::borrow_raw(*number), FdFlags::empty())?;
+            }
+            Ok(())
+        });
+    }
+    let child = command.spawn()?;
+    Ok(Spawned { pid: child.id(), channel: ours, is_deaf: false })
+}

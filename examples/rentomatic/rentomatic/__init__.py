@@ -1,0 +1,1 @@
+"""Rent-o-Matic: rooms by the night, arranged as a clean architecture."""

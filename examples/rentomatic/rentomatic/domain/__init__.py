@@ -1,0 +1,1 @@
+"""What a room is. Knows nothing of the layers around it."""

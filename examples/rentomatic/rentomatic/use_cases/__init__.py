@@ -1,0 +1,1 @@
+"""What the application does, and the port through which it reaches rooms."""

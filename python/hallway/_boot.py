@@ -1,0 +1,116 @@
+"""In:     the command line that the master gave this worker: callable, title, two descriptors.
+Out:    the application, loaded in its own directory and interpreter, and served.
+Actors: the main thread of the worker.
+Never:  does anything of hallway stand in the application's way: no path, no handler, no module of its own.
+"""
+
+import sys
+
+BOOT_FAILED = 3
+LOAD_FAILED = 4
+
+
+class NotThere(Exception):
+    """The module was imported, but what was asked for is not in it."""
+
+
+def say(text):
+    print(f"hallway: {text}", file=sys.stderr, flush=True)
+
+
+def set_title(title):
+    """Shows the role in `ps`: the kernel's copy of the command line is written over."""
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(title.encode()[: end - start - 1].ljust(end - start, b"\0"))
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(title.replace("hallway: ", "hallway:").replace(" ", "-"))
+    except (OSError, ValueError, IndexError):
+        pass  # Only looks depend on it.
+
+
+def load_native(descriptor):
+    from importlib.machinery import ExtensionFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name, path = "hallway_native", f"/proc/self/fd/{descriptor}"
+    spec = spec_from_file_location(name, path, loader=ExtensionFileLoader(name, path))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_application(target):
+    """The object behind `module:name`; says in words what is missing when it is not there."""
+    from importlib import import_module
+
+    module_name, _, attribute = target.partition(":")
+    module = import_module(module_name)
+    found = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            from difflib import get_close_matches
+
+            names = [name for name in dir(found) if not name.startswith("_")]
+            near = get_close_matches(part, names, 1) or [
+                name for name in ("app", "application", "wsgi") if name in names
+            ]
+            hint = f"; did you mean '{module_name}:{near[0]}'?" if near else ""
+            raise NotThere(f"the module '{module_name}' has no '{part}'{hint}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise NotThere(f"'{target}' is not callable: it is {found!r}")
+    return found
+
+
+def main():
+    target, title, channel, extension = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    set_title(title)
+    if sys.version_info < (3, 11):
+        say(f"{sys.executable} is Python {sys.version.split()[0]}; hallway needs 3.11 or newer")
+        return BOOT_FAILED
+
+    import faulthandler
+    import os
+    import signal
+    import traceback
+
+    os.set_inheritable(channel, False)
+    native = load_native(extension)
+    os.close(extension)
+    # The master asks for the stacks of a worker that does not answer in time.
+    faulthandler.register(signal.SIGQUIT, all_threads=True, chain=False)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    sys.argv = ["hallway"]
+    if sys.path and sys.path[0] == "":
+        sys.path.pop(0)
+    sys.path.insert(0, os.getcwd())
+
+    try:
+        application = load_application(target)
+    except NotThere as error:
+        say(str(error))
+        return LOAD_FAILED
+    except (Exception, SystemExit) as error:
+        # The first frames are this file and importlib: of no use to who wrote the application.
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename in ("<string>", import_file()):
+            frames = frames.tb_next
+        traceback.print_exception(type(error), error, frames)
+        return LOAD_FAILED
+    return native.serve(application, channel)
+
+
+def import_file():
+    import importlib
+
+    return importlib.__file__
+
+
+sys.exit(main())

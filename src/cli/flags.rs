@@ -1,0 +1,48 @@
+//! In:     -
+//! Out:    one declaration for each flag of `run`: its parser, its help and its variable come from it.
+//! Actors: none.
+//! Never:  is a flag read that does not stand here.
+
+/// One flag.
+pub(crate) struct Flag {
+    /// Behind `--`.
+    pub(crate) long: &'static str,
+    /// Behind `-`.
+    pub(crate) short: Option<char>,
+    /// What its value is, for the help.
+    pub(crate) value: &'static str,
+    /// What it does, in the words of the help.
+    pub(crate) help: &'static str,
+}
+
+const fn flag(long: &'static str, short: Option<char>, value: &'static str, help: &'static str) -> Flag {
+    Flag { long, short, value, help }
+}
+
+/// Every flag of `run`.
+pub(crate) const FLAGS: &[Flag] = &[
+    flag(
+        "bind",
+        Some('b'),
+        "ADDR",
+        "where to listen: host:port, [::]:port, unix:PATH or fd://N;\nmay be repeated (default 127.0.0.1:8000)",
+    ),
+    flag("workers", Some('w'), "N|auto", "worker processes (default auto: one for each core, at least 2)"),
+    flag(
+        "timeout",
+        Some('t'),
+        "TIME",
+        "a request that takes longer is answered 504 and its worker\nreplaced; 0 for never (default 30s)",
+    ),
+    flag("graceful-timeout", None, "TIME", "how long a stop waits for requests in flight (default 30s)"),
+    flag("chdir", None, "DIR", "the app's directory (default: this one)"),
+    flag("python", None, "PATH", "the app's interpreter (default $VIRTUAL_ENV, ./.venv, python3)"),
+    flag("env", Some('e'), "K=V", "a variable for the app; may be repeated"),
+    flag("static", None, "PREFIX=DIR", "answer paths below PREFIX from the files in DIR; may be repeated"),
+    flag("body-max", None, "SIZE", "largest request body (default 128MiB)"),
+    flag("queue-size", None, "N", "requests that may wait for a worker (default 256)"),
+    flag("queue-max-wait", None, "TIME", "how long a request may wait for a worker (default 10s)"),
+    flag("access-log", None, "-|FILE|off", "where a line for each request goes (default off)"),
+    flag("access-log-format", None, "combined|json", "what such a line looks like (default combined)"),
+    flag("edge-threads", None, "N|auto", "event loops of the edge (default auto: one for each core)"),
+];

@@ -1,0 +1,174 @@
+//! In:     the words of the command line, the environment.
+//! Out:    raw settings with their origin; or a text to print.
+//! Actors: none.
+//! Never:  does raw input get past `settings`; here nothing is understood, only sorted.
+
+mod flags;
+mod near;
+#[cfg(test)]
+mod tests;
+
+use flags::FLAGS;
+use lexopt::{Arg, Parser};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// Print this and end well.
+    Text(String),
+    /// `hallway run`.
+    Run(Raw),
+}
+
+/// Settings as they were written.
+#[derive(Debug, Default)]
+pub(crate) struct Raw {
+    /// `MODULE:APP`.
+    pub(crate) target: String,
+    values: BTreeMap<&'static str, Vec<Written>>,
+}
+
+/// One value and where it stood.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// The value.
+    pub(crate) text: String,
+    /// The flag or variable, for error messages.
+    pub(crate) origin: String,
+}
+
+impl Raw {
+    /// Every value of a flag: those of the command line, else that of the environment.
+    pub(crate) fn all(&self, long: &str) -> &[Written] {
+        self.values.get(long).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value that counts: the last one.
+    pub(crate) fn last(&self, long: &str) -> Option<&Written> {
+        self.all(long).last()
+    }
+}
+
+/// Reads the command line, without the program's name.
+pub(crate) fn read(
+    arguments: impl Iterator<Item = OsString>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Asked, String> {
+    let mut parser = Parser::from_args(arguments);
+    match parser.next().map_err(|error| error.to_string())? {
+        None | Some(Arg::Long("help") | Arg::Short('h')) => Ok(Asked::Text(overview())),
+        Some(Arg::Long("version") | Arg::Short('V')) => Ok(Asked::Text(version())),
+        Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
+            "run" => read_run(parser, environment),
+            "help" => Ok(Asked::Text(overview())),
+            "version" => Ok(Asked::Text(version())),
+            other if other.contains(':') => {
+                Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
+            }
+            other => Err(unknown("command", other, ["run", "help", "version"].into_iter(), "hallway --help")),
+        },
+        Some(Arg::Long(flag)) => Err(format!("--{flag} must stand behind a command; see 'hallway --help'")),
+        Some(Arg::Short(flag)) => Err(format!("-{flag} must stand behind a command; see 'hallway --help'")),
+    }
+}
+
+fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) -> Result<Asked, String> {
+    let mut raw = Raw::default();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        let flag = match argument {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(run_help())),
+            Arg::Value(word) if raw.target.is_empty() => {
+                raw.target = word.into_string().map_err(|word| format!("{} is not UTF-8", word.display()))?;
+                continue;
+            }
+            Arg::Value(word) => {
+                return Err(format!("'{}' is one word too many; one app is run: {}", word.display(), raw.target));
+            }
+            Arg::Long(long) => FLAGS.iter().find(|flag| flag.long == long).ok_or_else(|| {
+                let known = FLAGS.iter().map(|flag| flag.long);
+                unknown("flag", long, known, "hallway run --help").replace(" '", " '--")
+            })?,
+            Arg::Short(short) => FLAGS
+                .iter()
+                .find(|flag| flag.short == Some(short))
+                .ok_or_else(|| format!("there is no flag '-{short}'; see 'hallway run --help'"))?,
+        };
+        let value = parser.value().map_err(|_| format!("--{} needs a value: {}", flag.long, flag.value))?;
+        let text = value.into_string().map_err(|value| format!("{} is not UTF-8", value.display()))?;
+        raw.values.entry(flag.long).or_default().push(Written { text, origin: format!("--{}", flag.long) });
+    }
+    add_environment(&mut raw, environment);
+    if raw.target.is_empty() {
+        return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
+    }
+    Ok(Asked::Run(raw))
+}
+
+/// Flags win over the environment. `PORT` and `WEB_CONCURRENCY` are what platforms set.
+fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) {
+    for flag in FLAGS {
+        let own = format!("HALLWAY_{}", flag.long.to_uppercase().replace('-', "_"));
+        let foreign = match flag.long {
+            "workers" => Some(("WEB_CONCURRENCY", String::new())),
+            "bind" => Some(("PORT", "0.0.0.0:".into())),
+            _ => None,
+        };
+        let found = environment(&own).map(|text| Written { text, origin: own }).or_else(|| {
+            let (name, prefix) = foreign?;
+            environment(name).map(|text| Written { text: prefix + &text, origin: name.into() })
+        });
+        if let (Some(written), None) = (found, raw.values.get(flag.long)) {
+            raw.values.insert(flag.long, vec![written]);
+        }
+    }
+}
+
+fn unknown(kind: &str, word: &str, known: impl Iterator<Item = &'static str>, help: &str) -> String {
+    match near::nearest(word, known) {
+        Some(near) => format!("there is no {kind} '{word}'; did you mean '{near}'?"),
+        None => format!("there is no {kind} '{word}'; see '{help}'"),
+    }
+}
+
+fn version() -> String {
+    format!("hallway {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn overview() -> String {
+    format!(
+        "hallway {}: the whole production web stack in one program\n\n\
+         Usage:\n  hallway run [flags] MODULE:APP    serve one Python app\n  \
+         hallway run --help                its flags\n  hallway --version\n\n\
+         Example:\n  hallway run --workers 4 shop.wsgi:application\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn run_help() -> String {
+    let mut text = String::from(
+        "Usage: hallway run [flags] MODULE:APP\n\n\
+         Serves the WSGI application APP of the Python module MODULE.\n\nFlags:\n",
+    );
+    for flag in FLAGS {
+        let short = flag.short.map_or_else(|| "    ".into(), |short| format!("-{short}, "));
+        let left = format!("  {short}--{} {}", flag.long, flag.value);
+        let mut lines = flag.help.lines();
+        let first = lines.next().unwrap_or_default();
+        if left.len() < 34 {
+            let _ = writeln!(text, "{left:<34}{first}");
+        } else {
+            let _ = writeln!(text, "{left}\n{:34}{first}", "");
+        }
+        for line in lines {
+            let _ = writeln!(text, "{:34}{line}", "");
+        }
+    }
+    text.push_str(
+        "  -h, --help                      show this\n\n\
+         Every flag may also be set by a variable: HALLWAY_WORKERS=4. PORT and WEB_CONCURRENCY are\n\
+         honoured. Times are written 500ms, 30s, 5m, 2h (a plain number is seconds), sizes 64KiB, 10MiB.\n",
+    );
+    text
+}

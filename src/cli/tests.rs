@@ -1,0 +1,52 @@
+//! In:     command lines.
+//! Out:    what must be understood of them, and what must be said.
+//! Actors: none.
+//! Never:  is the real environment read.
+
+use super::*;
+
+fn ask(line: &str, environment: &[(&str, &str)]) -> Result<Asked, String> {
+    let variable =
+        |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
+    read(line.split_whitespace().map(OsString::from), &variable)
+}
+
+fn run(line: &str, environment: &[(&str, &str)]) -> Raw {
+    match ask(line, environment) {
+        Ok(Asked::Run(raw)) => raw,
+        Ok(Asked::Text(text)) => panic!("a text: {text}"),
+        Err(problem) => panic!("{problem}"),
+    }
+}
+
+fn problem(line: &str) -> String {
+    ask(line, &[]).err().unwrap()
+}
+
+#[test]
+fn flags_win_over_the_environment() {
+    let raw = run("run -w 3 a:b -b x:1 --bind y:2", &[("HALLWAY_WORKERS", "9"), ("HALLWAY_TIMEOUT", "5s")]);
+    assert_eq!(raw.target, "a:b");
+    assert_eq!(raw.last("workers").unwrap().text, "3");
+    assert_eq!(raw.all("bind").len(), 2);
+    assert_eq!((&*raw.last("timeout").unwrap().text, &*raw.last("timeout").unwrap().origin), ("5s", "HALLWAY_TIMEOUT"));
+}
+
+#[test]
+fn platforms_set_port_and_concurrency() {
+    let raw = run("run a:b", &[("PORT", "5000"), ("WEB_CONCURRENCY", "2")]);
+    assert_eq!(raw.last("bind").unwrap().text, "0.0.0.0:5000");
+    assert_eq!(raw.last("workers").unwrap().text, "2");
+    let raw = run("run a:b", &[("PORT", "5000"), ("HALLWAY_BIND", "unix:/x")]);
+    assert_eq!(raw.last("bind").unwrap().text, "unix:/x");
+}
+
+#[test]
+fn mistakes_are_answered_with_the_mend() {
+    assert_eq!(problem("run --wrokers 3 a:b"), "there is no flag '--wrokers'; did you mean '--workers'?");
+    assert_eq!(problem("rnu a:b"), "there is no command 'rnu'; did you mean 'run'?");
+    assert_eq!(problem("shop:app"), "there is no command 'shop:app'; did you mean 'hallway run shop:app'?");
+    assert_eq!(problem("run a:b c:d"), "'c:d' is one word too many; one app is run: a:b");
+    assert_eq!(problem("run --bind"), "--bind needs a value: ADDR");
+    assert!(problem("run").starts_with("which app?"));
+}

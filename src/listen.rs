@@ -1,0 +1,138 @@
+//! In:     the addresses of the plan.
+//! Out:    listening sockets, which the master keeps until it exits; or who is in the way.
+//! Actors: none.
+//! Never:  is a stranger's port joined: SO_REUSEPORT alone would do that silently for the same user.
+
+use crate::port_holder;
+use hallway_core::plan::{Listen, Plan};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with, sockopt,
+};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Connections that may wait in the kernel; it takes `net.core.somaxconn` if that is less.
+const BACKLOG: i32 = 4096;
+
+/// Every listening socket of the plan.
+pub(crate) struct Listeners {
+    sockets: Vec<OwnedFd>,
+    unix_paths: Vec<PathBuf>,
+}
+
+impl Listeners {
+    /// Binds every address of the plan, and writes the port into it where the system chose one.
+    pub(crate) fn bind(plan: &mut Plan) -> Result<Listeners, String> {
+        let mut all = Listeners { sockets: Vec::new(), unix_paths: Vec::new() };
+        for listen in &mut plan.listeners {
+            match listen {
+                Listen::Tcp(address) => all.bind_tcp(address, plan.edge_threads)?,
+                Listen::Unix(path) => all.bind_unix(path)?,
+                Listen::Inherited(number) => all.take_over(*number)?,
+            }
+        }
+        Ok(all)
+    }
+
+    /// In the order in which the edge takes them: all siblings of an address, then the next.
+    pub(crate) fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd).collect()
+    }
+
+    fn bind_tcp(&mut self, address: &mut SocketAddr, siblings: usize) -> Result<(), String> {
+        let explained = |error: Errno, address: &SocketAddr| explain_tcp(error, address);
+        let probe = tcp_socket(*address).map_err(|error| explained(error, address))?;
+        bind(&probe, address).map_err(|error| explained(error, address))?;
+        if let Ok(bound) = rustix::net::getsockname(&probe).and_then(SocketAddr::try_from) {
+            *address = bound;
+        }
+        drop(probe);
+        for _ in 0..siblings {
+            let bound = tcp_socket(*address).and_then(|socket| {
+                sockopt::set_socket_reuseport(&socket, true)?;
+                bind(&socket, &*address)?;
+                listen(&socket, BACKLOG)?;
+                Ok(socket)
+            });
+            self.sockets.push(bound.map_err(|error| explained(error, address))?);
+        }
+        Ok(())
+    }
+
+    fn bind_unix(&mut self, path: &Path) -> Result<(), String> {
+        let shown = path.display();
+        let address =
+            SocketAddrUnix::new(path).map_err(|_| format!("cannot listen at unix:{shown}: the path is too long"))?;
+        let unix_socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let failed = |error: Errno| format!("cannot listen at unix:{shown}: {error}");
+        let mut socket = unix_socket().map_err(failed)?;
+        let mut bound = bind(&socket, &address);
+        if bound == Err(Errno::ADDRINUSE) {
+            // A socket file stays behind when its server dies: only one that answers is in use.
+            let probe = unix_socket().map_err(failed)?;
+            if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
+                return Err(format!(
+                    "cannot listen at unix:{shown}: a server answers there. Stop it, or choose another path."
+                ));
+            }
+            std::fs::remove_file(path).map_err(|error| format!("cannot replace unix:{shown}: {error}"))?;
+            socket = unix_socket().map_err(failed)?;
+            bound = bind(&socket, &address);
+        }
+        bound.and_then(|()| listen(&socket, BACKLOG)).map_err(failed)?;
+        self.sockets.push(socket);
+        self.unix_paths.push(path.to_owned());
+        Ok(())
+    }
+
+    fn take_over(&mut self, number: i32) -> Result<(), String> {
+        let socket = hallway_workers::take_inherited(number)
+            .map_err(|error| format!("fd://{number} was not inherited: {error}"))?;
+        match sockopt::socket_acceptconn(&socket) {
+            Ok(true) => self.sockets.push(socket),
+            _ => return Err(format!("fd://{number} is not a listening socket")),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        for path in &self.unix_paths {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn tcp_socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Connections of a former run may still be ending; they are no reason not to start.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    Ok(socket)
+}
+
+fn explain_tcp(error: Errno, address: &SocketAddr) -> String {
+    let next = SocketAddr::new(address.ip(), address.port().saturating_add(1).max(1024));
+    let mend = match error {
+        Errno::ADDRINUSE => match port_holder::find(address) {
+            Some(holder) => format!(
+                "it is in use by {} (pid {}).\nStop that process, or choose another address: --bind {next}",
+                holder.name, holder.pid
+            ),
+            None => format!(
+                "it is in use by a process that cannot be seen from here.\nChoose another address: --bind {next}"
+            ),
+        },
+        Errno::ACCESS => format!(
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE.\nStart as root, or choose another port: --bind {next}"
+        ),
+        Errno::ADDRNOTAVAIL => {
+            "this machine has no such address.\nWrite 0.0.0.0 or [::] for all of its addresses".into()
+        }
+        other => other.to_string(),
+    };
+    format!("cannot listen at {address}: {mend}")
+}

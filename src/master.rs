@@ -1,0 +1,307 @@
+//! In:     the plan; signals, ended children, reports of the living.
+//! Out:    commands of the supervisor carried out; words for the operator.
+//! Actors: one loop that waits in `poll`.
+//! Never:  does it decide about a process, or serve a request.
+
+use crate::listen::Listeners;
+use hallway_core::control::{Order, Report};
+use hallway_core::plan::{Listen, Plan};
+use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
+use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The worker's half of hallway, built by `build.rs`.
+const EXTENSION: &[u8] = include_bytes!(env!("HALLWAY_EXTENSION"));
+/// What a worker's interpreter runs first.
+const BOOT: &str = include_str!("../python/hallway/_boot.py");
+
+/// Runs the whole tree until it has ended; returns the exit code.
+pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
+    let listeners = Listeners::bind(&mut plan)?;
+    // Behind this, the same: sockets and keys are in this process.
+    hallway_workers::set_title("hallway: master");
+    let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
+    let failed = |error: io::Error| format!("cannot start: {error}");
+    let mut signals = Signals::listen().map_err(failed)?;
+    let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
+    let mut master = Master {
+        extension: carry("hallway extension", EXTENSION).map_err(failed)?,
+        described,
+        program,
+        listeners,
+        edge: None,
+        workers: BTreeMap::new(),
+        started: Instant::now(),
+        announced: false,
+        plan,
+    };
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let settings =
+        Settings { workers: master.plan.app.workers, graceful_timeout_ms: master.plan.app.graceful_timeout_ms };
+    let mut tree = Supervisor::new(settings);
+    let mut events = vec![Event::Start];
+    loop {
+        for event in std::mem::take(&mut events) {
+            master.narrate(&tree, event);
+            for command in tree.step(master.now_ms(), event) {
+                if let Command::Exit(code) = command {
+                    return Ok(code);
+                }
+                events.extend(master.obey(command));
+            }
+        }
+        if events.is_empty() {
+            events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
+        }
+    }
+}
+
+/// The shell around the supervisor.
+struct Master {
+    plan: Plan,
+    described: Vec<u8>,
+    program: PathBuf,
+    extension: OwnedFd,
+    listeners: Listeners,
+    edge: Option<Spawned>,
+    workers: BTreeMap<u32, Spawned>,
+    started: Instant,
+    announced: bool,
+}
+
+impl Master {
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// Carries out one command. What fails at once is news like any other.
+    fn obey(&mut self, command: Command) -> Option<Event> {
+        match command {
+            Command::SpawnEdge => match self.spawn_edge() {
+                Ok(edge) => self.edge = Some(edge),
+                Err(error) => {
+                    say(&format!("the edge could not be started: {error}"));
+                    return Some(Event::Exited(Child::Edge, Some(1)));
+                }
+            },
+            Command::SpawnWorker { worker, place } => {
+                match spawn_worker(&self.plan.app, BOOT, self.extension.as_fd(), place) {
+                    Ok(spawned) => drop(self.workers.insert(worker, spawned)),
+                    Err(error) => {
+                        say(&explain_spawn(&self.plan.app.python, &error));
+                        return Some(Event::Exited(Child::Worker(worker), Some(3)));
+                    }
+                }
+            }
+            Command::DealLanes(worker) => self.deal_lanes(worker),
+            Command::Finish(child) => {
+                if let Some(spawned) = self.spawned(child) {
+                    let _ = spawned.channel.send(&Order::Finish.encode(), &[]);
+                }
+            }
+            // The boot script has Python answer this signal with the stacks of all threads.
+            Command::DumpStacks(worker) => self.signal(Child::Worker(worker), Signal::QUIT),
+            Command::Kill(child) => self.signal(child, Signal::KILL),
+            Command::Exit(_) => {}
+        }
+        None
+    }
+
+    fn spawn_edge(&self) -> io::Result<Spawned> {
+        let plan = carry("hallway plan", &self.described)?;
+        spawn_edge(&self.program, plan.as_fd(), &self.listeners.sockets())
+    }
+
+    /// New lanes for one worker; a side that is gone finds out by itself.
+    fn deal_lanes(&self, worker: u32) {
+        let (Some(edge), Some(spawned)) = (&self.edge, self.workers.get(&worker)) else { return };
+        let order = Order::Lanes { worker, pid: spawned.pid }.encode();
+        match make_lanes(self.plan.edge_threads) {
+            Ok(lanes) => {
+                let _ = spawned.channel.send(&order, &borrowed(&lanes.worker));
+                let _ = edge.channel.send(&order, &borrowed(&lanes.edge));
+            }
+            Err(error) => {
+                say(&format!("no lanes for worker {}: {error}; it is replaced", spawned.pid));
+                spawned.signal(Signal::KILL);
+            }
+        }
+    }
+
+    fn spawned(&self, child: Child) -> Option<&Spawned> {
+        match child {
+            Child::Edge => self.edge.as_ref(),
+            Child::Worker(worker) => self.workers.get(&worker),
+        }
+    }
+
+    fn signal(&self, child: Child, signal: Signal) {
+        if let Some(spawned) = self.spawned(child) {
+            spawned.signal(signal);
+        }
+    }
+
+    /// Waits for news until `wake_at`, and takes all there is.
+    fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
+        let timeout = wake_at.map(|at| {
+            let left_ms = at.saturating_sub(self.now_ms());
+            Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
+        });
+        let edge = self.edge.iter().map(|edge| (Child::Edge, edge));
+        let children: Vec<(Child, &Spawned)> = edge
+            .chain(self.workers.iter().map(|(worker, spawned)| (Child::Worker(*worker), spawned)))
+            .filter(|(_, spawned)| !spawned.is_deaf)
+            .collect();
+        let mut sources = vec![PollFd::new(&signals.ended, PollFlags::IN), PollFd::new(&signals.stop, PollFlags::IN)];
+        sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
+        match poll(&mut sources, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (mut events, mut gone) = (Vec::new(), Vec::new());
+        let spoken = sources[2..]
+            .iter()
+            .zip(&children)
+            .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
+        for (_, (child, spawned)) in spoken {
+            match spawned.channel.receive().ok().flatten() {
+                Some(message) => {
+                    let report = Report::decode(&message.bytes);
+                    events.extend(report.and_then(|report| event_of(*child, report)));
+                }
+                None => gone.push(*child),
+            }
+        }
+        drop(sources);
+        drop(children);
+        self.part_with(&gone);
+        events.extend(signals.stops().map(|()| Event::Stop));
+        while let Some(ended) = reap() {
+            events.extend(self.bury(ended));
+        }
+        if events.is_empty() {
+            events.push(Event::Tick);
+        }
+        Ok(events)
+    }
+
+    /// A child whose channel has ended has ended too, or soon will have: one that only closed its
+    /// descriptors hears nobody any more.
+    fn part_with(&mut self, gone: &[Child]) {
+        for child in gone {
+            self.signal(*child, Signal::KILL);
+            match child {
+                Child::Edge => self.edge.iter_mut().for_each(|edge| edge.is_deaf = true),
+                Child::Worker(worker) => self.workers.get_mut(worker).into_iter().for_each(|it| it.is_deaf = true),
+            }
+        }
+    }
+
+    /// Forgets a child that has ended. Nothing for a process that was only adopted.
+    fn bury(&mut self, ended: Ended) -> Option<Event> {
+        if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
+            self.edge = None;
+            return Some(Event::Exited(Child::Edge, ended.code));
+        }
+        let (&worker, _) = self.workers.iter().find(|(_, spawned)| spawned.pid == ended.pid)?;
+        self.workers.remove(&worker);
+        if let Some(signal) = ended.signal {
+            say(&format!("worker {} was ended by signal {signal}", ended.pid));
+        }
+        Some(Event::Exited(Child::Worker(worker), ended.code))
+    }
+
+    /// Tells the operator what is worth knowing.
+    fn narrate(&mut self, tree: &Supervisor, event: Event) {
+        let app = &self.plan.app;
+        match event {
+            Event::Ready(Child::Worker(_)) if !self.announced => {
+                self.announced = true;
+                let addresses: Vec<String> = self.plan.listeners.iter().map(shown).collect();
+                let (workers, python) = (app.workers, app.python.display());
+                let plural = if workers == 1 { "" } else { "s" };
+                say(&format!("serving {} at {}", app.callable, addresses.join(", ")));
+                say(&format!("{workers} worker{plural} of {python}; stop with Ctrl-C"));
+            }
+            Event::Exited(Child::Worker(_), Some(4)) if !tree.is_stopping() => {
+                say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
+            }
+            Event::Exited(Child::Edge, _) if !tree.is_stopping() => say("the edge has ended; another one takes over"),
+            Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
+            Event::Stop if !tree.is_stopping() => {
+                say("stopping when all requests are answered; once more to stop at once")
+            }
+            _ => {}
+        }
+    }
+}
+
+fn borrowed(ends: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    ends.iter().map(AsFd::as_fd).collect()
+}
+
+fn event_of(child: Child, report: Report) -> Option<Event> {
+    match (child, report) {
+        (child, Report::Ready) => Some(Event::Ready(child)),
+        (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
+        // The edge exits by itself after this; a worker has nothing else to say.
+        _ => None,
+    }
+}
+
+fn shown(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => format!("http://{address}"),
+        Listen::Unix(path) => format!("unix:{}", path.display()),
+        Listen::Inherited(number) => format!("fd://{number}"),
+    }
+}
+
+fn explain_spawn(python: &Path, error: &io::Error) -> String {
+    let python = python.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no interpreter '{python}'; name one with --python PATH"),
+        _ => format!("the interpreter '{python}' could not be started: {error}"),
+    }
+}
+
+fn say(text: &str) {
+    eprintln!("hallway: {text}");
+}
+
+/// Signals as bytes in two sockets, which `poll` can wait for.
+struct Signals {
+    ended: UnixStream,
+    stop: UnixStream,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let (ended, ended_by) = UnixStream::pair()?;
+        let (stop, stop_by) = UnixStream::pair()?;
+        for socket in [&ended, &stop] {
+            socket.set_nonblocking(true)?;
+        }
+        signal_hook::low_level::pipe::register(SIGCHLD, ended_by)?;
+        for signal in [SIGTERM, SIGINT, SIGQUIT] {
+            signal_hook::low_level::pipe::register(signal, stop_by.try_clone()?)?;
+        }
+        Ok(Signals { ended, stop })
+    }
+
+    /// One for each signal to stop that came; forgets those of ended children, who are asked for anyway.
+    fn stops(&mut self) -> impl Iterator<Item = ()> {
+        let mut bytes = [0; 64];
+        while self.ended.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        let count = self.stop.read(&mut bytes).unwrap_or(0);
+        std::iter::repeat_n((), count)
+    }
+}

@@ -1,0 +1,56 @@
+//! In:     an address as `--bind` takes it.
+//! Out:    where to listen; several for a name with several addresses.
+//! Actors: the resolver, for names.
+//! Never:  is an address half understood.
+
+use hallway_core::plan::Listen;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+
+/// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`.
+pub(super) fn read(text: &str) -> Result<Vec<Listen>, String> {
+    const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+        return Ok(vec![Listen::Unix(path)]);
+    }
+    if let Some(number) = text.strip_prefix("fd://") {
+        let number = number.parse().ok().filter(|number| *number > 2);
+        return Ok(vec![Listen::Inherited(number.ok_or("the number of a descriptor above 2 must follow fd://")?)]);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    let port: u16 = port.parse().map_err(|_| FORMS.to_owned())?;
+    if host.is_empty() {
+        return Ok(vec![Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))]);
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
+    }
+    let found = (host.trim_start_matches('[').trim_end_matches(']'), port).to_socket_addrs();
+    let mut listeners: Vec<Listen> = Vec::new();
+    for address in found.map_err(|error| format!("the host '{host}' is not known ({error}); {FORMS}"))? {
+        let listen = Listen::Tcp(address);
+        if !listeners.contains(&listen) {
+            listeners.push(listen);
+        }
+    }
+    Ok(listeners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_read() {
+        let tcp = |text: &str| vec![Listen::Tcp(text.parse().unwrap())];
+        assert_eq!(read("127.0.0.1:80"), Ok(tcp("127.0.0.1:80")));
+        assert_eq!(read("[::]:8000"), Ok(tcp("[::]:8000")));
+        assert_eq!(read(":8000"), Ok(tcp("0.0.0.0:8000")));
+        assert_eq!(read("8000"), Ok(tcp("127.0.0.1:8000")));
+        assert_eq!(read("unix:/run/a.sock"), Ok(vec![Listen::Unix("/run/a.sock".into())]));
+        assert_eq!(read("fd://3"), Ok(vec![Listen::Inherited(3)]));
+        for text in ["", "a:b", "127.0.0.1:99999", "fd://0", "fd://x", "::1:80"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

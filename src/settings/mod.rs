@@ -1,0 +1,164 @@
+//! In:     raw settings.
+//! Out:    the plan, or what is wrong with which setting and how to mend it.
+//! Actors: the file system and the resolver are asked whether what is named exists.
+//! Never:  does a default hide a setting that could not be understood.
+
+mod address;
+mod units;
+
+use crate::cli::{Raw, Written};
+use hallway_core::control::EDGE_THREADS_MAX;
+use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Target};
+use std::path::{Path, PathBuf};
+use units::{duration_ms, size_bytes};
+
+/// The plan of `hallway run`.
+pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let app = app(raw, cores)?;
+    let mut limits = Limits::default();
+    if let Some(bytes) = parsed(raw, "body-max", size_bytes)? {
+        limits.body_bytes_max = bytes;
+    }
+    let edge_threads = parsed(raw, "edge-threads", |text| count(text, cores))?.unwrap_or(cores);
+    Ok(Plan {
+        listeners: listeners(raw)?,
+        edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
+        app,
+        routes: routes(raw)?,
+        access_log: access_log(raw)?,
+        limits,
+    })
+}
+
+fn app(raw: &Raw, cores: usize) -> Result<App, String> {
+    let callable = match raw.target.split_once(':') {
+        Some((module, name)) if !module.is_empty() && !name.is_empty() => raw.target.clone(),
+        _ => {
+            return Err(format!("'{0}' names no app; write MODULE:APP, as in '{0}:app'", raw.target.trim_matches(':')));
+        }
+    };
+    let chdir = match raw.last("chdir") {
+        Some(written) => directory(written)?,
+        None => std::env::current_dir().map_err(|error| format!("this directory cannot be used: {error}"))?,
+    };
+    let python = match raw.last("python") {
+        Some(written) => interpreter(written)?,
+        None => default_interpreter(&chdir),
+    };
+    let workers = parsed(raw, "workers", |text| count(text, cores.max(2)))?.unwrap_or(cores.max(2));
+    let time = |flag, default: u64| parsed(raw, flag, duration_ms).map(|given| given.unwrap_or(default));
+    Ok(App {
+        name: "web".into(),
+        callable,
+        chdir,
+        python,
+        env: raw.all("env").iter().map(variable).collect::<Result<_, _>>()?,
+        workers: u32::try_from(workers).unwrap_or(u32::MAX),
+        timeout_ms: time("timeout", 30_000)?,
+        graceful_timeout_ms: time("graceful-timeout", 30_000)?,
+        queue_size: parsed(raw, "queue-size", number)?.unwrap_or(256),
+        queue_max_wait_ms: time("queue-max-wait", 10_000)?,
+    })
+}
+
+/// The value of a flag through `parse`, with its origin before what is wrong with it.
+fn parsed<T>(raw: &Raw, flag: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    raw.last(flag).map(|written| parse(&written.text).map_err(|problem| blame(written, &problem))).transpose()
+}
+
+fn blame(written: &Written, problem: &str) -> String {
+    format!("{} {}: {problem}", written.origin, written.text)
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number".into())
+}
+
+/// A number from 1, or `auto`.
+fn count(text: &str, auto: usize) -> Result<usize, String> {
+    match text {
+        "auto" => Ok(auto),
+        _ => number(text).ok().filter(|count| (1..=1024).contains(count)).ok_or("write 1 to 1024, or 'auto'".into()),
+    }
+}
+
+fn variable(written: &Written) -> Result<(String, String), String> {
+    match written.text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !written.text.contains('\0') => Ok((name.into(), value.into())),
+        _ => Err(blame(written, "write NAME=VALUE")),
+    }
+}
+
+fn directory(written: &Written) -> Result<PathBuf, String> {
+    match Path::new(&written.text).canonicalize() {
+        Ok(path) if path.is_dir() => Ok(path),
+        Ok(_) => Err(blame(written, "this is no directory")),
+        Err(error) => Err(blame(written, &error.to_string())),
+    }
+}
+
+/// Made absolute without resolving symlinks: a virtual environment's interpreter is one.
+fn interpreter(written: &Written) -> Result<PathBuf, String> {
+    if !written.text.contains('/') {
+        return Ok(PathBuf::from(&written.text));
+    }
+    let path = std::path::absolute(&written.text).map_err(|error| blame(written, &error.to_string()))?;
+    if path.is_file() { Ok(path) } else { Err(blame(written, "there is no interpreter")) }
+}
+
+fn default_interpreter(chdir: &Path) -> PathBuf {
+    let activated = std::env::var_os("VIRTUAL_ENV").map(|root| PathBuf::from(root).join("bin/python"));
+    let beside = chdir.join(".venv/bin/python");
+    activated.into_iter().chain([beside]).find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
+}
+
+fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
+    let given = raw.all("bind");
+    if given.is_empty() {
+        return address::read("127.0.0.1:8000");
+    }
+    let mut listeners = Vec::new();
+    for written in given {
+        for listen in address::read(&written.text).map_err(|problem| blame(written, &problem))? {
+            if listeners.contains(&listen) {
+                return Err(blame(written, "this address is given twice"));
+            }
+            listeners.push(listen);
+        }
+    }
+    Ok(listeners)
+}
+
+fn routes(raw: &Raw) -> Result<Vec<Route>, String> {
+    let mut routes = vec![Route { prefix: String::new(), target: Target::App }];
+    for written in raw.all("static") {
+        let Some((prefix, dir)) = written.text.split_once('=').filter(|(prefix, _)| prefix.starts_with('/')) else {
+            return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
+        };
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        let dir = directory(&Written { text: dir.to_owned(), origin: written.origin.clone() })?;
+        if prefix.is_empty() {
+            return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
+        }
+        if routes.iter().any(|route| route.prefix == prefix) {
+            return Err(blame(written, "this prefix is given twice"));
+        }
+        routes.push(Route { prefix, target: Target::Files(dir) });
+    }
+    Ok(routes)
+}
+
+fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
+    let format = parsed(raw, "access-log-format", |text| match text {
+        "combined" => Ok(LogFormat::Combined),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("write 'combined' or 'json'".into()),
+    })?;
+    let path = match raw.last("access-log").map(|written| written.text.as_str()) {
+        None | Some("off") => return Ok(None),
+        Some("-") => None,
+        Some(path) => Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?),
+    };
+    Ok(Some(AccessLog { path, format: format.unwrap_or_default() }))
+}

@@ -1,0 +1,49 @@
+//! In:     times and sizes as people write them.
+//! Out:    milliseconds and bytes.
+//! Actors: none.
+//! Never:  is a unit guessed.
+
+/// `500ms`, `30s`, `5m`, `2h`; a plain number is seconds.
+pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1_000)];
+    scaled(text, &units).ok_or_else(|| "write a time, as in 500ms, 30s, 5m or 2h".into())
+}
+
+/// `512`, `64KiB`, `10MiB`, `1GiB`; decimal units too.
+pub(super) fn size_bytes(text: &str) -> Result<u64, String> {
+    let units = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("B", 1),
+        ("", 1),
+    ];
+    scaled(text, &units).ok_or_else(|| "write a size, as in 64KiB or 10MiB".into())
+}
+
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let (digits, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse::<u64>().ok()?.checked_mul(*factor)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_what_they_say() {
+        for (text, expected) in [("500ms", 500), ("30s", 30_000), ("30", 30_000), ("5m", 300_000), ("2h", 7_200_000)] {
+            assert_eq!(duration_ms(text), Ok(expected), "{text}");
+        }
+        for (text, expected) in [("512", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1kB", 1_000)] {
+            assert_eq!(size_bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "s", "3x", "-1s", "1.5h", "99999999999999999999", "3 s"] {
+            assert!(duration_ms(text).is_err(), "{text}");
+        }
+    }
+}
