@@ -213,8 +213,14 @@ impl Master {
         }
         let (&worker, _) = self.workers.iter().find(|(_, spawned)| spawned.pid == ended.pid)?;
         self.workers.remove(&worker);
-        if let Some(signal) = ended.signal {
-            say(&format!("worker {} was ended by signal {signal}", ended.pid));
+        match (ended.signal, ended.code) {
+            (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
+            (None, Some(0) | None) => {}
+            (None, Some(4)) => {}
+            (None, Some(code)) => {
+                let before = if self.announced { "" } else { " before the app was loaded" };
+                say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
+            }
         }
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }

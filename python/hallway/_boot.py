@@ -100,17 +100,15 @@ def main():
     except (Exception, SystemExit) as error:
         # The first frames are this file and importlib: of no use to who wrote the application.
         frames = error.__traceback__
-        while frames is not None and frames.tb_frame.f_code.co_filename in ("<string>", import_file()):
+        while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):
             frames = frames.tb_next
         traceback.print_exception(type(error), error, frames)
         return LOAD_FAILED
     return native.serve(application, channel)
 
 
-def import_file():
-    import importlib
-
-    return importlib.__file__
+def is_ours(file_name):
+    return file_name == "<string>" or "importlib" in file_name
 
 
 sys.exit(main())

@@ -37,10 +37,14 @@ pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
         Ok(answer) => deliver(house, &mut exchange, &mut trip, answer).await,
         Err(Fault::ClientGone) => Err(Fault::ClientGone),
         Err(fault) => {
+            complain(house, exchange.head, &trip, fault);
             let explained = explain(fault, Some(exchange.head));
             deliver(house, &mut exchange, &mut trip, explained).await
         }
     };
+    if let Err(fault) = outcome {
+        complain(house, exchange.head, &trip, fault);
+    }
     record(house, exchange.head, &exchange.peer.ip, &trip, outcome);
 }
 
@@ -95,23 +99,29 @@ async fn deliver<W: Wire>(
             piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= piece.len() as u64;
         }
-        let is_whole = last || left == Some(0);
-        if is_whole && left.is_some_and(|left| left > 0) {
-            return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
-        }
+        let is_short = last && left.is_some_and(|left| left > 0);
+        let is_whole = !is_short && (last || left == Some(0));
         trip.body_bytes += piece.len() as u64;
         exchange.wire.send(&piece, is_whole).await?;
+        if is_short {
+            return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
+        }
         if is_whole {
             return Ok(());
         }
     }
 }
 
+/// Tells the operator what no log line of a request could say.
+fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
+    if let Fault::BadAnswer(_) | Fault::Internal(_) = fault {
+        let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
+        house.log.error(&format!("{method} {path} ({}): {}", trip.request_id.as_str(), fault.detail()));
+    }
+}
+
 /// Stop 11.
 fn record(house: &House, head: &Head, peer_ip: &str, trip: &Trip, outcome: Result<(), Fault>) {
-    if let Err(fault @ (Fault::BadAnswer(_) | Fault::Internal(_))) = outcome {
-        house.log.error(&format!("request {}: {}", trip.request_id.as_str(), fault.detail()));
-    }
     if !house.log.wants_access() {
         return;
     }

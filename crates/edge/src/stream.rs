@@ -15,16 +15,6 @@ pub(crate) enum Stream {
     Unix(UnixStream),
 }
 
-impl Stream {
-    /// Waits until there is something to read, or the end, without a buffer for it.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.readable().await,
-            Stream::Unix(stream) => stream.readable().await,
-        }
-    }
-}
-
 /// The client's end of a connection.
 pub(crate) struct Peer {
     /// Its address as text; empty on a unix socket.

@@ -10,7 +10,11 @@ const START: u8 = 17;
 const PIECE: u8 = 18;
 const ABORT: u8 = 19;
 /// Flag of a start or piece: the answer is whole with it.
-pub const LAST: u8 = 1;
+const LAST: u8 = 1;
+/// The length of a body that is not known when its start is sent.
+const UNKNOWN: u64 = u64::MAX;
+/// Where the length stands in the frame of a start: behind kind, flags and ticket.
+const LENGTH_AT: usize = 10;
 
 /// One frame of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +30,8 @@ pub enum AnswerFrame<'a> {
         ticket: u64,
         /// Whether the body ends with this frame.
         last: bool,
+        /// Bytes of the whole body, where the worker has all of it.
+        length: Option<u64>,
         /// Three digits, not yet checked.
         status: u16,
         /// The application's phrase, not yet checked.
@@ -60,12 +66,14 @@ impl<'a> AnswerFrame<'a> {
         match kind {
             HELLO => Some(AnswerFrame::Hello { capacity: reader.u16()? }),
             START => {
-                let (ticket, status, reason, left) = (reader.u64()?, reader.u16()?, reader.short()?, reader.u16()?);
+                let (ticket, length) = (reader.u64()?, reader.u64()?);
+                let (status, reason, left) = (reader.u16()?, reader.short()?, reader.u16()?);
+                let length = Some(length).filter(|length| *length != UNKNOWN);
                 let lines = AnswerLines { left, reader };
                 for _ in 0..left {
                     reader.line()?;
                 }
-                Some(AnswerFrame::Start { ticket, last, status, reason, lines, body: reader.0 })
+                Some(AnswerFrame::Start { ticket, last, length, status, reason, lines, body: reader.0 })
             }
             PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, body: reader.0 }),
             ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
@@ -106,6 +114,7 @@ pub fn put_answer_start<'a>(
 ) {
     out.extend_from_slice(&[START, 0]);
     out.extend_from_slice(&ticket.to_le_bytes());
+    out.extend_from_slice(&UNKNOWN.to_le_bytes());
     out.extend_from_slice(&status.to_le_bytes());
     put_short(out, reason);
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
@@ -134,6 +143,13 @@ pub fn mark_last(frame: &mut [u8]) {
     }
 }
 
+/// Says in the start at the beginning of `frame` how long the whole body is.
+pub fn mark_length(frame: &mut [u8], bytes: u64) {
+    if let Some(length) = frame.get_mut(LENGTH_AT..LENGTH_AT + 8) {
+        length.copy_from_slice(&bytes.to_le_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,9 +162,12 @@ mod tests {
         let head_bytes = raw.len();
         raw.extend_from_slice(b"text");
         mark_last(&mut raw);
-        let Some(AnswerFrame::Start { ticket, last, status, reason, lines, body }) = AnswerFrame::decode(&raw) else {
+        mark_length(&mut raw, 4);
+        let Some(AnswerFrame::Start { ticket, last, length, status, reason, lines, body }) = AnswerFrame::decode(&raw)
+        else {
             panic!("not a start")
         };
+        assert_eq!(length, Some(4));
         assert_eq!((ticket, last, status, reason, body), (9, true, 404, &b"Nope"[..], &b"text"[..]));
         assert_eq!(lines.collect::<Vec<_>>(), [(&b"A"[..], &b"1"[..]), (b"B", b"")]);
         for end in 0..head_bytes {

@@ -8,7 +8,7 @@ mod desk;
 mod request;
 
 pub use answer::{AnswerFrame, AnswerLines, put_abort, put_answer_start, put_hello, put_piece};
-pub use answer::{LAST, mark_last};
+pub use answer::{mark_last, mark_length};
 pub use desk::{Desk, Placed};
 pub use request::{Addresses, RequestFrame, RequestLines, put_request};
 

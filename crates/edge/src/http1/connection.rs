@@ -9,8 +9,11 @@ use crate::stream::Stream;
 use hallway_core::http1::{Found, HeadLimits, Scan, parse_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Room that a read finds at least.
@@ -56,19 +59,37 @@ impl Connection {
         &self.house.plan.limits
     }
 
+    /// Whether no further request is to be taken.
+    pub(super) fn is_draining(&self) -> bool {
+        self.house.draining.get()
+    }
+
     /// Waits for the first byte of a next request; `false` when none will come.
     pub(super) async fn await_bytes(&mut self) -> bool {
         if self.used < self.input.len() {
             return true;
         }
         let wait = if self.is_fresh { Wait::Fresh } else { Wait::KeptAlive };
-        if self.house.draining.get() && !self.is_fresh {
+        if self.is_draining() && !self.is_fresh {
             return false;
         }
         self.is_fresh = false;
         self.give_buffers_back();
         let due_ms = self.due_ms(self.limits().idle_timeout_ms);
-        matches!(self.deadline.wait(wait, due_ms, self.stream.readable()).await, Ok(Ok(())))
+        let (spares, stream, input) = (&self.house.spares, &mut self.stream, &mut self.input);
+        // A buffer is held only while there is something to put into it.
+        let read = poll_fn(|task| {
+            let mut buffer = spares.buffer();
+            buffer.reserve(READ_BYTES);
+            let read = pin!(stream.read_buf(&mut buffer)).poll(task);
+            if matches!(read, Poll::Ready(Ok(bytes)) if bytes > 0) {
+                *input = buffer;
+            } else {
+                spares.keep_buffer(buffer);
+            }
+            read
+        });
+        matches!(self.deadline.wait(wait, due_ms, read).await, Ok(Ok(bytes)) if bytes > 0)
     }
 
     /// Reads until a head is whole, and takes it from the input.
@@ -82,7 +103,7 @@ impl Connection {
             let rest = &self.input[self.used..];
             if !skipped && rest.starts_with(b"\r\n") {
                 // One empty line before a request line is forgiven (RFC 9112, 2.2).
-                (self.used, skipped) = (self.used + 2, true);
+                (self.used, skipped, scan) = (self.used + 2, true, Scan::default());
                 continue;
             }
             match scan.feed(rest) {
@@ -93,7 +114,7 @@ impl Connection {
                     self.used += length;
                     return parsed.map_or_else(Next::Refused, |()| Next::Request);
                 }
-                Found::Head(_) => return Next::Refused(Fault::HeadTooLarge),
+                Found::Head(_) => return Next::Refused(too_large(rest, &limits)),
                 Found::More if rest.len() > limits.head_bytes_max => return Next::Refused(too_large(rest, &limits)),
                 Found::More => {}
                 Found::BareLineFeed => return Next::Refused(Fault::BadRequest("A line does not end with CR LF.")),

@@ -23,9 +23,8 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, peer: Peer, local: R
         }
         let mut head = house.spares.head();
         let next = connection.read_head(&mut head).await;
-        let is_refused = matches!(next, Next::Refused(_));
-        let mut wire = Http1::new(&mut connection, &head, is_refused || house.draining.get());
-        if is_refused {
+        let mut wire = Http1::new(&mut connection, &head);
+        if matches!(next, Next::Refused(_)) {
             wire.distrust_input();
         }
         let exchange = Exchange { head: &head, peer: &peer, local: &local, wire: &mut wire };

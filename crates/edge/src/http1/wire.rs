@@ -33,8 +33,7 @@ pub(super) struct Http1<'c> {
 }
 
 impl<'c> Http1<'c> {
-    /// With `is_last`, the answer says that the connection ends with it.
-    pub(super) fn new(connection: &'c mut Connection, head: &Head, is_last: bool) -> Self {
+    pub(super) fn new(connection: &'c mut Connection, head: &Head) -> Self {
         let rest = match head.framing {
             Framing::None => Rest::Done,
             Framing::Length(bytes) => Rest::Length(bytes),
@@ -45,7 +44,7 @@ impl<'c> Http1<'c> {
             rest,
             awaits_continue: head.expects_continue,
             is_http10: head.version == Version::Http10,
-            close: is_last || !head.keep_alive,
+            close: !head.keep_alive,
             body: AnswerBody::Absent,
             begun: false,
             ended: false,
@@ -112,7 +111,8 @@ impl Wire for Http1<'_> {
     }
 
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody) {
-        self.close |= !matches!(self.rest, Rest::Done) || body == AnswerBody::UntilClose;
+        let ends_anyway = self.connection.is_draining() || body == AnswerBody::UntilClose;
+        self.close |= ends_anyway || !matches!(self.rest, Rest::Done);
         (self.body, self.begun) = (body, true);
         let line = AnswerLine {
             status: answer.status,

@@ -12,7 +12,7 @@ use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
 use hallway_core::lane::{Addresses, put_request};
 use hallway_core::record::LaneFacts;
-use hallway_core::semantics::{AnswerHead, ForwardedFacts};
+use hallway_core::semantics::{AnswerHead, ForwardedFacts, delimit};
 use hallway_core::{Fault, Head};
 use std::sync::Arc;
 
@@ -41,10 +41,19 @@ pub(crate) async fn fetch<W: Wire>(
     });
     let head = head?;
     let body = match call.whole_body() {
+        // Nothing is sent yet, so a promise that cannot be kept need not be given.
+        Some(bytes) if is_short(&head, exchange.head, bytes.len()) => {
+            return Err(Fault::BadAnswer("The application's answer is shorter than its Content-Length."));
+        }
         Some(bytes) => Body::Whole(bytes),
         None => Body::Lane(AnswerStream(call)),
     };
     Ok(Answer { head, body })
+}
+
+fn is_short(answer: &AnswerHead, head: &Head, bytes: usize) -> bool {
+    let (_, has_body) = delimit(answer, head);
+    has_body && answer.length.is_some_and(|length| length > bytes as u64)
 }
 
 fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, body): (&OpenCall, Spooled)) -> Parcel {

@@ -62,8 +62,11 @@ async fn take(house: &House, lane: &Arc<Lane>, packet: &[u8]) -> Result<(), End>
     let call = house.calls.find(ticket, lane.worker).ok_or(End::Broken)?;
     let mut end = Ok(());
     match frame {
-        AnswerFrame::Start { status, reason, lines, body, .. } => {
-            let head = take_app_answer(status, reason, lines);
+        AnswerFrame::Start { length, status, reason, lines, body, .. } => {
+            let mut head = take_app_answer(status, reason, lines);
+            if let Ok(head) = &mut head {
+                head.length = head.length.or(length);
+            }
             call.add(body);
             call.begin(head);
         }

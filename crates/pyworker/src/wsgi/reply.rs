@@ -5,7 +5,9 @@
 
 use super::misuse;
 use crate::lanes::send_frame;
-use hallway_core::lane::{ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, put_abort, put_answer_start, put_piece};
+use hallway_core::lane::{
+    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_piece,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -55,6 +57,14 @@ impl Reply {
     /// Sends a piece of the body; the head before it, if that was not sent.
     pub(super) fn send(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
         self.send_frames(py, body, false)
+    }
+
+    /// Sends a body that is whole: where nothing was sent yet, its length is told with the head.
+    pub(super) fn send_whole(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+        if !self.is_sent {
+            mark_length(&mut self.start, body.len() as u64);
+        }
+        self.send_frames(py, body, true)
     }
 
     /// Sends the last piece, which may be empty, and with it the end.

@@ -1,0 +1,44 @@
+//! In:     `kill -9` of the edge.
+//! Out:    another edge on the same sockets with the same workers; no connection refused.
+//! Actors: one hallway; clients that connect all the time.
+//! Never:  does a worker restart because the edge did.
+
+use super::client::{Connection, get};
+use super::stage::{Stage, signal};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const APP: &str = r#"
+import os
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"#;
+
+#[test]
+fn another_edge_takes_over() {
+    let mut hallway = Stage::with_app(APP).run(&["-w", "2", "app:app"]);
+    let workers = hallway.children("hallway: app");
+    assert_eq!(get(hallway.address, "/").status, 200);
+    for _ in 0..3 {
+        let edge = hallway.children("hallway: edge")[0];
+        signal(edge, "KILL");
+        let died = Instant::now();
+        // Nothing is refused, from the first moment on.
+        let mut waiting: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(hallway.address).unwrap()).collect();
+        let answer = get(hallway.address, "/");
+        let took = died.elapsed();
+        assert_eq!(answer.status, 200);
+        assert!(took < Duration::from_millis(1000), "served again after {took:?}");
+        assert!(workers.contains(&answer.text().parse().unwrap()), "the same workers serve");
+        waiting.clear();
+    }
+    assert_eq!(hallway.children("hallway: app"), workers);
+    hallway.wait_for_line(|line| line.contains("the edge has ended; another one takes over"));
+    let mut connection = Connection::open(hallway.address);
+    connection.send("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
+    assert_eq!(connection.answer().status, 200);
+    hallway.signal("TERM");
+    assert_eq!(hallway.wait_for_end().code(), Some(0));
+}

@@ -1,0 +1,28 @@
+//! In:     the built program, a real interpreter, real frameworks, a real browser.
+//! Out:    stories: what a user does, and what must come of it; one file a story.
+//! Actors: each story starts its own hallway on a free port and ends it by its process id.
+//! Never:  does a mock stand in for what a user would use, or a story skip itself.
+
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod stage;
+
+mod access_log;
+mod app_failures;
+mod bodies;
+mod boot_failures;
+mod drain;
+mod edge_killed;
+mod flask_hello;
+mod keep_alive;
+mod listeners;
+mod master_killed;
+mod port_taken;
+mod rentomatic;
+mod slow_clients;
+mod static_files;
+mod strict_http;
+mod timeout;
+mod worker_killed;
+mod wsgi;
