@@ -1,0 +1,53 @@
+# hallway: every command a developer needs. All set-up is done here, on a Debian machine with
+# rustup's stable toolchain, Python 3.11 with venv, a C compiler and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENVS  := target/venv
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+EXAMPLE := examples/rentomatic
+
+.PHONY: run build test lint bench clean
+
+## Builds hallway for release and serves the example at http://127.0.0.1:8000.
+run: build $(VENVS)/example/.made
+	@echo "The example is at http://127.0.0.1:8000 in a moment; try http://127.0.0.1:8000/rooms?status=available"
+	@exec target/release/hallway run --chdir $(EXAMPLE) --python $(VENVS)/example/bin/python \
+		--static /static=$(EXAMPLE)/rentomatic/web/static --access-log - wsgi:app
+
+build:
+	cargo build --release
+
+## Installs what the tests need, and runs them all.
+test: $(VENVS)/test/.made /usr/bin/chromium
+	cargo test --workspace
+	cd $(EXAMPLE) && PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(VENVS)/test/bin/python -m pytest -q -p no:cacheprovider
+
+## Formatting, clippy with warnings as errors.
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+## Measures hallway beside its peers; writes bench/results/.
+bench: build $(VENVS)/bench/.made
+	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
+	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
+		--venv $(VENVS)/bench --out bench/results/first.md
+
+clean:
+	cargo clean
+
+# A virtual environment is made anew when what it holds changes.
+$(VENVS)/example/.made: $(EXAMPLE)/requirements.txt
+$(VENVS)/test/.made: tests/requirements.txt $(EXAMPLE)/requirements.txt $(EXAMPLE)/requirements-test.txt
+$(VENVS)/bench/.made: bench/requirements.txt
+$(VENVS)/%/.made: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hallway needs Python 3.11 or newer; found '$(PYTHON)'. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$(filter %.txt,$^))
+	touch $@
+
+/usr/bin/chromium:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends chromium

@@ -1,0 +1,228 @@
+//! In:     seeds: children that boot, fail, die, hang and are asked to stop at any moment.
+//! Out:    what must hold of the tree at every moment, and what it must come to.
+//! Actors: a simulated operating system, with its own clock and dice; replay: `SEED=7 cargo test sim_supervise`.
+//! Never:  does a world depend on anything but its seed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
+use std::collections::{BTreeMap, BTreeSet};
+
+const WORKERS: u32 = 4;
+const GRACEFUL_MS: u64 = 2_000;
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    }
+}
+
+struct World {
+    dice: Dice,
+    tree: Supervisor,
+    now_ms: u64,
+    /// What will happen, by time and by the order in which it was planned.
+    future: BTreeMap<(u64, u64), Event>,
+    planned: u64,
+    edge: bool,
+    workers: BTreeSet<u32>,
+    ready: BTreeSet<u32>,
+    laned: BTreeSet<u32>,
+    ever: BTreeSet<u32>,
+    /// Whether anything still goes wrong by itself.
+    faults: bool,
+    exited: Option<i32>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        World {
+            dice: Dice(seed),
+            tree: Supervisor::new(Settings { workers: WORKERS, graceful_timeout_ms: GRACEFUL_MS }),
+            now_ms: 0,
+            future: BTreeMap::new(),
+            planned: 0,
+            edge: false,
+            workers: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            laned: BTreeSet::new(),
+            ever: BTreeSet::new(),
+            faults: false,
+            exited: None,
+        }
+    }
+
+    fn plan(&mut self, after_ms: u64, event: Event) {
+        self.planned += 1;
+        self.future.insert((self.now_ms + after_ms, self.planned), event);
+    }
+
+    fn lives(&self, child: Child) -> bool {
+        match child {
+            Child::Edge => self.edge,
+            Child::Worker(worker) => self.workers.contains(&worker),
+        }
+    }
+
+    /// Lets an event happen, if it still can, and carries out what the tree decides.
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Ready(child) if !self.lives(child) => return,
+            Event::Overdue(worker) if !self.ready.contains(&worker) => return,
+            Event::Exited(child, _) if !self.lives(child) => return,
+            Event::Exited(Child::Edge, _) => {
+                self.edge = false;
+                self.laned.clear();
+            }
+            Event::Exited(Child::Worker(worker), _) => {
+                self.workers.remove(&worker);
+                self.ready.remove(&worker);
+                self.laned.remove(&worker);
+            }
+            Event::Ready(Child::Worker(worker)) => drop(self.ready.insert(worker)),
+            _ => {}
+        }
+        for command in self.tree.step(self.now_ms, event) {
+            self.obey(command);
+        }
+        let wake_at = self.tree.wake_at();
+        assert!(wake_at.is_none_or(|at| at > self.now_ms), "asleep past {wake_at:?} at {}", self.now_ms);
+        assert!(self.workers.len() <= WORKERS as usize, "too many workers: {:?}", self.workers);
+    }
+
+    fn obey(&mut self, command: Command) {
+        assert!(self.exited.is_none(), "{command:?} after the end");
+        match command {
+            Command::SpawnEdge => {
+                assert!(!self.edge, "a second edge");
+                self.edge = true;
+                let boot_ms = self.dice.roll(50);
+                self.plan(boot_ms, Event::Ready(Child::Edge));
+                if self.faults {
+                    let life_ms = self.dice.roll(3_000);
+                    self.plan(life_ms, Event::Exited(Child::Edge, None));
+                }
+            }
+            Command::SpawnWorker { worker, .. } => self.spawn_worker(worker),
+            Command::DealLanes(worker) => {
+                assert!(self.edge && self.workers.contains(&worker), "lanes to nobody: {worker}");
+                self.laned.insert(worker);
+            }
+            Command::Finish(child) => {
+                assert!(self.lives(child), "{child:?} is asked to finish and is not there");
+                let hangs = self.dice.roll(5) == 0;
+                let rest_ms = if hangs { 60_000 } else { self.dice.roll(1_000) };
+                self.plan(rest_ms, Event::Exited(child, Some(0)));
+            }
+            Command::DumpStacks(worker) => assert!(self.workers.contains(&worker)),
+            Command::Kill(child) => {
+                assert!(self.lives(child), "{child:?} is killed and is not there");
+                self.plan(1, Event::Exited(child, None));
+            }
+            Command::Exit(code) => {
+                assert!(!self.edge && self.workers.is_empty(), "the master left children behind");
+                self.exited = Some(code);
+            }
+        }
+    }
+
+    fn spawn_worker(&mut self, worker: u32) {
+        assert!(self.ever.insert(worker), "the number {worker} was given twice");
+        self.workers.insert(worker);
+        let boot_ms = 10 + self.dice.roll(200);
+        if self.faults && self.dice.roll(4) == 0 {
+            return self.plan(boot_ms, Event::Exited(Child::Worker(worker), Some(4)));
+        }
+        self.plan(boot_ms, Event::Ready(Child::Worker(worker)));
+        if self.faults {
+            let life_ms = self.dice.roll(2_000);
+            let end = if self.dice.roll(3) == 0 {
+                Event::Overdue(worker)
+            } else {
+                Event::Exited(Child::Worker(worker), None)
+            };
+            self.plan(life_ms, end);
+        }
+    }
+
+    /// Lets time pass.
+    fn run_until(&mut self, end_ms: u64) {
+        let mut steps = 0;
+        while self.exited.is_none() {
+            steps += 1;
+            assert!(steps < 100_000, "the tree does not come to rest");
+            let planned = self.future.keys().next().map(|(at, _)| *at);
+            let next_ms = planned.into_iter().chain(self.tree.wake_at()).min().unwrap_or(u64::MAX);
+            if next_ms > end_ms {
+                break;
+            }
+            self.now_ms = self.now_ms.max(next_ms);
+            match self.future.first_entry() {
+                Some(entry) if entry.key().0 <= self.now_ms => {
+                    let event = entry.remove();
+                    self.happen(event);
+                }
+                _ => self.happen(Event::Tick),
+            }
+        }
+        self.now_ms = self.now_ms.max(end_ms);
+    }
+}
+
+fn seeds() -> Vec<u64> {
+    match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => vec![seed],
+        None => (0..300).collect(),
+    }
+}
+
+#[test]
+fn the_tree_heals_and_ends() {
+    for seed in seeds() {
+        println!("SEED={seed}");
+        let mut world = World::new(seed);
+        world.happen(Event::Start);
+        world.run_until(1_000);
+        assert_eq!(world.ready.len(), WORKERS as usize, "all are up");
+        world.faults = true;
+        let (edge_ms, worker_ms) = (world.dice.roll(500), world.dice.roll(500));
+        world.plan(edge_ms, Event::Exited(Child::Edge, None));
+        for worker in 1..=WORKERS {
+            world.plan(worker_ms, Event::Exited(Child::Worker(worker), None));
+        }
+        world.run_until(20_000);
+        assert_eq!(world.exited, None, "faults never end a tree that was up");
+        world.faults = false;
+        world.run_until(40_000);
+        assert!(world.edge, "the edge is back");
+        assert_eq!((world.ready.len(), world.laned.len()), (WORKERS as usize, WORKERS as usize), "so are the workers");
+        world.faults = seed % 2 == 0;
+        world.happen(Event::Stop);
+        world.run_until(40_000 + GRACEFUL_MS + 5_000);
+        assert_eq!(world.exited, Some(0), "a stop ends everything in time");
+    }
+}
+
+#[test]
+fn a_stop_at_any_moment_ends_everything() {
+    for seed in seeds() {
+        println!("SEED={seed}");
+        let mut world = World::new(seed);
+        world.faults = seed % 3 == 0;
+        world.happen(Event::Start);
+        let stop_ms = world.dice.roll(1_500);
+        world.run_until(stop_ms);
+        if world.exited.is_none() {
+            world.happen(Event::Stop);
+        }
+        world.run_until(stop_ms + GRACEFUL_MS + 5_000);
+        assert!(world.exited.is_some(), "stopped at {stop_ms}");
+    }
+}
