@@ -11,7 +11,7 @@ use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -39,6 +39,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         listeners,
         edge: None,
         workers: BTreeMap::new(),
+        expected: BTreeSet::new(),
         started: Instant::now(),
         announced: false,
         plan,
@@ -73,6 +74,8 @@ struct Master {
     listeners: Listeners,
     edge: Option<Spawned>,
     workers: BTreeMap<u32, Spawned>,
+    /// Children that were told to end: their ends are no news.
+    expected: BTreeSet<Child>,
     started: Instant,
     announced: bool,
 }
@@ -103,13 +106,17 @@ impl Master {
             }
             Command::DealLanes(worker) => self.deal_lanes(worker),
             Command::Finish(child) => {
+                self.expected.insert(child);
                 if let Some(spawned) = self.spawned(child) {
                     let _ = spawned.channel.send(&Order::Finish.encode(), &[]);
                 }
             }
             // The boot script has Python answer this signal with the stacks of all threads.
             Command::DumpStacks(worker) => self.signal(Child::Worker(worker), Signal::QUIT),
-            Command::Kill(child) => self.signal(child, Signal::KILL),
+            Command::Kill(child) => {
+                self.expected.insert(child);
+                self.signal(child, Signal::KILL);
+            }
             Command::Exit(_) => {}
         }
         None
@@ -209,11 +216,13 @@ impl Master {
     fn bury(&mut self, ended: Ended) -> Option<Event> {
         if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
             self.edge = None;
+            self.expected.remove(&Child::Edge);
             return Some(Event::Exited(Child::Edge, ended.code));
         }
         let (&worker, _) = self.workers.iter().find(|(_, spawned)| spawned.pid == ended.pid)?;
         self.workers.remove(&worker);
         match (ended.signal, ended.code) {
+            _ if self.expected.remove(&Child::Worker(worker)) => {}
             (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
             (None, Some(0) | None) => {}
             (None, Some(4)) => {}

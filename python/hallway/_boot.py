@@ -98,6 +98,10 @@ def main():
         say(str(error))
         return LOAD_FAILED
     except (Exception, SystemExit) as error:
+        module = target.partition(":")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name and (module + ".").startswith(error.name + "."):
+            say(f"there is no module '{error.name}' in {os.getcwd()}, nor where {sys.executable} looks; is --chdir right?")
+            return LOAD_FAILED
         # The first frames are this file and importlib: of no use to who wrote the application.
         frames = error.__traceback__
         while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):

@@ -64,6 +64,9 @@ pub(crate) fn read(
             "run" => read_run(parser, environment),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
+            later @ ("serve" | "check" | "config" | "routes" | "explain" | "status" | "reload" | "exec") => {
+                Err(format!("'hallway {later}' is not built yet; 'hallway run MODULE:APP' serves one app today"))
+            }
             other if other.contains(':') => {
                 Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
             }

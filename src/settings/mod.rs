@@ -94,7 +94,7 @@ fn directory(written: &Written) -> Result<PathBuf, String> {
     match Path::new(&written.text).canonicalize() {
         Ok(path) if path.is_dir() => Ok(path),
         Ok(_) => Err(blame(written, "this is no directory")),
-        Err(error) => Err(blame(written, &error.to_string())),
+        Err(_) => Err(blame(written, "there is no such directory")),
     }
 }
 
@@ -137,7 +137,8 @@ fn routes(raw: &Raw) -> Result<Vec<Route>, String> {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
         };
         let prefix = prefix.trim_end_matches('/').to_owned();
-        let dir = directory(&Written { text: dir.to_owned(), origin: written.origin.clone() })?;
+        let dir = Path::new(dir).canonicalize().ok().filter(|dir| dir.is_dir());
+        let dir = dir.ok_or_else(|| blame(written, "there is no such directory"))?;
         if prefix.is_empty() {
             return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
         }

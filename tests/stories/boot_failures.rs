@@ -26,6 +26,14 @@ fn a_missing_name_is_answered_with_the_near_one() {
 }
 
 #[test]
+fn a_missing_module_is_named_with_where_it_was_looked_for() {
+    let (code, said) = Stage::with_app("").run_to_end(&["--bind", "127.0.0.1:0", "shop.wsgi:app"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("there is no module 'shop' in ") && said.contains("is --chdir right?"), "{said}");
+    assert!(!said.contains("was ended by signal"), "what hallway ends itself is no news: {said}");
+}
+
+#[test]
 fn what_is_not_callable_is_refused() {
     let (code, said) = Stage::with_app("app = 7\n").run_to_end(&["--bind", "127.0.0.1:0", "app:app"]);
     assert!(code == Some(4) && said.contains("'app:app' is not callable: it is 7"), "{said}");
