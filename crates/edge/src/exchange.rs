@@ -34,30 +34,3 @@ pub(crate) struct LocalAddress {
     pub(crate) name: String,
     pub(crate) port: u16,
 }
-
-/// What a target answered.
-pub(crate) struct Answer {
-    pub(crate) head: AnswerHead,
-    pub(crate) body: Body,
-}
-
-/// The body of an answer, in pieces as they come.
-pub(crate) enum Body {
-    /// All of it is here.
-    Whole(Vec<u8>),
-    /// It comes from a worker.
-    Lane(crate::lane::AnswerStream),
-    /// It comes from a file.
-    File(crate::files::FileStream),
-}
-
-impl Body {
-    /// The next piece, and whether it is the last.
-    pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
-        match self {
-            Body::Whole(bytes) => Ok((std::mem::take(bytes), true)),
-            Body::Lane(stream) => stream.next().await,
-            Body::File(stream) => stream.next().await,
-        }
-    }
-}

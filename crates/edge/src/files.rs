@@ -3,7 +3,6 @@
 //! Actors: threads for files open and read; the event loop never touches the disk.
 //! Never:  is anything opened outside the directory: the kernel resolves beneath it, without symlinks out.
 
-use crate::exchange::{Answer, Body};
 use hallway_core::files::{entity_tag, media_type, relative_path};
 use hallway_core::route::rest_below;
 use hallway_core::semantics::{AnswerHead, Validators, is_unchanged};
@@ -26,7 +25,7 @@ struct Opened {
 }
 
 /// Answers a request from a directory (RFC 9110, 9.3.1 and 13).
-pub(crate) async fn fetch(head: &Head, prefix: &str, directory: &Path) -> Result<Answer, Fault> {
+pub(crate) async fn fetch(head: &Head, prefix: &str, directory: &Path) -> Result<(AnswerHead, FileStream), Fault> {
     if !matches!(head.method(), b"GET" | b"HEAD") {
         return Err(Fault::MethodNotAllowed("GET, HEAD"));
     }
@@ -53,23 +52,22 @@ pub(crate) async fn fetch(head: &Head, prefix: &str, directory: &Path) -> Result
     Ok(describe(head, &path, opened))
 }
 
-fn describe(head: &Head, path: &Path, opened: Opened) -> Answer {
+fn describe(head: &Head, path: &Path, opened: Opened) -> (AnswerHead, FileStream) {
     let etag = entity_tag(opened.modified_ns, opened.bytes);
     let last_modified = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_nanos(opened.modified_ns));
     let unchanged = is_unchanged(head, Validators { etag: &etag, last_modified: &last_modified });
     let mut answer =
         AnswerHead::new(if unchanged { 304 } else { 200 }).with("ETag", &etag).with("Last-Modified", &last_modified);
     if unchanged {
-        return Answer { head: answer, body: Body::Whole(Vec::new()) };
+        return (answer, FileStream::default());
     }
     answer = answer.with("Content-Type", &media_type(path));
     answer.length = Some(opened.bytes);
-    let stream = FileStream { file: Some(opened.file), left: opened.bytes, first: Some(opened.first) };
-    Answer { head: answer, body: Body::File(stream) }
+    (answer, FileStream { file: Some(opened.file), left: opened.bytes, first: opened.first })
 }
 
 /// 301 to the same path with a slash, the query kept.
-fn add_slash(head: &Head) -> Answer {
+fn add_slash(head: &Head) -> (AnswerHead, FileStream) {
     let mut location = [head.path(), b"/"].concat();
     if !head.query().is_empty() {
         location.push(b'?');
@@ -77,7 +75,8 @@ fn add_slash(head: &Head) -> Answer {
     }
     let mut answer = AnswerHead::new(301);
     answer.fields.push(b"Location", &location);
-    Answer { head: answer, body: Body::Whole(Vec::new()) }
+    answer.length = Some(0);
+    (answer, FileStream::default())
 }
 
 /// Opens a regular file strictly below `directory`, on the same terms for every component.
@@ -107,11 +106,13 @@ fn read_piece(file: &mut File, left: u64) -> std::io::Result<Vec<u8>> {
     Ok(piece)
 }
 
-/// The rest of an opened file.
+/// What is left of an opened file; nothing, for an answer without a body.
+#[derive(Default)]
 pub(crate) struct FileStream {
     file: Option<File>,
     left: u64,
-    first: Option<Vec<u8>>,
+    /// The piece that was read when the file was opened.
+    first: Vec<u8>,
 }
 
 impl FileStream {
@@ -119,20 +120,13 @@ impl FileStream {
     /// the journey tells from a whole answer by its length.
     pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
         const FAILED: Fault = Fault::Internal("A file could not be read.");
-        let piece = match (self.first.take(), self.file.take()) {
-            (Some(first), file) => {
-                self.file = file;
-                first
-            }
-            (None, Some(mut file)) => {
-                let left = self.left;
-                let read = move || read_piece(&mut file, left).map(|piece| (file, piece));
-                let (file, piece) = tokio::task::spawn_blocking(read).await.map_err(|_| FAILED)?.map_err(|_| FAILED)?;
-                self.file = Some(file);
-                piece
-            }
-            (None, None) => return Err(FAILED),
-        };
+        let mut piece = std::mem::take(&mut self.first);
+        if let (true, Some(mut file)) = (piece.is_empty() && self.left > 0, self.file.take()) {
+            let left = self.left;
+            let read = move || read_piece(&mut file, left).map(|piece| (file, piece));
+            let (file, read) = tokio::task::spawn_blocking(read).await.map_err(|_| FAILED)?.map_err(|_| FAILED)?;
+            (self.file, piece) = (Some(file), read);
+        }
         self.left -= piece.len() as u64;
         let last = piece.is_empty() || self.left == 0;
         Ok((piece, last))

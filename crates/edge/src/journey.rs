@@ -3,30 +3,15 @@
 //! Actors: the task of the connection.
 //! Never:  is a stop skipped or taken in another order; read it as the list it is.
 
-use crate::exchange::{Answer, Body, Exchange, Wire};
+use crate::answer::{Answer, Body};
+use crate::exchange::{Exchange, Wire};
 use crate::house::House;
-use crate::ids::RequestId;
+use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
-use hallway_core::record::{Facts, LaneFacts};
+use hallway_core::record::Facts;
 use hallway_core::semantics::{ShapeFacts, delimit, explain_fault, shape};
 use hallway_core::{Fault, Head, permit, route};
-
-/// What is learned on the way and told at its end.
-pub(crate) struct Trip {
-    pub(crate) request_id: RequestId,
-    pub(crate) begun_us: u64,
-    pub(crate) lane: Option<LaneFacts>,
-    status: u16,
-    body_bytes: u64,
-}
-
-impl Trip {
-    fn begin(house: &House) -> Trip {
-        let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        Trip { request_id, begun_us, lane: None, status: 0, body_bytes: 0 }
-    }
-}
 
 /// Carries one request from its head to its log line. Arriving (1) and reading (2) were the
 /// listener's and the engine's; there is no cache yet to look up in (6).
@@ -55,8 +40,14 @@ async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &m
     permit::allow_body(exchange.head, &house.plan.limits)?; // 5 permit
     match &route.target {
         // 7 choose, 8 fetch
-        Target::Files(directory) => files::fetch(exchange.head, &route.prefix, directory).await,
-        Target::App => lane::fetch(house, exchange, trip).await,
+        Target::Files(directory) => {
+            let (head, stream) = files::fetch(exchange.head, &route.prefix, directory).await?;
+            Ok(Answer { head, body: Body::File(stream) })
+        }
+        Target::App => {
+            let (head, stream) = lane::fetch(house, exchange, trip).await?;
+            Ok(Answer { head, body: Body::Lane(stream) })
+        }
     }
 }
 
@@ -79,9 +70,6 @@ async fn deliver<W: Wire>(
     trip: &mut Trip,
     mut answer: Answer,
 ) -> Result<(), Fault> {
-    if let (Body::Whole(bytes), None) = (&answer.body, answer.head.length) {
-        answer.head.length = Some(bytes.len() as u64);
-    }
     let request_id = trip.request_id;
     house.clock.with_date(|date| shape(&mut answer.head, ShapeFacts { date, request_id: request_id.as_str() }));
     let (delimited, has_body) = delimit(&answer.head, exchange.head);

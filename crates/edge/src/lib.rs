@@ -3,6 +3,7 @@
 //! Actors: one event loop for each core; a few threads for files; one that writes the log.
 //! Never:  does anything on an event loop wait for a disk, a worker or a client.
 
+mod answer;
 mod clock;
 mod deadline;
 mod exchange;
@@ -14,9 +15,11 @@ mod journey;
 mod lane;
 mod listen;
 mod log;
+mod posts;
 mod spool;
 mod stream;
 mod threads;
+mod trip;
 
 pub use listen::Socket;
 pub use threads::{Edge, Ground};

@@ -6,8 +6,8 @@
 use crate::exchange::LocalAddress;
 use crate::house::House;
 use crate::http1;
-use crate::stream::{Peer, Stream};
-use crate::threads::Posts;
+use crate::posts::Posts;
+use crate::stream::{Accepted, Peer, Stream};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,12 +25,6 @@ pub enum Socket {
     UnixShared(OwnedFd),
     /// The same for TCP: a socket that was inherited.
     TcpShared(OwnedFd),
-}
-
-/// A connection that was accepted on another event loop.
-pub(crate) enum Accepted {
-    Tcp(std::net::TcpStream, Peer),
-    Unix(std::os::unix::net::UnixStream),
 }
 
 /// What the accepting tasks of one event loop share.

@@ -15,6 +15,12 @@ pub(crate) enum Stream {
     Unix(UnixStream),
 }
 
+/// A connection that was accepted on another event loop.
+pub(crate) enum Accepted {
+    Tcp(std::net::TcpStream, Peer),
+    Unix(std::os::unix::net::UnixStream),
+}
+
 /// The client's end of a connection.
 pub(crate) struct Peer {
     /// Its address as text; empty on a unix socket.

@@ -8,8 +8,9 @@ use crate::deadline::{Deadlines, SWEEP, Wait};
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
 use crate::lane::{AppDesk, Calls, Lane, read_answers};
-use crate::listen::{Accepted, Door, Socket};
+use crate::listen::{Door, Socket};
 use crate::log::{self, Batches, Log};
+use crate::posts::{Post, Posts};
 use hallway_core::plan::{LogFormat, Plan};
 use hallway_core::ports::Master;
 use std::cell::Cell;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
@@ -38,48 +39,6 @@ pub struct Ground {
     pub sockets: Vec<Vec<Socket>>,
     /// The way to the master.
     pub master: Arc<dyn Master>,
-}
-
-/// A message to an event loop.
-enum Post {
-    Lane {
-        lane: Arc<Lane>,
-        outbound: OwnedFd,
-    },
-    LaneLost(Arc<Lane>),
-    Connection(Accepted),
-    /// The last connection has ended.
-    Emptied,
-    Finish,
-}
-
-/// How anything reaches the event loops.
-#[derive(Clone)]
-pub(crate) struct Posts {
-    loops: Arc<[UnboundedSender<Post>]>,
-    turn: Arc<AtomicUsize>,
-}
-
-impl Posts {
-    /// Has the loop that owns a ticket look again for calls on a lane that ended.
-    pub(crate) fn lane_lost(&self, ticket: u64, lane: Arc<Lane>) {
-        if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
-            let _ = owner.send(Post::LaneLost(lane));
-        }
-    }
-
-    /// Tells a loop that its last connection has ended.
-    pub(crate) fn emptied(&self, thread: u16) {
-        if let Some(owner) = self.loops.get(usize::from(thread)) {
-            let _ = owner.send(Post::Emptied);
-        }
-    }
-
-    /// Gives a connection to the next loop in turn.
-    pub(crate) fn deal(&self, accepted: Accepted) {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.loops.len();
-        let _ = self.loops[turn].send(Post::Connection(accepted));
-    }
 }
 
 /// A running edge.
@@ -100,7 +59,7 @@ impl Edge {
             None => None,
         };
         let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
-        let posts = Posts { loops: senders.into(), turn: Arc::default() };
+        let posts = Posts::new(senders);
         let beginning = Instant::now();
         let desk = Arc::new(AppDesk::new(ground.plan.app.queue_size, posts.clone(), beginning));
         let shared = Shared {
@@ -125,16 +84,12 @@ impl Edge {
     /// and an outbound one for each loop.
     pub fn deal_lanes(&self, worker: u32, pid: u32, inbound: OwnedFd, outbound: Vec<OwnedFd>) {
         let lane = Arc::new(Lane::new(worker, pid, inbound));
-        for (post, outbound) in self.posts.loops.iter().zip(outbound) {
-            let _ = post.send(Post::Lane { lane: lane.clone(), outbound });
-        }
+        self.posts.to_all(outbound.into_iter().map(|outbound| Post::Lane { lane: lane.clone(), outbound }));
     }
 
     /// Takes no further connection or request, finishes those that are there, then tells the master.
     pub fn finish(&self) {
-        for post in self.posts.loops.iter() {
-            let _ = post.send(Post::Finish);
-        }
+        self.posts.to_all(std::iter::repeat_with(|| Post::Finish));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  is a run of somebody's input copied as it is; every line is built from name and value.
 
+use crate::decimal::digits;
 use crate::fault::reason_phrase;
 use crate::fields::Fields;
 
@@ -70,26 +71,15 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Appends the line before a chunk of `bytes` bytes, which must not be 0 (that would end the body).
 pub fn put_chunk_start(out: &mut Vec<u8>, bytes: usize) {
-    let digits = (usize::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
+    let places = (usize::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..places).rev() {
         out.push(b"0123456789abcdef"[(bytes >> (4 * place)) & 15]);
     }
     out.extend_from_slice(b"\r\n");
 }
 
 fn put_decimal(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(digits(number, &mut [0; 20]));
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  does a client's own word about who or where it is reach an application.
 
+use crate::decimal::digits;
 use crate::fields::{Field, Name, list_members};
 use crate::head::Head;
 use crate::lane::Addresses;
@@ -36,14 +37,14 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
     put(b"X-Forwarded-Proto", if https { b"https" } else { b"http" });
     put(b"X-Forwarded-Host", head.host());
     if local_port != 0 {
-        put(b"X-Forwarded-Port", decimal(u64::from(local_port), &mut [0; 20]));
+        put(b"X-Forwarded-Port", digits(u64::from(local_port), &mut [0; 20]));
     }
     put(b"X-Request-Id", facts.request_id.as_bytes());
     let mut start = *b"t=                    ";
-    let mut digits = [0; 20];
-    let digits = decimal(facts.unix_ms, &mut digits);
-    start[2..2 + digits.len()].copy_from_slice(digits);
-    put(b"X-Request-Start", &start[..2 + digits.len()]);
+    let mut room = [0; 20];
+    let milliseconds = digits(facts.unix_ms, &mut room);
+    start[2..2 + milliseconds.len()].copy_from_slice(milliseconds);
+    put(b"X-Request-Start", &start[..2 + milliseconds.len()]);
 }
 
 /// Fields of this connection only (RFC 9110, 7.6.1), fields that only the edge writes, and names
@@ -80,19 +81,6 @@ fn names(connection: &[u8], raw_name: &[u8]) -> bool {
     // Host and Content-* are never this connection's own; a client that names them means harm.
     let protected = matches!(Name::of(raw_name), Name::Host | Name::ContentType);
     !protected && list_members(connection).any(|option| option.eq_ignore_ascii_case(raw_name))
-}
-
-fn decimal(number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &digits[at..];
-        }
-    }
 }
 
 #[cfg(test)]

@@ -225,13 +225,10 @@ impl OpenCall {
         poll_fn(|task| self.call.poll_head(task)).await
     }
 
-    /// Whether the whole body is here already; then it is given out at once.
-    pub(crate) fn whole_body(&self) -> Option<Vec<u8>> {
-        let mut state = self.call.state.borrow_mut();
-        if state.end != Some(Ok(())) || state.pieces.len() > 1 {
-            return None;
-        }
-        Some(state.pieces.pop_front().unwrap_or_default())
+    /// Whether the whole body is here, and is shorter than this.
+    pub(crate) fn ends_short_of(&self, length: u64) -> bool {
+        let state = self.call.state.borrow();
+        state.end == Some(Ok(())) && (state.bytes as u64) < length
     }
 }
 

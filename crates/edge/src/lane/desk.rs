@@ -4,7 +4,7 @@
 //! Never:  is the lock held while anything is sent or waited for.
 
 use crate::lane::parcel::{Lane, Parcel};
-use crate::threads::Posts;
+use crate::posts::Posts;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Placed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,12 +4,12 @@
 //! Never:  is a request given to a second worker that the first may have acted on, unless its method allows it.
 
 use crate::deadline::SWEEP;
-use crate::exchange::{Answer, Body, Exchange, Wire};
+use crate::exchange::{Exchange, Wire};
 use crate::house::House;
-use crate::journey::Trip;
 use crate::lane::calls::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
+use crate::trip::Trip;
 use hallway_core::lane::{Addresses, put_request};
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::{AnswerHead, ForwardedFacts, delimit};
@@ -21,7 +21,7 @@ pub(crate) async fn fetch<W: Wire>(
     house: &House,
     exchange: &mut Exchange<'_, W>,
     trip: &mut Trip,
-) -> Result<Answer, Fault> {
+) -> Result<(AnswerHead, AnswerStream), Fault> {
     let body = gather(exchange.wire, &house.plan.limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body)));
@@ -40,20 +40,12 @@ pub(crate) async fn fetch<W: Wire>(
         worker_pid: parcel.worker_pid(),
     });
     let head = head?;
-    let body = match call.whole_body() {
-        // Nothing is sent yet, so a promise that cannot be kept need not be given.
-        Some(bytes) if is_short(&head, exchange.head, bytes.len()) => {
-            return Err(Fault::BadAnswer("The application's answer is shorter than its Content-Length."));
-        }
-        Some(bytes) => Body::Whole(bytes),
-        None => Body::Lane(AnswerStream(call)),
-    };
-    Ok(Answer { head, body })
-}
-
-fn is_short(answer: &AnswerHead, head: &Head, bytes: usize) -> bool {
-    let (_, has_body) = delimit(answer, head);
-    has_body && answer.length.is_some_and(|length| length > bytes as u64)
+    // Nothing is sent yet, so a promise that cannot be kept need not be given.
+    let (_, has_body) = delimit(&head, exchange.head);
+    if has_body && head.length.is_some_and(|length| call.ends_short_of(length)) {
+        return Err(Fault::BadAnswer("The application's answer is shorter than its Content-Length."));
+    }
+    Ok((head, AnswerStream(call)))
 }
 
 fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, body): (&OpenCall, Spooled)) -> Parcel {

@@ -78,7 +78,7 @@ impl Caller {
 /// Sends what the application returned.
 fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Some(whole) = whole_body(body)? {
-        return start.reply().send_whole(py, whole.as_bytes());
+        return start.reply().send_last(py, whole.as_bytes());
     }
     for piece in body.try_iter()? {
         let piece = piece?;

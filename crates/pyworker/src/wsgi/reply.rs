@@ -59,16 +59,12 @@ impl Reply {
         self.send_frames(py, body, false)
     }
 
-    /// Sends a body that is whole: where nothing was sent yet, its length is told with the head.
-    pub(super) fn send_whole(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+    /// Sends the last piece, which may be empty, and with it the end. Where nothing was sent before,
+    /// this is the whole body, and its length is told with the head.
+    pub(super) fn send_last(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
         if !self.is_sent {
             mark_length(&mut self.start, body.len() as u64);
         }
-        self.send_frames(py, body, true)
-    }
-
-    /// Sends the last piece, which may be empty, and with it the end.
-    pub(super) fn send_last(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
         self.send_frames(py, body, true)
     }
 

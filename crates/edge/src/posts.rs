@@ -1,0 +1,68 @@
+//! In:     messages of the program and of other event loops.
+//! Out:    the same in the inbox of the loop they are for.
+//! Actors: any thread sends; each loop reads its own inbox.
+//! Never:  does a sender wait.
+
+use crate::lane::{Calls, Lane};
+use crate::stream::Accepted;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A message to an event loop.
+pub(crate) enum Post {
+    Lane {
+        lane: Arc<Lane>,
+        outbound: OwnedFd,
+    },
+    /// A worker ended just as a call of this loop was given to it.
+    LaneLost(Arc<Lane>),
+    /// A connection that another loop accepted.
+    Connection(Accepted),
+    /// The last connection has ended.
+    Emptied,
+    /// Answer what is there, then end.
+    Finish,
+}
+
+/// How anything reaches the event loops.
+#[derive(Clone)]
+pub(crate) struct Posts {
+    loops: Arc<[UnboundedSender<Post>]>,
+    turn: Arc<AtomicUsize>,
+}
+
+impl Posts {
+    pub(crate) fn new(loops: Vec<UnboundedSender<Post>>) -> Self {
+        Posts { loops: loops.into(), turn: Arc::default() }
+    }
+
+    /// Sends the first message to the first loop, the second to the second, and so on. A loop that
+    /// has ended does not hear it.
+    pub(crate) fn to_all(&self, messages: impl Iterator<Item = Post>) {
+        for (post, message) in self.loops.iter().zip(messages) {
+            let _ = post.send(message);
+        }
+    }
+
+    /// Has the loop that owns a ticket look again for calls on a lane that ended.
+    pub(crate) fn lane_lost(&self, ticket: u64, lane: Arc<Lane>) {
+        if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
+            let _ = owner.send(Post::LaneLost(lane));
+        }
+    }
+
+    /// Tells a loop that its last connection has ended.
+    pub(crate) fn emptied(&self, thread: u16) {
+        if let Some(owner) = self.loops.get(usize::from(thread)) {
+            let _ = owner.send(Post::Emptied);
+        }
+    }
+
+    /// Gives a connection to the next loop in turn.
+    pub(crate) fn deal(&self, accepted: Accepted) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.loops.len();
+        let _ = self.loops[turn].send(Post::Connection(accepted));
+    }
+}
