@@ -121,7 +121,7 @@ impl FileStream {
     pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
         const FAILED: Fault = Fault::Internal("A file could not be read.");
         let mut piece = std::mem::take(&mut self.first);
-        if let (true, Some(mut file)) = (piece.is_empty() && self.left > 0, self.file.take()) {
+        if let Some(mut file) = self.file.take_if(|_| piece.is_empty() && self.left > 0) {
             let left = self.left;
             let read = move || read_piece(&mut file, left).map(|piece| (file, piece));
             let (file, read) = tokio::task::spawn_blocking(read).await.map_err(|_| FAILED)?.map_err(|_| FAILED)?;
