@@ -5,7 +5,7 @@
 
 /// The known word that is nearest, if it is near enough to have been meant.
 pub(super) fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let limit = (word.len() / 3).clamp(1, 3);
+    let limit = (word.len() / 3).clamp(2, 3);
     known.map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= limit).min().map(|(_, other)| other)
 }
 
