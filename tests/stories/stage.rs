@@ -3,6 +3,7 @@
 //! Actors: one hallway for each stage, and a thread that reads what it says.
 //! Never:  does anything outlive the story: the tree is ended with it, by its process id.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -192,8 +193,15 @@ pub fn wait_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Sends a signal to a process of the story's own.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
-    assert!(status.success(), "kill -s {name} {pid}");
+    let signal = match name {
+        "TERM" => Signal::TERM,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "KILL" => Signal::KILL,
+        other => panic!("no signal {other}"),
+    };
+    let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(process, signal).unwrap_or_else(|error| panic!("{name} to {pid}: {error}"));
 }
 
 pub fn is_alive(pid: u32) -> bool {

@@ -24,6 +24,7 @@ fn what_is_ambiguous_goes_no_further() {
     let many_lines = "X: 1\r\n".repeat(129);
     let cases: &[(&str, u16)] = &[
         ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", 400),

@@ -4,7 +4,7 @@
 //! Never:  do extensions or trailers grow past their limit, or a size past 64 bits.
 
 use crate::fault::Fault;
-use crate::fields::{is_token, is_value};
+use crate::fields::{Name, is_token, is_value};
 
 /// Extensions of one chunk, and all trailer lines together.
 const EXTENSION_BYTES_MAX: usize = 256;
@@ -119,6 +119,10 @@ impl Chunked {
         if !is_token(&self.line[..colon]) || !is_value(&self.line[colon + 1..]) {
             return Err(Fault::BadRequest("A trailer line is malformed."));
         }
+        // Whoever merges trailers into the head would read another request than this one.
+        if matches!(Name::of(&self.line[..colon]), Name::ContentLength | Name::TransferEncoding | Name::Host) {
+            return Err(Fault::BadRequest("A trailer line says what only the head may say."));
+        }
         self.line.clear();
         Ok(At::Trailer)
     }
@@ -165,6 +169,8 @@ mod tests {
             "10000000000000000\r\n",
             "0\r\nno colon\r\n\r\n",
             "0\r\n: empty\r\n\r\n",
+            "0\r\nContent-Length: 9\r\n\r\n",
+            "0\r\nhost: other\r\n\r\n",
             "0\r\na : b\r\n\r\n",
             "0\r\na: b\n\r\n",
         ] {

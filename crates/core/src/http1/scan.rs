@@ -30,7 +30,8 @@ impl Scan {
                 return Found::BareLineFeed;
             }
             self.checked = at + 1;
-            if buffer[..=at].ends_with(b"\r\n\r\n") {
+            // An empty line ends the head; at the very start it is one without a request line.
+            if at == 1 || buffer[..=at].ends_with(b"\r\n\r\n") {
                 return Found::Head(at + 1);
             }
         }

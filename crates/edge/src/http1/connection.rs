@@ -107,6 +107,7 @@ impl Connection {
                 continue;
             }
             match scan.feed(rest) {
+                Found::Head(2) => return Next::Refused(Fault::BadRequest("There are empty lines before the request.")),
                 Found::Head(length) if length <= limits.head_bytes_max => {
                     let raw = &self.input[self.used..self.used + length];
                     let (head_bytes_max, target_bytes_max) = (limits.head_bytes_max, limits.target_bytes_max);
