@@ -8,6 +8,7 @@ mod listen;
 mod master;
 mod port_holder;
 mod settings;
+mod signals;
 mod wire;
 
 use std::process::ExitCode;

@@ -4,17 +4,16 @@
 //! Never:  does it decide about a process, or serve a request.
 
 use crate::listen::Listeners;
+use crate::signals::{Meaning, Signals};
 use hallway_core::control::{Order, Report};
 use hallway_core::plan::{Listen, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -22,6 +21,9 @@ use std::time::Instant;
 const EXTENSION: &[u8] = include_bytes!(env!("HALLWAY_EXTENSION"));
 /// What a worker's interpreter runs first.
 const BOOT: &str = include_str!("../python/hallway/_boot.py");
+
+/// Between two looks at the memory of the workers.
+const WEIGH_MS: u64 = 1_000;
 
 /// Runs the whole tree until it has ended; returns the exit code.
 pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
@@ -42,6 +44,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         expected: BTreeSet::new(),
         started: Instant::now(),
         announced: false,
+        weigh_at_ms: (plan.app.max_rss_bytes > 0).then_some(WEIGH_MS),
         plan,
     };
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -78,6 +81,8 @@ struct Master {
     expected: BTreeSet<Child>,
     started: Instant,
     announced: bool,
+    /// When the memory of the workers is looked at next; never without `max_rss`.
+    weigh_at_ms: Option<u64>,
 }
 
 impl Master {
@@ -158,6 +163,7 @@ impl Master {
 
     /// Waits for news until `wake_at`, and takes all there is.
     fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
+        let wake_at = wake_at.into_iter().chain(self.weigh_at_ms).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
@@ -167,14 +173,16 @@ impl Master {
             .chain(self.workers.iter().map(|(worker, spawned)| (Child::Worker(*worker), spawned)))
             .filter(|(_, spawned)| !spawned.is_deaf)
             .collect();
-        let mut sources = vec![PollFd::new(&signals.ended, PollFlags::IN), PollFd::new(&signals.stop, PollFlags::IN)];
+        let mut sources: Vec<PollFd<'_>> =
+            signals.sources().map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)).collect();
+        let first_child = sources.len();
         sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let (mut events, mut gone) = (Vec::new(), Vec::new());
-        let spoken = sources[2..]
+        let spoken = sources[first_child..]
             .iter()
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
@@ -190,7 +198,16 @@ impl Master {
         drop(sources);
         drop(children);
         self.part_with(&gone);
-        events.extend(signals.stops().map(|()| Event::Stop));
+        for meaning in signals.heard() {
+            match meaning {
+                Meaning::ChildEnded => {}
+                Meaning::Event(event) => events.push(event),
+                Meaning::ReopenLogs => {
+                    self.edge.iter().for_each(|edge| drop(edge.channel.send(&Order::ReopenLogs.encode(), &[])));
+                }
+            }
+        }
+        events.extend(self.overgrown().into_iter().map(Event::Spent));
         while let Some(ended) = reap() {
             events.extend(self.bury(ended));
         }
@@ -198,6 +215,18 @@ impl Master {
             events.push(Event::Tick);
         }
         Ok(events)
+    }
+
+    /// Workers that have grown past `max_rss`, looked at once a second.
+    fn overgrown(&mut self) -> Vec<u32> {
+        let now_ms = self.now_ms();
+        if self.weigh_at_ms.is_none_or(|at| at > now_ms) {
+            return Vec::new();
+        }
+        self.weigh_at_ms = Some(now_ms + WEIGH_MS);
+        let most = self.plan.app.max_rss_bytes;
+        let is_overgrown = |pid| hallway_workers::resident_bytes(pid).is_some_and(|bytes| bytes > most);
+        self.workers.iter().filter(|(_, spawned)| is_overgrown(spawned.pid)).map(|(worker, _)| *worker).collect()
     }
 
     /// A child whose channel has ended has ended too, or soon will have: one that only closed its
@@ -250,6 +279,11 @@ impl Master {
                 say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
             }
             Event::Exited(Child::Edge, _) if !tree.is_stopping() => say("the edge has ended; another one takes over"),
+            Event::Roll => say("replacing every worker, one by one"),
+            Event::Spent(worker) if !tree.is_stopping() && !tree.is_to_be_replaced(worker) => {
+                let pid = self.workers.get(&worker).map_or(0, |spawned| spawned.pid);
+                say(&format!("worker {pid} has served enough; another one takes its place"));
+            }
             Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
             Event::Stop if !tree.is_stopping() => {
                 say("stopping when all requests are answered; once more to stop at once")
@@ -267,6 +301,7 @@ fn event_of(child: Child, report: Report) -> Option<Event> {
     match (child, report) {
         (child, Report::Ready) => Some(Event::Ready(child)),
         (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
+        (Child::Worker(worker), Report::Spent) => Some(Event::Spent(worker)),
         // The edge exits by itself after this; a worker has nothing else to say.
         _ => None,
     }
@@ -290,33 +325,4 @@ fn explain_spawn(python: &Path, error: &io::Error) -> String {
 
 fn say(text: &str) {
     eprintln!("hallway: {text}");
-}
-
-/// Signals as bytes in two sockets, which `poll` can wait for.
-struct Signals {
-    ended: UnixStream,
-    stop: UnixStream,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Signals> {
-        let (ended, ended_by) = UnixStream::pair()?;
-        let (stop, stop_by) = UnixStream::pair()?;
-        for socket in [&ended, &stop] {
-            socket.set_nonblocking(true)?;
-        }
-        signal_hook::low_level::pipe::register(SIGCHLD, ended_by)?;
-        for signal in [SIGTERM, SIGINT, SIGQUIT] {
-            signal_hook::low_level::pipe::register(signal, stop_by.try_clone()?)?;
-        }
-        Ok(Signals { ended, stop })
-    }
-
-    /// One for each signal to stop that came; forgets those of ended children, who are asked for anyway.
-    fn stops(&mut self) -> impl Iterator<Item = ()> {
-        let mut bytes = [0; 64];
-        while self.ended.read(&mut bytes).is_ok_and(|count| count > 0) {}
-        let count = self.stop.read(&mut bytes).unwrap_or(0);
-        std::iter::repeat_n((), count)
-    }
 }

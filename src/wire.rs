@@ -73,6 +73,7 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
                 }
             }
             Some(Order::Finish) => edge.finish(),
+            Some(Order::ReopenLogs) => edge.reopen_logs(),
             None => return Err(io::Error::other("an order could not be understood")),
         }
     }

@@ -68,7 +68,8 @@ def load_application(target):
 
 
 def main():
-    target, title, channel, extension = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    target, title, kind = sys.argv[1:4]
+    max_requests, channel, extension = map(int, sys.argv[4:7])
     set_title(title)
     if sys.version_info < (3, 11):
         say(f"{sys.executable} is Python {sys.version.split()[0]}; hallway needs 3.11 or newer")
@@ -94,6 +95,10 @@ def main():
 
     try:
         application = load_application(target)
+        if kind == "factory":
+            application = application()
+            if not callable(application):
+                raise NotThere(f"the factory '{target}' returned what is not callable: {application!r}")
     except NotThere as error:
         say(str(error))
         return LOAD_FAILED
@@ -108,7 +113,7 @@ def main():
             frames = frames.tb_next
         traceback.print_exception(type(error), error, frames)
         return LOAD_FAILED
-    return native.serve(application, channel)
+    return native.serve(application, channel, max_requests)
 
 
 def is_ours(file_name):

@@ -98,6 +98,13 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
                 .find(|flag| flag.short == Some(short))
                 .ok_or_else(|| format!("there is no flag '-{short}'; see 'hallway run --help'"))?,
         };
+        if flag.value.is_empty() {
+            if parser.optional_value().is_some() {
+                return Err(format!("--{} takes no value", flag.long));
+            }
+            raw.values.entry(flag.long).or_default().push(Written { text: "true".into(), origin: flag.long.into() });
+            continue;
+        }
         let value = parser.value().map_err(|_| format!("--{} needs a value: {}", flag.long, flag.value))?;
         let text = value.into_string().map_err(|value| format!("{} is not UTF-8", value.display()))?;
         raw.values.entry(flag.long).or_default().push(Written { text, origin: format!("--{}", flag.long) });

@@ -51,12 +51,16 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
     Ok(App {
         name: "web".into(),
         callable,
+        factory: parsed(raw, "factory", switch)?.unwrap_or(false),
         chdir,
         python,
         env: raw.all("env").iter().map(variable).collect::<Result<_, _>>()?,
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
         timeout_ms: time("timeout", 30_000)?,
         graceful_timeout_ms: time("graceful-timeout", 30_000)?,
+        max_requests: parsed(raw, "max-requests", number)?.unwrap_or(0) as u64,
+        max_requests_jitter: parsed(raw, "max-requests-jitter", number)?.unwrap_or(0) as u64,
+        max_rss_bytes: parsed(raw, "max-rss", size_bytes)?.unwrap_or(0),
         queue_size: parsed(raw, "queue-size", number)?.unwrap_or(256),
         queue_max_wait_ms: time("queue-max-wait", 10_000)?,
     })
@@ -73,6 +77,15 @@ fn blame(written: &Written, problem: &str) -> String {
 
 fn number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "write a whole number".into())
+}
+
+/// What a flag without a value is, also as a variable: `HALLWAY_FACTORY=1`.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("write 1 or 0".into()),
+    }
 }
 
 /// A number from 1, or `auto`.

@@ -20,6 +20,7 @@ mod listeners;
 mod master_killed;
 mod port_taken;
 mod rentomatic;
+mod roll;
 mod slow_clients;
 mod static_files;
 mod strict_http;

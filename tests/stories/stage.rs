@@ -198,6 +198,10 @@ pub fn signal(pid: u32, name: &str) {
         "INT" => Signal::INT,
         "QUIT" => Signal::QUIT,
         "KILL" => Signal::KILL,
+        "HUP" => Signal::HUP,
+        "TTIN" => Signal::TTIN,
+        "TTOU" => Signal::TTOU,
+        "USR1" => Signal::USR1,
         other => panic!("no signal {other}"),
     };
     let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();

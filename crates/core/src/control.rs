@@ -25,6 +25,8 @@ pub enum Order {
     },
     /// Finish what has begun, then exit.
     Finish,
+    /// Edge: open the log files anew; they were moved away.
+    ReopenLogs,
 }
 
 /// What a child tells the master.
@@ -39,6 +41,8 @@ pub enum Report {
     },
     /// Edge: everything is answered.
     Drained,
+    /// Worker: it has served `max_requests`.
+    Spent,
 }
 
 impl Order {
@@ -47,6 +51,7 @@ impl Order {
         match self {
             Order::Lanes { worker, pid } => packet(1, &[worker, pid]),
             Order::Finish => packet(2, &[]),
+            Order::ReopenLogs => packet(3, &[]),
         }
     }
 
@@ -56,6 +61,7 @@ impl Order {
         let order = match reader.u8()? {
             1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()? },
             2 => Order::Finish,
+            3 => Order::ReopenLogs,
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -69,6 +75,7 @@ impl Report {
             Report::Ready => packet(1, &[]),
             Report::Overdue { worker } => packet(2, &[worker]),
             Report::Drained => packet(3, &[]),
+            Report::Spent => packet(4, &[]),
         }
     }
 
@@ -79,6 +86,7 @@ impl Report {
             1 => Report::Ready,
             2 => Report::Overdue { worker: reader.u32()? },
             3 => Report::Drained,
+            4 => Report::Spent,
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -99,10 +107,10 @@ mod tests {
 
     #[test]
     fn messages_survive_the_way() {
-        for order in [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish] {
+        for order in [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish, Order::ReopenLogs] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
-        for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained] {
+        for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained, Report::Spent] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
         assert_eq!(Order::decode(&[]), None);

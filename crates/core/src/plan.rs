@@ -41,6 +41,8 @@ pub struct App {
     pub name: String,
     /// `module:callable`.
     pub callable: String,
+    /// Whether the callable is called once, without arguments, and returns the application.
+    pub factory: bool,
     /// The directory it runs in.
     pub chdir: PathBuf,
     /// The interpreter it runs under.
@@ -53,6 +55,12 @@ pub struct App {
     pub timeout_ms: u64,
     /// How long a stop waits for requests in flight.
     pub graceful_timeout_ms: u64,
+    /// Requests after which a worker is replaced; 0 for never.
+    pub max_requests: u64,
+    /// Up to so many more, by chance, so that workers are not all replaced at once.
+    pub max_requests_jitter: u64,
+    /// Resident memory at which a worker is replaced; 0 for never.
+    pub max_rss_bytes: u64,
     /// Requests that may wait for a worker.
     pub queue_size: usize,
     /// How long a request may wait for a worker.

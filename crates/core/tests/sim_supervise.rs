@@ -36,6 +36,7 @@ struct World {
     ready: BTreeSet<u32>,
     laned: BTreeSet<u32>,
     ever: BTreeSet<u32>,
+    leaving: BTreeSet<u32>,
     /// Whether anything still goes wrong by itself.
     faults: bool,
     exited: Option<i32>,
@@ -54,6 +55,7 @@ impl World {
             ready: BTreeSet::new(),
             laned: BTreeSet::new(),
             ever: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             faults: false,
             exited: None,
         }
@@ -75,7 +77,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Ready(child) if !self.lives(child) => return,
-            Event::Overdue(worker) if !self.ready.contains(&worker) => return,
+            Event::Overdue(worker) | Event::Spent(worker) if !self.ready.contains(&worker) => return,
             Event::Exited(child, _) if !self.lives(child) => return,
             Event::Exited(Child::Edge, _) => {
                 self.edge = false;
@@ -94,7 +96,8 @@ impl World {
         }
         let wake_at = self.tree.wake_at();
         assert!(wake_at.is_none_or(|at| at > self.now_ms), "asleep past {wake_at:?} at {}", self.now_ms);
-        assert!(self.workers.len() <= WORKERS as usize, "too many workers: {:?}", self.workers);
+        let staying = self.workers.difference(&self.leaving).count();
+        assert!(staying <= WORKERS as usize + 1, "too many workers: {:?} of {:?}", self.workers, self.tree);
     }
 
     fn obey(&mut self, command: Command) {
@@ -117,13 +120,22 @@ impl World {
             }
             Command::Finish(child) => {
                 assert!(self.lives(child), "{child:?} is asked to finish and is not there");
+                if let Child::Worker(worker) = child {
+                    self.leaving.insert(worker);
+                }
                 let hangs = self.dice.roll(5) == 0;
                 let rest_ms = if hangs { 60_000 } else { self.dice.roll(1_000) };
                 self.plan(rest_ms, Event::Exited(child, Some(0)));
             }
-            Command::DumpStacks(worker) => assert!(self.workers.contains(&worker)),
+            Command::DumpStacks(worker) => {
+                assert!(self.workers.contains(&worker));
+                self.leaving.insert(worker);
+            }
             Command::Kill(child) => {
                 assert!(self.lives(child), "{child:?} is killed and is not there");
+                if let Child::Worker(worker) = child {
+                    self.leaving.insert(worker);
+                }
                 self.plan(1, Event::Exited(child, None));
             }
             Command::Exit(code) => {
@@ -143,10 +155,11 @@ impl World {
         self.plan(boot_ms, Event::Ready(Child::Worker(worker)));
         if self.faults {
             let life_ms = self.dice.roll(2_000);
-            let end = if self.dice.roll(3) == 0 {
-                Event::Overdue(worker)
-            } else {
-                Event::Exited(Child::Worker(worker), None)
+            let end = match self.dice.roll(4) {
+                0 => Event::Overdue(worker),
+                1 => Event::Spent(worker),
+                2 => Event::Roll,
+                _ => Event::Exited(Child::Worker(worker), None),
             };
             self.plan(life_ms, end);
         }
@@ -200,12 +213,17 @@ fn the_tree_heals_and_ends() {
         world.run_until(20_000);
         assert_eq!(world.exited, None, "faults never end a tree that was up");
         world.faults = false;
-        world.run_until(40_000);
+        world.run_until(90_000);
         assert!(world.edge, "the edge is back");
         assert_eq!((world.ready.len(), world.laned.len()), (WORKERS as usize, WORKERS as usize), "so are the workers");
+        let before = world.ready.clone();
+        world.happen(Event::Roll);
+        world.run_until(100_000);
+        assert!(world.ready.is_disjoint(&before), "a roll replaces every worker");
+        assert_eq!(world.ready.len(), WORKERS as usize);
         world.faults = seed % 2 == 0;
         world.happen(Event::Stop);
-        world.run_until(40_000 + GRACEFUL_MS + 5_000);
+        world.run_until(100_000 + GRACEFUL_MS + 5_000);
         assert_eq!(world.exited, Some(0), "a stop ends everything in time");
     }
 }

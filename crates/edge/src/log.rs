@@ -8,6 +8,8 @@ use hallway_core::record::{Facts, put_line};
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// Lines gathered before they go to the writer; the sweeper sends fewer after 100 ms.
@@ -21,6 +23,8 @@ pub(crate) type Batches = SyncSender<Batch>;
 /// What goes to the writer.
 pub(crate) enum Batch {
     Lines(Vec<u8>),
+    /// The file was moved away: a new one is opened under its name.
+    Reopen,
     /// Everything before it is written; the receiver is told.
     Flush(SyncSender<()>),
 }
@@ -28,19 +32,26 @@ pub(crate) enum Batch {
 /// Starts the writer, where there is an access log.
 pub(crate) fn start(access: &AccessLog) -> io::Result<Batches> {
     let (batches, queue) = sync_channel(BATCHES_MAX);
-    let mut out: Box<dyn Write + Send> = match &access.path {
-        Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-        None => Box::new(File::from(rustix::io::dup(io::stdout())?)),
-    };
-    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&queue, &mut out))?;
+    let path = access.path.clone();
+    let out = open(path.as_deref())?;
+    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&queue, out, path.as_deref()))?;
     Ok(batches)
 }
 
-fn write_all(queue: &Receiver<Batch>, out: &mut Box<dyn Write + Send>) {
+fn open(path: Option<&Path>) -> io::Result<File> {
+    match path {
+        Some(path) => OpenOptions::new().create(true).append(true).open(path),
+        None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+    }
+}
+
+fn write_all(queue: &Receiver<Batch>, mut out: File, path: Option<&Path>) {
     for batch in queue {
         match batch {
             // A full disk or a closed pipe costs lines, never the server.
             Batch::Lines(lines) => drop(out.write_all(&lines)),
+            // Until a new file can be opened the old one is as good as any.
+            Batch::Reopen => out = open(path).unwrap_or(out),
             Batch::Flush(done) => drop(done.send(())),
         }
     }

@@ -44,6 +44,7 @@ pub struct Ground {
 /// A running edge.
 pub struct Edge {
     posts: Posts,
+    batches: Option<Batches>,
 }
 
 impl Edge {
@@ -58,6 +59,7 @@ impl Edge {
             Some(access) => Some((log::start(access)?, access.format)),
             None => None,
         };
+        let batches = writer.as_ref().map(|(batches, _)| batches.clone());
         let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
         let posts = Posts::new(senders);
         let beginning = Instant::now();
@@ -77,7 +79,7 @@ impl Edge {
             let run = move || run_loop(thread as u16, shared, sockets, inbox);
             std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
         }
-        Ok(Edge { posts })
+        Ok(Edge { posts, batches })
     }
 
     /// Gives the edge its ends of the lanes to a worker: the inbound one, which all loops share,
@@ -85,6 +87,13 @@ impl Edge {
     pub fn deal_lanes(&self, worker: u32, pid: u32, inbound: OwnedFd, outbound: Vec<OwnedFd>) {
         let lane = Arc::new(Lane::new(worker, pid, inbound));
         self.posts.to_all(outbound.into_iter().map(|outbound| Post::Lane { lane: lane.clone(), outbound }));
+    }
+
+    /// Opens the log files anew, behind the lines that are on their way.
+    pub fn reopen_logs(&self) {
+        if let Some(batches) = &self.batches {
+            let _ = batches.send(log::Batch::Reopen);
+        }
     }
 
     /// Takes no further connection or request, finishes those that are there, then tells the master.

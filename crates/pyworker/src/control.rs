@@ -52,9 +52,9 @@ impl Control {
         Ok(control)
     }
 
-    /// Tells the master that the application is loaded.
-    pub(crate) fn say_ready(&self) -> io::Result<()> {
-        send(&*self.channel, &Report::Ready.encode(), SendFlags::NOSIGNAL)?;
+    /// Tells the master something.
+    pub(crate) fn report(&self, report: Report) -> io::Result<()> {
+        send(&*self.channel, &report.encode(), SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
@@ -82,6 +82,7 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
     match order {
         // Lanes of a new edge: the old ones have ended by themselves.
         Order::Lanes { .. } => orders.lanes = Lanes::new(descriptors).map(Arc::new),
+        Order::ReopenLogs => {}
         Order::Finish => {
             orders.finish = true;
             // The main thread reads this lane: let it see an end behind what it has.

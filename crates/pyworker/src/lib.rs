@@ -9,6 +9,7 @@ mod lanes;
 mod wsgi;
 
 use control::Control;
+use hallway_core::control::Report;
 use hallway_core::lane::RequestFrame;
 use lanes::{Inbound, Lanes, Received};
 use pyo3::prelude::*;
@@ -16,12 +17,13 @@ use std::sync::Arc;
 
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
 ///
-/// `channel` is the number of the descriptor that leads to the master. Returns the exit code.
+/// `channel` is the number of the descriptor that leads to the master, `max_requests` after how
+/// many requests it is told that this worker has served enough (0: never). Returns the exit code.
 #[pyfunction]
-fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32) -> PyResult<i32> {
+fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64) -> PyResult<i32> {
     let control = Control::start(descriptors::take(channel)?)?;
-    let mut caller = wsgi::Caller::new(py, app)?;
-    control.say_ready()?;
+    let mut service = Service { caller: wsgi::Caller::new(py, app)?, served: 0, max_requests };
+    control.report(Report::Ready)?;
     loop {
         let lanes = loop {
             match py.detach(|| control.await_lanes()) {
@@ -30,21 +32,33 @@ fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32) -> PyResult<i32> {
                 control::Next::Nothing => py.check_signals()?,
             }
         };
-        if let Some(code) = serve_lanes(py, &mut caller, &lanes)? {
+        if let Some(code) = serve_lanes(py, &mut service, &control, &lanes)? {
             return Ok(code);
         }
     }
 }
 
+/// The application and what this worker has done with it.
+struct Service {
+    caller: wsgi::Caller,
+    served: u64,
+    max_requests: u64,
+}
+
 /// Takes requests until these lanes end. An exit code when the edge sent what is no request.
-fn serve_lanes(py: Python<'_>, caller: &mut wsgi::Caller, lanes: &Arc<Lanes>) -> PyResult<Option<i32>> {
+fn serve_lanes(py: Python<'_>, service: &mut Service, control: &Control, lanes: &Arc<Lanes>) -> PyResult<Option<i32>> {
     let mut inbound = Inbound::new(lanes);
     lanes.say_hello();
     while let Received::Request(file) = inbound.receive(py)? {
         let frame = RequestFrame::decode(inbound.packet());
         let outbound = frame.and_then(|frame| lanes.outbound(frame.thread));
         let (Some(frame), Some(outbound)) = (frame, outbound) else { return Ok(Some(1)) };
-        caller.call(py, &frame, file, Arc::clone(outbound))?;
+        service.caller.call(py, &frame, file, Arc::clone(outbound))?;
+        service.served += 1;
+        if service.served == service.max_requests {
+            // It goes on until its replacement is ready.
+            control.report(Report::Spent)?;
+        }
     }
     Ok(None)
 }

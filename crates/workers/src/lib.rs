@@ -15,6 +15,6 @@ pub use carried::carry;
 pub use channel::{Channel, Message};
 pub use inherit::take_inherited;
 pub use lanes::{Lanes, make_lanes};
-pub use reap::{Ended, reap};
+pub use reap::{Ended, reap, resident_bytes};
 pub use spawn::{Spawned, spawn_edge, spawn_worker};
 pub use title::set_title;

@@ -16,6 +16,13 @@ pub struct Ended {
     pub signal: Option<i32>,
 }
 
+/// The resident memory of a process, where it can be seen.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// The next child that has ended, if any has.
 pub fn reap() -> Option<Ended> {
     let (pid, status) = wait(WaitOptions::NOHANG).ok().flatten()?;

@@ -54,8 +54,17 @@ pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_
 pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<Spawned> {
     let mut command = Command::new(&app.python);
     command.arg("-c").arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
+    command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
     start(command, &[extension])
+}
+
+/// After how many requests this worker is replaced.
+fn requests_limit(app: &App) -> io::Result<u64> {
+    let mut chance = [0u8; 8];
+    rustix::rand::getrandom(&mut chance[..], rustix::rand::GetRandomFlags::empty())?;
+    let extra = u64::from_le_bytes(chance) % app.max_requests_jitter.saturating_add(1).max(1);
+    Ok(if app.max_requests == 0 { 0 } else { app.max_requests.saturating_add(extra) })
 }
 
 /// Starts a child with a new channel and these descriptors, whose numbers end its command line.

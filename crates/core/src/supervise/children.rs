@@ -11,6 +11,8 @@ pub(super) enum WorkerPhase {
     Ready,
     /// It did not answer in time and will be killed.
     Doomed,
+    /// Another one has its place; it finishes what it has.
+    Retiring,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,7 @@ impl Worker {
     }
 
     pub(super) fn may_serve(&self) -> bool {
-        self.phase != WorkerPhase::Doomed
+        matches!(self.phase, WorkerPhase::Booting | WorkerPhase::Ready)
     }
 }
 

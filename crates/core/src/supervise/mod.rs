@@ -4,10 +4,12 @@
 //! Never:  is a decision about a process taken anywhere else.
 
 mod children;
+mod roll;
 #[cfg(test)]
 mod tests;
 
 use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
+use roll::Roll;
 
 /// Between the order to show its stacks and the kill of an overdue worker.
 const LAST_WORDS_MS: u64 = 300;
@@ -39,6 +41,14 @@ pub enum Event {
     Exited(Child, Option<i32>),
     /// The edge says that a request took too long on this worker.
     Overdue(u32),
+    /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
+    Spent(u32),
+    /// The app has changed: every worker is to be replaced.
+    Roll,
+    /// One worker more is wanted.
+    More,
+    /// One worker less is wanted.
+    Fewer,
     /// Somebody asked for a graceful stop; for the second time: for a stop at once.
     Stop,
     /// Nothing, but the time of `wake_at` has come.
@@ -101,6 +111,7 @@ pub struct Supervisor {
     was_ready: bool,
     failures: u32,
     stopping_since_ms: Option<u64>,
+    roll: Roll,
 }
 
 impl Supervisor {
@@ -117,6 +128,7 @@ impl Supervisor {
             was_ready: false,
             failures: 0,
             stopping_since_ms: None,
+            roll: Roll::default(),
         }
     }
 
@@ -129,14 +141,19 @@ impl Supervisor {
                 self.spawn_edge(&mut out);
             }
             Event::Ready(Child::Edge) => self.edge.become_ready(),
-            Event::Ready(Child::Worker(worker)) => self.worker_ready(worker),
+            Event::Ready(Child::Worker(worker)) => self.worker_ready(now_ms, worker, &mut out),
             Event::Exited(Child::Edge, code) => self.edge_exited(now_ms, code, &mut out),
             Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
             Event::Overdue(worker) => self.doom(now_ms, worker, &mut out),
+            Event::Spent(worker) => self.roll_one(worker),
+            Event::Roll => self.roll_all(),
+            Event::More => self.more(now_ms),
+            Event::Fewer => self.fewer(now_ms, &mut out),
             Event::Stop => self.stop(now_ms, &mut out),
             Event::Tick => {}
         }
         self.keep_times(now_ms, &mut out);
+        self.roll_on(&mut out);
         self.conclude(&mut out);
         out
     }
@@ -175,7 +192,7 @@ impl Supervisor {
         out.extend(self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| Command::DealLanes(worker.id)));
     }
 
-    fn spawn_worker(&mut self, place: u32, out: &mut Vec<Command>) {
+    fn spawn_worker(&mut self, place: u32, out: &mut Vec<Command>) -> u32 {
         let id = self.next_worker;
         self.next_worker += 1;
         self.workers.push(Worker::booting(id, place));
@@ -183,14 +200,39 @@ impl Supervisor {
         if self.edge.is_there() {
             out.push(Command::DealLanes(id));
         }
+        id
     }
 
-    fn worker_ready(&mut self, worker: u32) {
+    fn worker_ready(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
         let booting = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Booting;
-        if let Some(worker) = self.workers.iter_mut().find(booting) {
-            worker.phase = WorkerPhase::Ready;
+        if let Some(booted) = self.workers.iter_mut().find(booting) {
+            booted.phase = WorkerPhase::Ready;
             self.was_ready = true;
             self.failures = 0;
+            self.roll_ready(now_ms, worker, out);
+        }
+    }
+
+    fn more(&mut self, now_ms: u64) {
+        let taken = self.workers.iter().map(|worker| worker.place).chain(self.vacancies.iter().map(|it| it.place));
+        let place = taken.max().unwrap_or(0) + 1;
+        self.settings.workers += 1;
+        self.vacancies.push(Vacancy { place, at_ms: now_ms });
+    }
+
+    /// The last place is given up; one worker stays.
+    fn fewer(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        if self.settings.workers == 1 {
+            return;
+        }
+        self.settings.workers -= 1;
+        let last_vacancy = self.vacancies.iter().map(|vacancy| vacancy.place).max();
+        let serving = self.workers.iter().filter(|worker| worker.may_serve());
+        match (serving.max_by_key(|worker| worker.place).map(|worker| (worker.id, worker.place)), last_vacancy) {
+            (Some((_, place)), Some(vacant)) if vacant > place => self.vacancies.retain(|it| it.place != vacant),
+            (Some((id, _)), _) => self.retire(now_ms, id, out),
+            (None, Some(vacant)) => self.vacancies.retain(|it| it.place != vacant),
+            (None, None) => {}
         }
     }
 
@@ -208,6 +250,9 @@ impl Supervisor {
             return;
         };
         let worker = self.workers.swap_remove(at);
+        if self.roll_exited(&worker) || worker.phase == WorkerPhase::Retiring {
+            return;
+        }
         if worker.phase != WorkerPhase::Booting {
             self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms });
         } else if self.was_ready {
@@ -244,7 +289,7 @@ impl Supervisor {
                     out.push(Command::Finish(Child::Worker(worker.id)));
                     worker.kill_at_ms = Some(now_ms + LEAVE_MS);
                 }
-                WorkerPhase::Doomed => {}
+                WorkerPhase::Doomed | WorkerPhase::Retiring => {}
             }
         }
     }
@@ -303,7 +348,9 @@ impl Supervisor {
             self.vacancies = later;
             let mut due: Vec<Vacancy> = due;
             due.sort_by_key(|vacancy| vacancy.place);
-            due.iter().for_each(|vacancy| self.spawn_worker(vacancy.place, out));
+            for vacancy in due {
+                self.spawn_worker(vacancy.place, out);
+            }
         }
     }
 

@@ -93,6 +93,46 @@ fn a_dead_edge_comes_back_and_meets_the_living_workers() {
 }
 
 #[test]
+fn a_roll_is_one_by_one_and_ready_first() {
+    let mut tree = running(2);
+    assert_eq!(tree.step(10, Event::Roll), [Command::SpawnWorker { worker: 3, place: 1 }, Command::DealLanes(3)]);
+    let commands = tree.step(50, Event::Ready(Child::Worker(3)));
+    let expected =
+        [Command::Finish(Child::Worker(1)), Command::SpawnWorker { worker: 4, place: 2 }, Command::DealLanes(4)];
+    assert_eq!(commands, expected);
+    assert_eq!(tree.step(60, Event::Exited(Child::Worker(1), Some(0))), []);
+    assert_eq!(tree.step(70, Event::Ready(Child::Worker(4))), [Command::Finish(Child::Worker(2))]);
+    assert!(!tree.is_rolling());
+}
+
+#[test]
+fn a_roll_to_an_app_that_does_not_load_changes_nothing() {
+    let mut tree = running(2);
+    tree.step(10, Event::Roll);
+    assert_eq!(tree.step(50, Event::Exited(Child::Worker(3), Some(4))), []);
+    assert_eq!(tree.wake_at(), None);
+    assert_eq!(tree.readiness(), (2, 2));
+}
+
+#[test]
+fn a_spent_worker_is_replaced_before_it_leaves() {
+    let mut tree = running(1);
+    assert_eq!(tree.step(10, Event::Spent(1))[0], Command::SpawnWorker { worker: 2, place: 1 });
+    assert_eq!(tree.step(11, Event::Spent(1)), []);
+    assert_eq!(tree.step(50, Event::Ready(Child::Worker(2))), [Command::Finish(Child::Worker(1))]);
+}
+
+#[test]
+fn more_and_fewer_workers() {
+    let mut tree = running(1);
+    assert_eq!(tree.step(10, Event::More)[0], Command::SpawnWorker { worker: 2, place: 2 });
+    tree.step(20, Event::Ready(Child::Worker(2)));
+    assert_eq!(tree.step(30, Event::Fewer), [Command::Finish(Child::Worker(2))]);
+    assert_eq!(tree.step(40, Event::Exited(Child::Worker(2), Some(0))), []);
+    assert_eq!(tree.step(50, Event::Fewer), [], "one worker stays");
+}
+
+#[test]
 fn a_stop_drains_the_edge_first() {
     let mut tree = running(1);
     assert_eq!(tree.step(10, Event::Stop), [Command::Finish(Child::Edge)]);

@@ -1,0 +1,60 @@
+"""The rows of the benchmark, as data.
+
+In:     -
+Out:    for each row: the app, the one request, the one right answer, who takes part.
+Actors: none.
+Never:  does a row depend on a candidate; what a server needs to serve it stands in candidates.py.
+"""
+
+from dataclasses import dataclass
+
+TEXT = b"hello, world"
+
+
+def letters(count: int) -> bytes:
+    """The body that the load generator sends for `--body-bytes`: the same generator, the same seed."""
+    state, out = 1, bytearray()
+    for _ in range(count):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+        out.append(ord("a") + (state >> 16) % 26)
+    return bytes(out)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The request that is sent again and again, and the body that must come back."""
+
+    answer: bytes
+    method: str = "GET"
+    path: str = "/"
+    body_bytes: int = 0
+
+    @property
+    def body(self) -> bytes:
+        return letters(self.body_bytes)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One table of the report."""
+
+    key: str
+    title: str
+    app: str  # MODULE:APP below apps/; empty for rows without Python
+    request: Request
+    candidates: tuple[str, ...] = ("hallway", "gunicorn", "granian")
+    workers: int = 1
+    server_cpus: int = 1
+    connections: int = 64  # of the closed loop, which CPU is taken from
+    open_connections: int = 16  # of the open loop, which latency is taken from
+    paced_by: tuple[str, ...] = ("hallway", "granian")  # the open loop runs at half of the slowest of these
+
+
+ECHO = Request(letters(10_240), "POST", "/echo", 10_240)
+
+ROWS = [
+    Row("bare", "bare WSGI, 12 bytes", "bare:app", Request(TEXT)),
+    Row("flask", "Flask, 12 bytes", "flask_app:app", Request(TEXT)),
+    Row("bare-echo", "bare WSGI, POST of 10 KiB sent back", "bare:app", ECHO),
+    Row("flask-echo", "Flask, POST of 10 KiB sent back", "flask_app:app", ECHO),
+]

@@ -1,0 +1,198 @@
+"""Runs the benchmark: hallway beside its peers, round by round.
+
+In:     a command line; rows.py and candidates.py.
+Out:    Markdown on stdout and in `--out`; progress on stderr; exit code 1 when one answer was wrong.
+Actors: the servers, one at a time; the load generator.
+Never:  is a candidate measured for long and then the next: each round visits all of them in turn.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True  # before the imports: a bench leaves nothing beside its sources
+
+import argparse
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import machine
+import peers
+import report
+from candidates import BY_KEY, CANDIDATES, Candidate, Place, Tools
+from faults import BenchFault
+from measure import Spans, run_closed, run_open
+from procs import Cpus, Server, choose_cpus, free_port, start_pinned
+from report import Sheet
+from rows import ROWS, Row
+
+# Above this share of what a server can do at most, its latency is the length of its queue.
+CAPACITY_SHARE_MAX = 0.9
+LIMIT_SECONDS = 0.5
+
+
+@dataclass
+class Bench:
+    """One call of this program."""
+
+    tools: Tools
+    rounds: int
+    spans: Spans
+    rows: list[Row]
+    candidates: list[Candidate]
+    scratch: Path
+    runs: int = 0
+
+    def members(self, row: Row) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.key in row.candidates]
+
+    @contextmanager
+    def serve(self, row: Row, candidate: Candidate):
+        self.runs += 1
+        scratch = self.scratch / f"{self.runs}-{candidate.key}"
+        scratch.mkdir()
+        place = Place(self.tools, row, free_port(), scratch)
+        with Server(candidate, place, choose_cpus(row.server_cpus)) as server:
+            yield server
+
+    def measure(self, row: Row) -> Sheet:
+        """All closed rounds, then all open ones: their pace comes from what the closed ones showed."""
+        sheet = Sheet(row)
+        for round_ in range(self.rounds):
+            self.measure_limit(sheet, round_)
+            for candidate in self.members(row):
+                self.measure_closed(sheet, candidate, round_)
+        sheet.open_rate = pace_of(sheet)
+        for round_ in range(self.rounds if sheet.open_rate else 0):
+            for candidate in self.members(row):
+                self.measure_open(sheet, candidate, round_)
+        return sheet
+
+    def measure_closed(self, sheet: Sheet, candidate: Candidate, round_: int) -> None:
+        with self.serve(sheet.row, candidate) as server:
+            try:
+                run = run_closed(server, self.spans)
+            except BenchFault as fault:
+                return fail(sheet, fault)
+        sheet.closed[candidate.key][round_] = run
+        say(sheet.row, round_, f"{candidate.key}: {run.cpu_us:.1f} us of CPU a request, {run.rate:,.0f} requests/s")
+
+    def measure_open(self, sheet: Sheet, candidate: Candidate, round_: int) -> None:
+        if sheet.open_rate > CAPACITY_SHARE_MAX * sheet.capacity(candidate.key):
+            sheet.over_capacity.add(candidate.key)
+            return
+        with self.serve(sheet.row, candidate) as server:
+            try:
+                run = run_open(server, sheet.open_rate, self.spans)
+            except BenchFault as fault:
+                return fail(sheet, fault)
+        sheet.open[candidate.key][round_] = run
+        say(sheet.row, round_, f"{candidate.key}: p50 {run.p50:.0f} us, p99 {run.p99:.0f} us")
+
+    def measure_limit(self, sheet: Sheet, round_: int) -> None:
+        if not sheet.row.app:
+            return
+        command = [str(self.tools.python), str(Path(__file__).with_name("limit.py")), sheet.row.key, str(LIMIT_SECONDS)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        child = start_pinned(command, choose_cpus(1).server, scratch=self.scratch, **pipes)
+        out, said = child.communicate()
+        if child.returncode != 0:
+            raise BenchFault(f"{sheet.row.title}: the app called alone failed", said)
+        sheet.limit_us.append(float(out))
+        say(sheet.row, round_, f"the app alone: {float(out):.2f} us")
+
+
+def pace_of(sheet: Sheet) -> float:
+    """Half of what the slowest of the row's pace makers can do; nothing when none of them was measured."""
+    capacities = [sheet.capacity(key) for key in sheet.row.paced_by if sheet.closed[key]]
+    return min(capacities, default=0.0) / 2
+
+
+def fail(sheet: Sheet, fault: BenchFault) -> None:
+    """A run that failed has no figure and makes the exit code 1; the others go on, to show where they stand."""
+    sheet.faults.append(fault.text)
+    print(f"bench: FAILED: {fault.show()}", file=sys.stderr, flush=True)
+
+
+def say(row: Row, round_: int, text: str) -> None:
+    print(f"bench: {row.key}, round {round_ + 1}: {text}", file=sys.stderr, flush=True)
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measures hallway beside its peers.")
+    target = machine.ROOT / "target"
+    parser.add_argument("--venv", type=Path, required=True, metavar="DIR", help="made and filled when it is not there")
+    parser.add_argument("--hallway", type=Path, default=target / "release" / "hallway", metavar="PATH")
+    parser.add_argument("--load", type=Path, default=target / "load" / "release" / "hallway-load", metavar="PATH")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--seconds", type=float, default=4, metavar="S", help="of each measured run")
+    parser.add_argument("--warmup", type=float, default=1, metavar="S", help="before each measured run")
+    parser.add_argument("--rows", type=names([row.key for row in ROWS]), metavar="A,B", help="all when not given")
+    parser.add_argument("--candidates", type=names(list(BY_KEY)), metavar="A,B", help="all when not given")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the report goes, besides stdout")
+    arguments = parser.parse_args()
+    if arguments.rounds < 1 or arguments.seconds <= 0 or arguments.warmup <= 0:
+        parser.error("--rounds, --seconds and --warmup must be above 0")
+    return arguments
+
+
+def names(known: list[str]):
+    def read(text: str) -> list[str]:
+        unknown = [name for name in text.split(",") if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(known)}")
+        return text.split(",")
+
+    return read
+
+
+def notes_of(bench: Bench, sheets: list[Sheet], cpus: Cpus) -> list[str]:
+    where = f"servers on CPU {sorted(cpus.server)}, load generator on CPU {sorted(cpus.load)}"
+    notes = [where.replace("[", "").replace("]", "")]
+    if cpus.shared:
+        notes.append("server and load generator share a CPU: latencies are not to be trusted")
+    runs = [run for sheet in sheets for rounds in sheet.closed.values() for run in rounds.values()]
+    notes += sorted({note for run in runs for note in run.notes})
+    if not all(run.memory.exact for run in runs):
+        notes.append("~ where the kernel does not let us read a PSS, RSS stands for it")
+    return notes
+
+
+def run(arguments: argparse.Namespace) -> int:
+    python = peers.install(arguments.venv.absolute())
+    tools = Tools(arguments.hallway.absolute(), arguments.load.absolute(), python)
+    for program in (tools.hallway, tools.load):
+        if not program.is_file():
+            raise BenchFault(f"{program} is not there; build it first (bench/README.md says how)")
+    rows = [row for row in ROWS if arguments.rows is None or row.key in arguments.rows]
+    members = [one for one in CANDIDATES if arguments.candidates is None or one.key in arguments.candidates]
+    spans = Spans(arguments.seconds, arguments.warmup)
+    facts = machine.gather(members, tools)
+    facts.append(("rounds", f"{arguments.rounds}, each {spans.measured:g} s after {spans.warmup:g} s of warm-up"))
+    cpus = choose_cpus(max(row.server_cpus for row in rows))
+    if cpus.shared:
+        print("bench: note: too few cores: server and load generator share one", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="hallway-bench-") as scratch:
+        bench = Bench(tools, arguments.rounds, spans, rows, members, Path(scratch))
+        sheets = [bench.measure(row) for row in rows]
+    text = report.render(sheets, [one.key for one in members], facts, notes_of(bench, sheets, cpus))
+    print(text, end="")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text)
+    return 1 if any(sheet.faults for sheet in sheets) else 0
+
+
+def main() -> int:
+    try:
+        return run(read_arguments())
+    except BenchFault as fault:
+        print(f"bench: FAILED: {fault.show()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
