@@ -12,6 +12,7 @@ mod access_log;
 mod app_failures;
 mod bodies;
 mod boot_failures;
+mod client_left;
 mod drain;
 mod edge_killed;
 mod flask_hello;

@@ -14,6 +14,9 @@ pub(crate) trait Wire {
     /// call sends `100 Continue` where the client waits for it.
     async fn read_body(&mut self, into: &mut Vec<u8>) -> Result<bool, Fault>;
 
+    /// Ends when the client has left. To be waited for beside an answer, after the body was read.
+    async fn gone(&mut self);
+
     /// Begins the answer; nothing is sent before the first `send`.
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody);
 

@@ -18,6 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Room that a read finds at least.
 const READ_BYTES: usize = 8 * 1024;
+/// What a client may send ahead while it waits for an answer.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What a closing connection still takes from a client that is sending, so that it reads its
 /// answer instead of a reset (RFC 9112, 9.6).
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
@@ -129,6 +131,23 @@ impl Connection {
                 Err(fault) => return Next::Refused(fault),
             }
         }
+    }
+
+    /// Waits for the client to close. What it sends instead (its next requests) is kept, up to a
+    /// limit; past that its end is not seen until these are answered. A client that only closes its
+    /// sending side counts as gone too, as with nginx and hyper.
+    pub(super) async fn await_end(&mut self) {
+        while self.unused().len() < AHEAD_BYTES_MAX {
+            if self.used == self.input.len() {
+                self.input.clear();
+                self.used = 0;
+            }
+            self.input.reserve(READ_BYTES);
+            if !matches!(self.stream.read_buf(&mut self.input).await, Ok(bytes) if bytes > 0) {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// What was read and not used.

@@ -110,6 +110,10 @@ impl Wire for Http1<'_> {
         Ok(true)
     }
 
+    async fn gone(&mut self) {
+        self.connection.await_end().await;
+    }
+
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody) {
         let ends_anyway = self.connection.is_draining() || body == AnswerBody::UntilClose;
         self.close |= ends_anyway || !matches!(self.rest, Rest::Done);

@@ -3,6 +3,7 @@
 //! Actors: the event loop: its lane tasks put in, its request tasks take out.
 //! Never:  does a frame reach a call that its worker was not given.
 
+use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
@@ -81,7 +82,7 @@ impl Calls {
             abandoned: Cell::new(false),
         });
         entry.insert(call.clone());
-        Some(OpenCall { calls: self.clone(), call })
+        Some(OpenCall { calls: self.clone(), call, is_placed: Cell::new(false) })
     }
 
     /// The call of a ticket, if this worker was given it.
@@ -203,6 +204,8 @@ fn wake(waker: &mut Option<Waker>) {
 pub(crate) struct OpenCall {
     calls: Rc<Calls>,
     call: Rc<Call>,
+    /// Whether it is at the desk or with a worker, so that frames for it may still come.
+    is_placed: Cell<bool>,
 }
 
 impl OpenCall {
@@ -213,6 +216,22 @@ impl OpenCall {
     /// Binds the parcel that carries this call.
     pub(crate) fn carry(&self, parcel: &Arc<Parcel>) {
         *self.call.parcel.borrow_mut() = Some(parcel.clone());
+    }
+
+    /// It is at the desk now.
+    pub(crate) fn place(&self, desk: &AppDesk, parcel: Arc<Parcel>) -> Result<(), Fault> {
+        desk.place(parcel)?;
+        self.is_placed.set(true);
+        Ok(())
+    }
+
+    /// Gives up while it waits; `false` when a worker has it, or is being given it.
+    pub(crate) fn withdraw(&self, desk: &AppDesk) -> bool {
+        let was_waiting = desk.withdraw(self.ticket());
+        if was_waiting {
+            self.is_placed.set(false);
+        }
+        was_waiting
     }
 
     /// Forgets what a lost worker left, before the parcel goes to another.
@@ -235,8 +254,7 @@ impl OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         let call = &self.call;
-        let never_handed = call.parcel.borrow().as_ref().is_none_or(|parcel| parcel.handed_us().is_none());
-        if call.state.borrow().end.is_some() || never_handed {
+        if call.state.borrow().end.is_some() || !self.is_placed.get() {
             self.calls.remove(call);
         } else {
             call.abandoned.set(true);

@@ -14,7 +14,10 @@ use hallway_core::lane::{Addresses, put_request};
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::{AnswerHead, ForwardedFacts, delimit};
 use hallway_core::{Fault, Head};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Has the application answer a request.
 pub(crate) async fn fetch<W: Wire>(
@@ -27,12 +30,12 @@ pub(crate) async fn fetch<W: Wire>(
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body)));
     call.carry(&parcel);
     let placed_us = house.clock.now_us();
-    house.desk.place(parcel.clone())?;
-    let mut head = await_head(house, &call, &parcel, placed_us, exchange.head).await;
+    call.place(&house.desk, parcel.clone())?;
+    let mut head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
     if head.as_ref().err() == Some(&Fault::WorkerLost) && exchange.head.is_idempotent() {
         call.start_over();
         house.desk.place_again(parcel.clone());
-        head = await_head(house, &call, &parcel, placed_us, exchange.head).await;
+        head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
     }
     trip.lane = parcel.handed_us().map(|handed_us| LaneFacts {
         queue_us: handed_us.saturating_sub(placed_us),
@@ -75,6 +78,27 @@ fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, 
     Parcel::new(call.ticket(), frame, file)
 }
 
+/// Waits for the head of the answer while the client does. One that left before a worker had its
+/// request is not asked for at all.
+async fn await_answer<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    (call, parcel): (&OpenCall, &Parcel),
+    placed_us: u64,
+) -> Result<AnswerHead, Fault> {
+    let mut answer = pin!(await_head(house, call, parcel, placed_us, exchange.head));
+    let mut gone = pin!(exchange.wire.gone());
+    let head = poll_fn(|task| match answer.as_mut().poll(task) {
+        Poll::Ready(head) => Poll::Ready(head),
+        Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
+    })
+    .await;
+    if head.as_ref().err() == Some(&Fault::ClientGone) {
+        call.withdraw(&house.desk);
+    }
+    head
+}
+
 /// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
 async fn await_head(
     house: &House,
@@ -93,7 +117,7 @@ async fn await_head(
         };
         let now_ms = house.clock.coarse_ms();
         if now_ms > due_ms {
-            if house.desk.withdraw(parcel.ticket) {
+            if call.withdraw(&house.desk) {
                 return Err(Fault::QueueTimeout);
             }
             if parcel.handed_us().is_some() {

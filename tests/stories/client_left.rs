@@ -1,0 +1,49 @@
+//! In:     clients that leave while they wait, in the queue or at the app.
+//! Out:    499 in the log; what still waited never reaches a worker; the worker is free for others.
+//! Actors: one hallway with one worker.
+//! Never:  is a slot lost with a client.
+
+use super::client::{Connection, get};
+use super::stage::{Stage, wait_until};
+use std::time::Duration;
+
+const APP: &str = r#"
+import time
+
+def app(environ, start_response):
+    with open("seen", "a") as seen:
+        seen.write(environ["PATH_INFO"] + "\n")
+    time.sleep(float(environ["QUERY_STRING"] or 0))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"#;
+
+#[test]
+fn who_left_is_not_worked_for() {
+    let hallway = Stage::with_app(APP).run(&["-w", "1", "--access-log", "-", "app:app"]);
+    let seen = hallway.stage.as_ref().unwrap().dir.join("seen");
+    let mut at_work = Connection::open(hallway.address);
+    at_work.send("GET /at-work?0.7 HTTP/1.1\r\nHost: s\r\n\r\n");
+    wait_until(|| seen.exists().then_some(()));
+    let mut waiting: Vec<Connection> = (0..20).map(|_| Connection::open(hallway.address)).collect();
+    for connection in &mut waiting {
+        connection.send("GET /waiting HTTP/1.1\r\nHost: s\r\n\r\n");
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    drop((at_work, waiting));
+    assert_eq!(get(hallway.address, "/after").text(), "done");
+    assert_eq!(std::fs::read_to_string(&seen).unwrap(), "/at-work\n/after\n");
+    let gone = wait_until(|| Some(hallway.written().matches(" 499 0 ").count()).filter(|count| *count >= 21));
+    assert_eq!(gone, 21, "{}", hallway.written());
+}
+
+#[test]
+fn what_is_sent_ahead_is_no_leaving() {
+    let hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
+    let mut connection = Connection::open(hallway.address);
+    connection.send("GET /one?0.3 HTTP/1.1\r\nHost: s\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(100));
+    connection.send("GET /two HTTP/1.1\r\nHost: s\r\n\r\n");
+    assert_eq!(connection.answer().text(), "done");
+    assert_eq!(connection.answer().text(), "done");
+}
