@@ -3,6 +3,8 @@
 //! Actors: a cargo of its own, in its own target directory (the outer one holds the lock of its own).
 //! Never:  does a plain `cargo build` need a second command.
 
+#![allow(clippy::disallowed_macros)] // Cargo reads what is printed here.
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -11,6 +11,7 @@ use rustix::net::{
 };
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Connections that may wait in the kernel; it takes `net.core.somaxconn` if that is less.
@@ -19,7 +20,8 @@ const BACKLOG: i32 = 4096;
 /// Every listening socket of the plan.
 pub(crate) struct Listeners {
     sockets: Vec<OwnedFd>,
-    unix_paths: Vec<PathBuf>,
+    /// Socket files, with their inodes: a successor may have put its own there since.
+    unix_paths: Vec<(PathBuf, u64)>,
 }
 
 impl Listeners {
@@ -39,6 +41,12 @@ impl Listeners {
     /// In the order in which the edge takes them: all siblings of an address, then the next.
     pub(crate) fn sockets(&self) -> Vec<BorrowedFd<'_>> {
         self.sockets.iter().map(AsFd::as_fd).collect()
+    }
+
+    /// Closes every socket: who comes now is refused instead of waiting for an answer that nobody
+    /// will give. The edge has its own copies until it has emptied their queues.
+    pub(crate) fn close(&mut self) {
+        self.sockets.clear();
     }
 
     fn bind_tcp(&mut self, address: &mut SocketAddr, siblings: usize) -> Result<(), String> {
@@ -70,6 +78,12 @@ impl Listeners {
         let mut socket = unix_socket().map_err(failed)?;
         let mut bound = bind(&socket, &address);
         if bound == Err(Errno::ADDRINUSE) {
+            let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+            if !is_socket {
+                return Err(format!(
+                    "cannot listen at unix:{shown}: there is a file that is no socket. Choose another path."
+                ));
+            }
             // A socket file stays behind when its server dies: only one that answers is in use.
             let probe = unix_socket().map_err(failed)?;
             if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
@@ -83,7 +97,8 @@ impl Listeners {
         }
         bound.and_then(|()| listen(&socket, BACKLOG)).map_err(failed)?;
         self.sockets.push(socket);
-        self.unix_paths.push(path.to_owned());
+        let inode = std::fs::symlink_metadata(path).map_or(0, |file| file.ino());
+        self.unix_paths.push((path.to_owned(), inode));
         Ok(())
     }
 
@@ -100,8 +115,10 @@ impl Listeners {
 
 impl Drop for Listeners {
     fn drop(&mut self) {
-        for path in &self.unix_paths {
-            let _ = std::fs::remove_file(path);
+        for (path, inode) in &self.unix_paths {
+            if std::fs::symlink_metadata(path).is_ok_and(|file| file.ino() == *inode) {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod settings;
 mod signals;
 mod wire;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -28,29 +29,34 @@ fn main() -> ExitCode {
     }
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
         Ok(cli::Asked::Text(text)) => {
-            print!("{text}");
+            let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Ok(cli::Asked::Run(raw)) => run(&raw),
         Err(problem) => {
-            eprintln!("hallway: {problem}");
+            complain(&problem);
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// Says what is wrong. Whether anybody hears it changes nothing.
+fn complain(problem: &str) {
+    let _ = writeln!(std::io::stderr(), "hallway: {problem}");
 }
 
 fn run(raw: &cli::Raw) -> ExitCode {
     let plan = match settings::plan_of_run(raw) {
         Ok(plan) => plan,
         Err(problem) => {
-            eprintln!("hallway: {problem}");
+            complain(&problem);
             return ExitCode::from(USAGE);
         }
     };
     match master::run(plan) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(ERROR)),
         Err(problem) => {
-            eprintln!("hallway: {problem}");
+            complain(&problem);
             ExitCode::from(ERROR)
         }
     }

@@ -8,6 +8,7 @@ use crate::signals::{Meaning, Signals};
 use hallway_core::control::{Order, Report};
 use hallway_core::plan::{Listen, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
+use hallway_edge::Voice;
 use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -41,6 +42,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         listeners,
         edge: None,
         workers: BTreeMap::new(),
+        ready: BTreeSet::new(),
         expected: BTreeSet::new(),
         started: Instant::now(),
         announced: false,
@@ -57,6 +59,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
             master.narrate(&tree, event);
             for command in tree.step(master.now_ms(), event) {
                 if let Command::Exit(code) = command {
+                    Voice::of_process().finish();
                     return Ok(code);
                 }
                 events.extend(master.obey(command));
@@ -77,6 +80,8 @@ struct Master {
     listeners: Listeners,
     edge: Option<Spawned>,
     workers: BTreeMap<u32, Spawned>,
+    /// Workers that have loaded the app.
+    ready: BTreeSet<u32>,
     /// Children that were told to end: their ends are no news.
     expected: BTreeSet<Child>,
     started: Instant,
@@ -112,8 +117,11 @@ impl Master {
             Command::DealLanes(worker) => self.deal_lanes(worker),
             Command::Finish(child) => {
                 self.expected.insert(child);
+                if child == Child::Edge {
+                    self.listeners.close();
+                }
                 if let Some(spawned) = self.spawned(child) {
-                    let _ = spawned.channel.send(&Order::Finish.encode(), &[]);
+                    tell(spawned, Order::Finish, &[]);
                 }
             }
             // The boot script has Python answer this signal with the stacks of all threads.
@@ -135,11 +143,11 @@ impl Master {
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
         let (Some(edge), Some(spawned)) = (&self.edge, self.workers.get(&worker)) else { return };
-        let order = Order::Lanes { worker, pid: spawned.pid }.encode();
+        let order = Order::Lanes { worker, pid: spawned.pid };
         match make_lanes(self.plan.edge_threads) {
             Ok(lanes) => {
-                let _ = spawned.channel.send(&order, &borrowed(&lanes.worker));
-                let _ = edge.channel.send(&order, &borrowed(&lanes.edge));
+                tell(spawned, order, &borrowed(&lanes.worker));
+                tell(edge, order, &borrowed(&lanes.edge));
             }
             Err(error) => {
                 say(&format!("no lanes for worker {}: {error}; it is replaced", spawned.pid));
@@ -203,7 +211,7 @@ impl Master {
                 Meaning::ChildEnded => {}
                 Meaning::Event(event) => events.push(event),
                 Meaning::ReopenLogs => {
-                    self.edge.iter().for_each(|edge| drop(edge.channel.send(&Order::ReopenLogs.encode(), &[])));
+                    self.edge.iter().for_each(|edge| tell(edge, Order::ReopenLogs, &[]));
                 }
             }
         }
@@ -250,13 +258,15 @@ impl Master {
         }
         let (&worker, _) = self.workers.iter().find(|(_, spawned)| spawned.pid == ended.pid)?;
         self.workers.remove(&worker);
+        // The edge may not see it by itself: a process that the app forked holds the lanes too.
+        self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
         match (ended.signal, ended.code) {
             _ if self.expected.remove(&Child::Worker(worker)) => {}
             (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
             (None, Some(0) | None) => {}
-            (None, Some(4)) => {}
+            (None, Some(4)) if !self.ready.contains(&worker) => {}
             (None, Some(code)) => {
-                let before = if self.announced { "" } else { " before the app was loaded" };
+                let before = if self.ready.contains(&worker) { "" } else { " before the app was loaded" };
                 say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
             }
         }
@@ -267,7 +277,7 @@ impl Master {
     fn narrate(&mut self, tree: &Supervisor, event: Event) {
         let app = &self.plan.app;
         match event {
-            Event::Ready(Child::Worker(_)) if !self.announced => {
+            Event::Ready(Child::Worker(worker)) if self.ready.insert(worker) && !self.announced => {
                 self.announced = true;
                 let addresses: Vec<String> = self.plan.listeners.iter().map(shown).collect();
                 let (workers, python) = (app.workers, app.python.display());
@@ -275,7 +285,7 @@ impl Master {
                 say(&format!("serving {} at {}", app.callable, addresses.join(", ")));
                 say(&format!("{workers} worker{plural} of {python}; stop with Ctrl-C"));
             }
-            Event::Exited(Child::Worker(_), Some(4)) if !tree.is_stopping() => {
+            Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
                 say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
             }
             Event::Exited(Child::Edge, _) if !tree.is_stopping() => say("the edge has ended; another one takes over"),
@@ -290,6 +300,15 @@ impl Master {
             }
             _ => {}
         }
+    }
+}
+
+/// Gives an order. A child that has not read the last hundred of them is stuck, and must not stop
+/// the master with it.
+fn tell(spawned: &Spawned, order: Order, descriptors: &[BorrowedFd<'_>]) {
+    let sent = spawned.channel.send(&order.encode(), descriptors);
+    if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        spawned.signal(Signal::KILL);
     }
 }
 
@@ -324,5 +343,5 @@ fn explain_spawn(python: &Path, error: &io::Error) -> String {
 }
 
 fn say(text: &str) {
-    eprintln!("hallway: {text}");
+    Voice::of_process().say(text);
 }

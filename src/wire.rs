@@ -6,9 +6,10 @@
 use hallway_core::control::{Order, Report};
 use hallway_core::plan::{Listen, Plan};
 use hallway_core::ports::Master;
-use hallway_edge::{Edge, Ground, Socket};
+use hallway_edge::{Edge, Ground, Socket, Voice};
 use hallway_workers::{Channel, take_inherited};
 use rustix::net::{AddressFamily, getsockname};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -46,10 +47,15 @@ pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     hallway_workers::set_title("hallway: edge");
     // Keys and traffic are in this memory: no other process of this user may look into it.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.
+    for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP] {
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
     match serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hallway: the edge could not start: {error}");
+            Voice::of_process().say(&format!("the edge could not start: {error}"));
+            Voice::of_process().finish();
             ExitCode::FAILURE
         }
     }
@@ -62,18 +68,24 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let channel = Channel::from_descriptor(next()?);
     let plan: Plan = serde_json::from_reader(File::from(next()?))?;
     let sockets = deal_sockets(&plan, next)?;
+    let edge_threads = plan.edge_threads;
     let orders = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
     let edge = Edge::start(Ground { plan, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
     while let Some(message) = orders.receive()? {
         match Order::decode(&message.bytes) {
             Some(Order::Lanes { worker, pid }) => {
                 let mut ends = message.descriptors.into_iter();
-                if let Some(inbound) = ends.next() {
-                    edge.deal_lanes(worker, pid, inbound, ends.collect());
+                match ends.next() {
+                    Some(inbound) if ends.len() == edge_threads => {
+                        edge.deal_lanes(worker, pid, inbound, ends.collect());
+                    }
+                    // Out of descriptors: this worker would never be reached. A next one may be.
+                    _ => orders.send(&Report::Overdue { worker }.encode(), &[])?,
                 }
             }
             Some(Order::Finish) => edge.finish(),
             Some(Order::ReopenLogs) => edge.reopen_logs(),
+            Some(Order::Gone { worker }) => edge.forget(worker),
             None => return Err(io::Error::other("an order could not be understood")),
         }
     }

@@ -83,6 +83,10 @@ def main():
     os.set_inheritable(channel, False)
     native = load_native(extension)
     os.close(extension)
+    # Only the master ends a worker: a signal to all processes at once (as systemd sends it) must not
+    # cut a request in flight. A handler, not SIG_IGN: programs the application starts inherit that.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
     # The master asks for the stacks of a worker that does not answer in time.
     faulthandler.register(signal.SIGQUIT, all_threads=True, chain=False)
     for stream in (sys.stdout, sys.stderr):

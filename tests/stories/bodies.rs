@@ -57,6 +57,52 @@ fn three_megabytes_echoed_by_hash() {
 }
 
 #[test]
+fn a_spooled_body_is_whole_for_the_second_worker_too() {
+    let app = r#"
+import os
+
+def app(environ, start_response):
+    body = environ["wsgi.input"].read()
+    if not os.path.exists("died"):
+        open("died", "w").close()
+        os._exit(9)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(len(body)).encode()]
+"#;
+    let hallway = Stage::with_app(app).run(&["-w", "2", "app:app"]);
+    let mut connection = Connection::open(hallway.address);
+    connection.send("PUT / HTTP/1.1\r\nHost: s\r\nContent-Length: 200000\r\n\r\n").send(noise(200_000));
+    assert_eq!(connection.answer().text(), "200000");
+}
+
+#[test]
+fn an_upload_without_a_file_is_no_empty_upload() {
+    let app = r#"
+import os
+
+held = []
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/hoard":
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        try:
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            pass
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(len(body)).encode()]
+"#;
+    let hallway = Stage::with_app(app).run(&["-w", "1", "app:app"]);
+    assert_eq!(get(hallway.address, "/hoard").status, 200);
+    assert_eq!(post(hallway.address, "/", &noise(200_000)).status, 500);
+    assert!(hallway.said().contains("too many files open"), "{}", hallway.said());
+    assert_eq!(post(hallway.address, "/", b"small").text(), "5");
+}
+
+#[test]
 fn a_chunked_body_is_the_same_body() {
     let hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
     let body = noise(3_000_000);

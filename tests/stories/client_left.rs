@@ -38,6 +38,38 @@ fn who_left_is_not_worked_for() {
 }
 
 #[test]
+fn a_stream_that_nobody_reads_is_ended() {
+    let app = r#"
+import time
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] != "/endless":
+        return [b"free"]
+    def pieces():
+        try:
+            while True:
+                yield b"x" * 1000
+                time.sleep(0.01)
+        finally:
+            open("closed", "w").close()
+    return pieces()
+"#;
+    let hallway = Stage::with_app(app).run(&["-w", "1", "--queue-max-wait", "5s", "app:app"]);
+    for method in ["GET", "HEAD"] {
+        let mut connection = Connection::open(hallway.address);
+        connection.send(format!("{method} /endless HTTP/1.1\r\nHost: s\r\n\r\n"));
+        connection.head();
+        drop(connection);
+        assert_eq!(get(hallway.address, "/").text(), "free", "the worker of an abandoned {method} is free again");
+    }
+    let closed = hallway.stage.as_ref().unwrap().dir.join("closed");
+    wait_until(|| closed.exists().then_some(()));
+    assert_eq!(hallway.children("hallway: app").len(), 1);
+    assert!(!hallway.said().contains("failed"), "{}", hallway.said());
+}
+
+#[test]
 fn what_is_sent_ahead_is_no_leaving() {
     let hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
     let mut connection = Connection::open(hallway.address);

@@ -75,6 +75,33 @@ fn a_connection_that_has_just_come_is_still_answered() {
 }
 
 #[test]
+fn a_signal_to_every_process_cuts_nothing() {
+    let mut hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
+    let mut slow = Connection::open(hallway.address);
+    slow.send("GET /?0.7 HTTP/1.1\r\nHost: s\r\n\r\n");
+    let begun = hallway.stage.as_ref().unwrap().dir.join("begun");
+    wait_until(|| begun.exists().then_some(()));
+    for pid in hallway.children("hallway: ") {
+        super::stage::signal(pid, "TERM");
+    }
+    hallway.signal("TERM");
+    assert_eq!(slow.answer().text(), "finished");
+    assert_eq!(hallway.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn who_comes_after_the_stop_is_refused() {
+    let hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
+    let mut slow = Connection::open(hallway.address);
+    slow.send("GET /?1 HTTP/1.1\r\nHost: s\r\n\r\n");
+    let begun = hallway.stage.as_ref().unwrap().dir.join("begun");
+    wait_until(|| begun.exists().then_some(()));
+    hallway.signal("TERM");
+    wait_until(|| TcpStream::connect(hallway.address).err());
+    assert_eq!(slow.answer().text(), "finished");
+}
+
+#[test]
 fn an_unused_connection_does_not_hold_up_the_end() {
     let mut hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
     let mut unused = Connection::open(hallway.address);

@@ -49,6 +49,17 @@ fn a_unix_socket_is_made_and_taken_away() {
 }
 
 #[test]
+fn a_file_that_is_no_socket_is_not_replaced() {
+    let stage = Stage::with_app(APP).file("precious.txt", "data");
+    let bind = format!("unix:{}", stage.dir.join("precious.txt").display());
+    let mut command = stage.command(&["--bind", &bind, "app:app"]);
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(1) && said.contains("there is a file that is no socket"), "{said}");
+    assert_eq!(std::fs::read_to_string(stage.dir.join("precious.txt")).unwrap(), "data");
+}
+
+#[test]
 fn several_addresses_at_once() {
     let stage = Stage::with_app(APP);
     let path = stage.dir.join("app.sock");

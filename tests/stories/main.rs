@@ -3,7 +3,7 @@
 //! Actors: each story starts its own hallway on a free port and ends it by its process id.
 //! Never:  does a mock stand in for what a user would use, or a story skip itself.
 
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_macros, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod stage;
@@ -19,6 +19,7 @@ mod flask_hello;
 mod keep_alive;
 mod listeners;
 mod master_killed;
+mod nobody_reads;
 mod port_taken;
 mod rentomatic;
 mod roll;

@@ -37,6 +37,36 @@ fn a_stuck_worker_shows_its_stack_and_is_replaced() {
 }
 
 #[test]
+fn a_stream_that_stops_and_a_close_that_hangs_are_ended_too() {
+    let app = r#"
+import time
+
+class Hanging:
+    def __iter__(self):
+        return iter([b"whole"])
+    def close(self):
+        time.sleep(60)
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    def stops():
+        yield b"first"
+        time.sleep(60)
+    return {"/stops": stops, "/close": Hanging}.get(environ["PATH_INFO"], lambda: [b"fine"])()
+"#;
+    let mut hallway = Stage::with_app(app).run(&["-w", "1", "--timeout", "1s", "app:app"]);
+    let mut connection = super::client::Connection::open(hallway.address);
+    connection.send("GET /stops HTTP/1.1\r\nHost: s\r\n\r\n");
+    connection.head();
+    assert_eq!(connection.chunk(), b"first");
+    assert!(connection.is_closed(), "cut, so that nobody takes it for whole");
+    assert_eq!(get(hallway.address, "/").text(), "fine");
+    assert_eq!(get(hallway.address, "/close").text(), "whole", "the answer does not wait for close()");
+    assert_eq!(get(hallway.address, "/").text(), "fine");
+    hallway.wait_for_line(|line| line.contains("in the middle of a request"));
+}
+
+#[test]
 fn who_waits_too_long_for_a_worker_is_told() {
     let hallway = Stage::with_app(APP).run(&["-w", "1", "--queue-max-wait", "1s", "--queue-size", "1", "app:app"]);
     let mut stuck = super::client::Connection::open(hallway.address);

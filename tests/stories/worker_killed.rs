@@ -64,6 +64,39 @@ fn a_post_in_flight_is_answered_502() {
     assert_eq!(connection.send("GET / HTTP/1.1\r\nHost: s\r\n\r\n").answer().status, 200);
 }
 
+#[test]
+fn a_worker_that_ends_in_any_other_way_is_replaced() {
+    let app = r#"
+import os, time
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/close":
+        os.closerange(3, 1000)
+    if path == "/fork":
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        os.kill(os.getpid(), 9)
+    if path == "/child":
+        os.fork()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"fine"]
+"#;
+    let hallway = Stage::with_app(app).run(&["-w", "1", "--timeout", "10s", "app:app"]);
+    for path in ["/close", "/fork", "/child"] {
+        // Whatever becomes of this request, the next ones are answered in time.
+        let mut connection = Connection::open(hallway.address);
+        connection.send(format!("POST {path} HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\n\r\n"));
+        std::thread::sleep(Duration::from_millis(300));
+        for _ in 0..3 {
+            let begun = std::time::Instant::now();
+            assert_eq!(get(hallway.address, "/").text(), "fine", "after {path}");
+            assert!(begun.elapsed() < Duration::from_secs(3), "after {path}: {:?}", begun.elapsed());
+        }
+    }
+}
+
 fn noted(hallway: &super::stage::Running, at_least: usize) -> Vec<(String, u32)> {
     let path = hallway.stage.as_ref().unwrap().dir.join("notes");
     super::stage::wait_until(|| {

@@ -25,6 +25,11 @@ pub enum Order {
     },
     /// Finish what has begun, then exit.
     Finish,
+    /// Edge: this worker has ended.
+    Gone {
+        /// Its number.
+        worker: u32,
+    },
     /// Edge: open the log files anew; they were moved away.
     ReopenLogs,
 }
@@ -52,6 +57,7 @@ impl Order {
             Order::Lanes { worker, pid } => packet(1, &[worker, pid]),
             Order::Finish => packet(2, &[]),
             Order::ReopenLogs => packet(3, &[]),
+            Order::Gone { worker } => packet(4, &[worker]),
         }
     }
 
@@ -62,6 +68,7 @@ impl Order {
             1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()? },
             2 => Order::Finish,
             3 => Order::ReopenLogs,
+            4 => Order::Gone { worker: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -107,7 +114,9 @@ mod tests {
 
     #[test]
     fn messages_survive_the_way() {
-        for order in [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish, Order::ReopenLogs] {
+        for order in
+            [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish, Order::ReopenLogs, Order::Gone { worker: 3 }]
+        {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
         for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained, Report::Spent] {

@@ -3,7 +3,13 @@
 //! Actors: a simulated edge with its own dice; replay: `SEED=7 cargo test sim_desk`.
 //! Never:  does a world depend on anything but its seed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use hallway_core::lane::{Desk, Placed};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,13 @@
 //! Actors: a simulated operating system, with its own clock and dice; replay: `SEED=7 cargo test sim_supervise`.
 //! Never:  does a world depend on anything but its seed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use std::collections::{BTreeMap, BTreeSet};

@@ -23,6 +23,8 @@ pub(crate) enum Wait {
     Fresh,
     /// A further request.
     KeptAlive,
+    /// The rest of a head.
+    Head,
 }
 
 /// The time of a wait is over.
@@ -51,11 +53,6 @@ impl Deadlines {
     /// Ends every wait of this kind; the loop is closing down.
     pub(crate) fn end(&self, wait: Wait) {
         self.fire(|entry| entry.wait == wait);
-    }
-
-    /// Whether there is no connection.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty()
     }
 
     fn fire(&self, is_due: impl Fn(&Entry) -> bool) {

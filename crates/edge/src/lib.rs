@@ -20,6 +20,8 @@ mod spool;
 mod stream;
 mod threads;
 mod trip;
+mod voice;
 
 pub use listen::Socket;
 pub use threads::{Edge, Ground};
+pub use voice::Voice;

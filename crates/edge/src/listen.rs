@@ -36,6 +36,9 @@ pub(crate) struct Door {
     pub(crate) closed: Notify,
     /// Connections that are open.
     pub(crate) open: Cell<usize>,
+    /// At most so many; who comes then waits in the kernel.
+    pub(crate) open_max: usize,
+    pub(crate) room: Notify,
 }
 
 impl Door {
@@ -50,6 +53,7 @@ impl Door {
         tokio::task::spawn_local(async move {
             http1::serve(door.house.clone(), stream, peer, local).await;
             door.open.set(door.open.get() - 1);
+            door.room.notify_one();
             if door.open.get() == 0 {
                 door.posts.emptied(door.house.calls.thread());
             }
@@ -113,6 +117,9 @@ impl Door {
 
     /// The result of an accept; nothing once the door is closed and nobody waits before it.
     async fn unless_closed<T>(&self, accept: impl Future<Output = T>) -> Option<T> {
+        while self.open.get() >= self.open_max && !self.closing.get() {
+            self.room.notified().await;
+        }
         let mut accept = std::pin::pin!(accept);
         let mut closed = std::pin::pin!(self.closed.notified());
         std::future::poll_fn(|task| {

@@ -3,6 +3,7 @@
 //! Actors: every event loop gathers its own lines; one thread writes them.
 //! Never:  does a request wait for a log; when the writer falls behind, lines are counted and dropped.
 
+use crate::voice::Voice;
 use hallway_core::plan::{AccessLog, LogFormat};
 use hallway_core::record::{Facts, put_line};
 use std::cell::{Cell, RefCell};
@@ -11,11 +12,16 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 /// Lines gathered before they go to the writer; the sweeper sends fewer after 100 ms.
 const BATCH_BYTES: usize = 16 * 1024;
 /// Batches that may wait for the writer.
 const BATCHES_MAX: usize = 256;
+
+/// How often, and how long apart, the last lines are offered to a writer that is behind.
+const FLUSH_TRIES: u32 = 20;
+const FLUSH_WAIT: Duration = Duration::from_millis(50);
 
 /// Where the batches of all event loops go.
 pub(crate) type Batches = SyncSender<Batch>;
@@ -99,14 +105,22 @@ impl Log {
 
     /// A line for the operator, at once.
     pub(crate) fn error(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "hallway: {text}");
+        Voice::of_process().say(text);
     }
 }
 
-/// Waits until the writer has written what it was sent before.
+/// Waits, for a moment, until the writer has written what it was sent before.
 pub(crate) fn flush(batches: &Batches) {
     let (done, written) = sync_channel(1);
-    if batches.send(Batch::Flush(done)).is_ok() {
-        let _ = written.recv_timeout(std::time::Duration::from_secs(2));
+    // A writer that is stuck does not hold up the end of the process.
+    for _ in 0..FLUSH_TRIES {
+        match batches.try_send(Batch::Flush(done.clone())) {
+            Ok(()) => {
+                let _ = written.recv_timeout(FLUSH_WAIT * FLUSH_TRIES);
+                return;
+            }
+            Err(TrySendError::Full(_)) => std::thread::sleep(FLUSH_WAIT),
+            Err(TrySendError::Disconnected(_)) => return,
+        }
     }
 }

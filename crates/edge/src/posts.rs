@@ -18,6 +18,10 @@ pub(crate) enum Post {
     },
     /// A worker ended just as a call of this loop was given to it.
     LaneLost(Arc<Lane>),
+    /// The master saw this worker end.
+    Gone(u32),
+    /// A call of this loop could not be sent to any worker.
+    Unsendable(u64),
     /// A connection that another loop accepted.
     Connection(Accepted),
     /// The last connection has ended.
@@ -57,6 +61,13 @@ impl Posts {
     pub(crate) fn emptied(&self, thread: u16) {
         if let Some(owner) = self.loops.get(usize::from(thread)) {
             let _ = owner.send(Post::Emptied);
+        }
+    }
+
+    /// Tells the loop that owns a ticket that its request cannot be sent.
+    pub(crate) fn unsendable(&self, ticket: u64) {
+        if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
+            let _ = owner.send(Post::Unsendable(ticket));
         }
     }
 

@@ -7,10 +7,12 @@ use crate::exchange::Wire;
 use hallway_core::Fault;
 use hallway_core::plan::Limits;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes gathered before a thread writes them to the file.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -65,9 +67,32 @@ async fn append(spool: Option<(File, u64)>, mut batch: Vec<u8>) -> Result<(File,
     }
 }
 
-/// A file that nobody else can open and that is gone when its last descriptor is closed.
+/// A file that nobody else can open and that is gone when its last descriptor is closed, in the
+/// first directory that has room for one.
 fn nameless_file() -> std::io::Result<File> {
-    let directory = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::EXCL;
-    Ok(File::from(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?))
+    let given = std::env::var_os("TMPDIR").map(PathBuf::from);
+    let mut failed = std::io::Error::other("there is no directory for spool files");
+    for directory in given.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from)) {
+        match nameless_file_in(&directory) {
+            Ok(file) => return Ok(file),
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
+}
+
+fn nameless_file_in(directory: &Path) -> rustix::io::Result<File> {
+    let (flags, mode) = (OFlags::RDWR | OFlags::CLOEXEC | OFlags::EXCL, Mode::RUSR | Mode::WUSR);
+    match rustix::fs::open(directory, flags | OFlags::TMPFILE, mode) {
+        // Not every file system has files without a name: then it loses its name at once.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) => {
+            static COUNT: AtomicU64 = AtomicU64::new(0);
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = directory.join(format!(".hallway-spool-{}-{number}", std::process::id()));
+            let file = rustix::fs::open(&path, flags | OFlags::CREATE, mode)?;
+            rustix::fs::unlink(&path)?;
+            Ok(File::from(file))
+        }
+        opened => Ok(File::from(opened?)),
+    }
 }

@@ -15,6 +15,15 @@ pub(crate) enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    /// Has the close of this connection be a reset. A unix socket has no such thing.
+    pub(crate) fn reset_on_close(&self) {
+        if let Stream::Tcp(stream) = self {
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
+
 /// A connection that was accepted on another event loop.
 pub(crate) enum Accepted {
     Tcp(std::net::TcpStream, Peer),

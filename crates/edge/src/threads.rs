@@ -7,10 +7,11 @@ use crate::clock::Clock;
 use crate::deadline::{Deadlines, SWEEP, Wait};
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
-use crate::lane::{AppDesk, Calls, Lane, read_answers};
+use crate::lane::{self, AppDesk, Calls, Lane, read_answers};
 use crate::listen::{Door, Socket};
 use crate::log::{self, Batches, Log};
 use crate::posts::{Post, Posts};
+use crate::voice::Voice;
 use hallway_core::plan::{LogFormat, Plan};
 use hallway_core::ports::Master;
 use std::cell::Cell;
@@ -23,11 +24,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+/// Descriptors that are never given to clients.
+const RESERVED_DESCRIPTORS: u64 = 100;
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
 /// For the accepting tasks to empty their queues when the door closes.
 const CLOSING: Duration = Duration::from_millis(2);
+/// For a head that has begun to arrive before the door closed, beyond that.
+const HEAD_GRACE: Duration = Duration::from_millis(1500);
 /// For the first request of a connection to arrive after the door has closed.
 const FRESH_GRACE: Duration = Duration::from_millis(500);
 
@@ -63,7 +68,7 @@ impl Edge {
         let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
         let posts = Posts::new(senders);
         let beginning = Instant::now();
-        let desk = Arc::new(AppDesk::new(ground.plan.app.queue_size, posts.clone(), beginning));
+        let desk = Arc::new(AppDesk::new(ground.plan.app.queue_size, posts.clone(), ground.master.clone(), beginning));
         let shared = Shared {
             plan: Arc::new(ground.plan),
             master: ground.master,
@@ -92,8 +97,13 @@ impl Edge {
     /// Opens the log files anew, behind the lines that are on their way.
     pub fn reopen_logs(&self) {
         if let Some(batches) = &self.batches {
-            let _ = batches.send(log::Batch::Reopen);
+            let _ = batches.try_send(log::Batch::Reopen);
         }
+    }
+
+    /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
+    pub fn forget(&self, worker: u32) {
+        self.posts.to_all(std::iter::repeat_with(|| Post::Gone(worker)));
     }
 
     /// Takes no further connection or request, finishes those that are there, then tells the master.
@@ -125,13 +135,15 @@ fn run_loop(thread: u16, shared: Shared, sockets: Vec<Socket>, inbox: UnboundedR
         .build_local(tokio::runtime::LocalOptions::default());
     let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, &shared, sockets, inbox)));
     if let Err(error) = served {
-        eprintln!("hallway: an event loop could not start: {error}");
+        Voice::of_process().say(&format!("an event loop could not start: {error}"));
+        Voice::of_process().finish();
         std::process::exit(1);
     }
     if shared.serving.fetch_sub(1, Ordering::AcqRel) == 1 {
         if let Some((batches, _)) = &shared.writer {
             log::flush(batches);
         }
+        Voice::of_process().finish();
         shared.master.edge_has_drained();
     }
 }
@@ -161,6 +173,8 @@ async fn serve(
         closing: Cell::new(false),
         closed: Notify::new(),
         open: Cell::new(0),
+        open_max: open_max(shared.plan.edge_threads),
+        room: Notify::new(),
     });
     for socket in sockets {
         let door = door.clone();
@@ -175,7 +189,7 @@ async fn serve(
             }
         });
     }
-    tokio::task::spawn_local(sweep(house.clone()));
+    tokio::task::spawn_local(sweep(door.clone()));
     if shared.starting.fetch_sub(1, Ordering::AcqRel) == 1 {
         shared.master.edge_is_ready();
     }
@@ -186,6 +200,8 @@ async fn serve(
                 tokio::task::spawn_local(read_answers(house.clone(), lane, outbound));
             }
             Some(Post::LaneLost(lane)) => house.calls.lose(lane.worker),
+            Some(Post::Gone(worker)) => house.calls.end_lane(worker),
+            Some(Post::Unsendable(ticket)) => house.calls.refuse(ticket),
             Some(Post::Connection(accepted)) => door.let_in_accepted(accepted),
             Some(Post::Finish) if !finishing => {
                 finishing = true;
@@ -211,29 +227,40 @@ async fn close(door: &Rc<Door>) {
     tokio::task::spawn_local(async move {
         tokio::time::sleep(FRESH_GRACE).await;
         house.deadlines.end(Wait::Fresh);
+        tokio::time::sleep(HEAD_GRACE).await;
+        house.deadlines.end(Wait::Head);
     });
 }
 
 /// Fires deadlines and sends gathered log lines, a few times a second while anything is open.
-async fn sweep(house: Rc<House>) {
+async fn sweep(door: Rc<Door>) {
+    let house = door.house.clone();
     loop {
-        if house.deadlines.is_empty() {
-            house.log.send();
-            house.work.notified().await;
+        if door.open.get() == 0 && door.house.calls.is_empty() {
+            door.house.log.send();
+            door.house.work.notified().await;
         }
         tokio::time::sleep(SWEEP).await;
         house.clock.refresh();
         house.deadlines.sweep(house.clock.coarse_ms());
+        lane::end_stuck(&house);
         house.log.send();
     }
 }
 
 fn end_on_panic() {
-    let say = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        say(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        Voice::of_process().say(&format!("this is a bug in hallway: {panic}"));
+        Voice::of_process().finish();
         std::process::abort();
     }));
+}
+
+/// Connections that one loop holds at most: each may need a second descriptor, for a body's or an
+/// answer's file, and lanes to new workers must always find some.
+fn open_max(loops: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS) / 2).unwrap_or(usize::MAX).div_euclid(loops).max(1)
 }
 
 /// As many connections as the system allows, not the 1,024 that shells start with.

@@ -47,7 +47,7 @@ impl Control {
             }
             // The master is gone, or its words cannot be understood. Nobody waits for an orderly
             // end any more, and the main thread may be anywhere: SIGKILL always works.
-            let _ = kill_process(getpid(), Signal::KILL);
+            end_process();
         })?;
         Ok(control)
     }
@@ -81,8 +81,12 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
     let mut orders = hold(lock);
     match order {
         // Lanes of a new edge: the old ones have ended by themselves.
-        Order::Lanes { .. } => orders.lanes = Lanes::new(descriptors).map(Arc::new),
-        Order::ReopenLogs => {}
+        Order::Lanes { .. } => match Lanes::new(descriptors) {
+            Some(lanes) => orders.lanes = Some(Arc::new(lanes)),
+            // Out of descriptors: no request would ever come. A next worker may have more luck.
+            None => end_process(),
+        },
+        Order::ReopenLogs | Order::Gone { .. } => {}
         Order::Finish => {
             orders.finish = true;
             // The main thread reads this lane: let it see an end behind what it has.
@@ -92,6 +96,11 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
         }
     }
     changed.notify_all();
+}
+
+/// Ends this process at once, whatever its other threads hold.
+pub(crate) fn end_process() {
+    let _ = kill_process(getpid(), Signal::KILL);
 }
 
 fn receive(channel: &OwnedFd) -> Option<(Order, Vec<OwnedFd>)> {

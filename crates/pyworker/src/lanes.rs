@@ -3,7 +3,7 @@
 //! Actors: Python's main thread.
 //! Never:  is the interpreter's lock held while the worker waits for the edge.
 
-use hallway_core::lane::{FRAME_BYTES_MAX, put_hello};
+use hallway_core::lane::{FRAME_BYTES_MAX, decode_cancel, put_hello};
 use pyo3::prelude::*;
 use rustix::io::Errno;
 use rustix::net::{
@@ -84,7 +84,8 @@ impl Inbound {
                 Errno::AGAIN => {}
                 // A signal came: its Python handler runs now.
                 Errno::INTR => py.check_signals()?,
-                _ => return Ok(Received::Ended),
+                // The application closed a descriptor that is not its own.
+                error => return Err(std::io::Error::from(error).into()),
             }
             received = py.detach(|| self.read(RecvFlags::empty()));
         }
@@ -106,6 +107,19 @@ impl Inbound {
         });
         Ok(rights)
     }
+}
+
+/// Whether the edge has said on this lane that nobody waits for the answer to `ticket` any more.
+pub(crate) fn is_cancelled(outbound: &OwnedFd, ticket: u64) -> bool {
+    let mut room = [0; 64];
+    let mut cancelled = false;
+    while let Ok((length, _)) = rustix::net::recv(outbound, &mut room[..], RecvFlags::DONTWAIT) {
+        if length == 0 {
+            return true;
+        }
+        cancelled |= decode_cancel(&room[..length.min(64)]) == Some(ticket);
+    }
+    cancelled
 }
 
 /// Sends one frame in two parts; `false` when the edge is gone.

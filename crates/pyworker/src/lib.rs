@@ -13,6 +13,7 @@ use hallway_core::control::Report;
 use hallway_core::lane::RequestFrame;
 use lanes::{Inbound, Lanes, Received};
 use pyo3::prelude::*;
+use rustix::process::{Pid, getpid};
 use std::sync::Arc;
 
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
@@ -22,7 +23,7 @@ use std::sync::Arc;
 #[pyfunction]
 fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64) -> PyResult<i32> {
     let control = Control::start(descriptors::take(channel)?)?;
-    let mut service = Service { caller: wsgi::Caller::new(py, app)?, served: 0, max_requests };
+    let mut service = Service { caller: wsgi::Caller::new(py, app)?, process: getpid(), served: 0, max_requests };
     control.report(Report::Ready)?;
     loop {
         let lanes = loop {
@@ -41,6 +42,8 @@ fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64)
 /// The application and what this worker has done with it.
 struct Service {
     caller: wsgi::Caller,
+    /// This process; a child that the application forks is another.
+    process: Pid,
     served: u64,
     max_requests: u64,
 }
@@ -54,6 +57,10 @@ fn serve_lanes(py: Python<'_>, service: &mut Service, control: &Control, lanes: 
         let outbound = frame.and_then(|frame| lanes.outbound(frame.thread));
         let (Some(frame), Some(outbound)) = (frame, outbound) else { return Ok(Some(1)) };
         service.caller.call(py, &frame, file, Arc::clone(outbound))?;
+        if getpid() != service.process {
+            // The application forked, and this is the child, come back as if it were the worker.
+            control::end_process();
+        }
         service.served += 1;
         if service.served == service.max_requests {
             // It goes on until its replacement is ready.

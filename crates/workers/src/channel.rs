@@ -40,18 +40,19 @@ impl Channel {
         Channel(descriptor)
     }
 
-    /// Sends one packet. It waits while the other side's buffer is full, which some hundred of
-    /// these small packets would take.
+    /// Sends one packet, without waiting: a side that does not read some hundred of these small
+    /// packets is stuck, and must not make this one so.
     ///
     /// # Errors
-    /// Those of `sendmsg`; the other side may be gone.
+    /// Those of `sendmsg`: the other side may be gone, or have no room (`WouldBlock`).
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::Error::other("too many descriptors for one packet"));
         }
-        rustix::io::retry_on_intr(|| sendmsg(&self.0, &[IoSlice::new(bytes)], &mut beside, SendFlags::NOSIGNAL))?;
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::io::retry_on_intr(|| sendmsg(&self.0, &[IoSlice::new(bytes)], &mut beside, flags))?;
         Ok(())
     }
 

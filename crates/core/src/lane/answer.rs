@@ -9,8 +9,12 @@ const HELLO: u8 = 16;
 const START: u8 = 17;
 const PIECE: u8 = 18;
 const ABORT: u8 = 19;
+const DONE: u8 = 20;
+const CANCEL: u8 = 32;
 /// Flag of a start or piece: the answer is whole with it.
 const LAST: u8 = 1;
+/// Flag beside `LAST`: the worker has nothing left to do for it either.
+const FREES: u8 = 2;
 /// The length of a body that is not known when its start is sent.
 const UNKNOWN: u64 = u64::MAX;
 /// Where the length stands in the frame of a start: behind kind, flags and ticket.
@@ -30,6 +34,8 @@ pub enum AnswerFrame<'a> {
         ticket: u64,
         /// Whether the body ends with this frame.
         last: bool,
+        /// Whether the worker's slot is free with it; else a `Done` follows.
+        frees: bool,
         /// Bytes of the whole body, where the worker has all of it.
         length: Option<u64>,
         /// Three digits, not yet checked.
@@ -47,8 +53,15 @@ pub enum AnswerFrame<'a> {
         ticket: u64,
         /// Whether the body ends with this frame.
         last: bool,
+        /// Whether the worker's slot is free with it; else a `Done` follows.
+        frees: bool,
         /// The piece.
         body: &'a [u8],
+    },
+    /// The worker has done all it had to do after an answer that was whole before.
+    Done {
+        /// The call it belonged to.
+        ticket: u64,
     },
     /// The application failed in the middle of the body; what was sent is not whole.
     Abort {
@@ -62,7 +75,7 @@ impl<'a> AnswerFrame<'a> {
     pub fn decode(raw: &'a [u8]) -> Option<AnswerFrame<'a>> {
         let mut reader = Reader(raw);
         let (kind, flags) = (reader.u8()?, reader.u8()?);
-        let last = flags & LAST != 0;
+        let (last, frees) = (flags & LAST != 0, flags & (LAST | FREES) == LAST | FREES);
         match kind {
             HELLO => Some(AnswerFrame::Hello { capacity: reader.u16()? }),
             START => {
@@ -73,9 +86,10 @@ impl<'a> AnswerFrame<'a> {
                 for _ in 0..left {
                     reader.line()?;
                 }
-                Some(AnswerFrame::Start { ticket, last, length, status, reason, lines, body: reader.0 })
+                Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 })
             }
-            PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, body: reader.0 }),
+            PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
+            DONE => Some(AnswerFrame::Done { ticket: reader.u64()? }),
             ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
             _ => None,
         }
@@ -125,8 +139,8 @@ pub fn put_answer_start<'a>(
 }
 
 /// Appends the head of a piece; the piece itself follows it.
-pub fn put_piece(out: &mut Vec<u8>, ticket: u64, last: bool) {
-    out.extend_from_slice(&[PIECE, if last { LAST } else { 0 }]);
+pub fn put_piece(out: &mut Vec<u8>, ticket: u64) {
+    out.extend_from_slice(&[PIECE, 0]);
     out.extend_from_slice(&ticket.to_le_bytes());
 }
 
@@ -136,11 +150,32 @@ pub fn put_abort(out: &mut Vec<u8>, ticket: u64) {
     out.extend_from_slice(&ticket.to_le_bytes());
 }
 
-/// Says of the frame at the start of `frame` that the answer is whole with it.
-pub fn mark_last(frame: &mut [u8]) {
+/// Appends that a worker has done all it had to do after an answer.
+pub fn put_done(out: &mut Vec<u8>, ticket: u64) {
+    out.extend_from_slice(&[DONE, 0]);
+    out.extend_from_slice(&ticket.to_le_bytes());
+}
+
+/// Says of the frame at the start of `frame` that the answer is whole with it, and whether the
+/// worker's slot is free by that.
+pub fn mark_last(frame: &mut [u8], frees: bool) {
     if let Some(flags) = frame.get_mut(1) {
-        *flags |= LAST;
+        *flags |= LAST | if frees { FREES } else { 0 };
     }
+}
+
+/// Appends what goes the other way on an outbound lane: nobody waits for this answer any more.
+pub fn put_cancel(out: &mut Vec<u8>, ticket: u64) {
+    out.extend_from_slice(&[CANCEL, 0]);
+    out.extend_from_slice(&ticket.to_le_bytes());
+}
+
+/// The ticket of a cancel; nothing if the packet is none.
+pub fn decode_cancel(raw: &[u8]) -> Option<u64> {
+    let mut reader = Reader(raw);
+    let (kind, _) = (reader.u8()?, reader.u8()?);
+    let ticket = reader.u64()?;
+    (kind == CANCEL).then_some(ticket)
 }
 
 /// Says in the start at the beginning of `frame` how long the whole body is.
@@ -161,13 +196,14 @@ mod tests {
         put_answer_start(&mut raw, 9, (404, b"Nope"), lines.into_iter());
         let head_bytes = raw.len();
         raw.extend_from_slice(b"text");
-        mark_last(&mut raw);
+        mark_last(&mut raw, true);
         mark_length(&mut raw, 4);
-        let Some(AnswerFrame::Start { ticket, last, length, status, reason, lines, body }) = AnswerFrame::decode(&raw)
+        let Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body }) =
+            AnswerFrame::decode(&raw)
         else {
             panic!("not a start")
         };
-        assert_eq!(length, Some(4));
+        assert_eq!((length, frees), (Some(4), true));
         assert_eq!((ticket, last, status, reason, body), (9, true, 404, &b"Nope"[..], &b"text"[..]));
         assert_eq!(lines.collect::<Vec<_>>(), [(&b"A"[..], &b"1"[..]), (b"B", b"")]);
         for end in 0..head_bytes {

@@ -7,8 +7,8 @@ mod answer;
 mod desk;
 mod request;
 
-pub use answer::{AnswerFrame, AnswerLines, put_abort, put_answer_start, put_hello, put_piece};
-pub use answer::{mark_last, mark_length};
+pub use answer::{AnswerFrame, AnswerLines, put_abort, put_answer_start, put_done, put_hello, put_piece};
+pub use answer::{decode_cancel, mark_last, mark_length, put_cancel};
 pub use desk::{Desk, Placed};
 pub use request::{Addresses, RequestFrame, RequestLines, put_request};
 

@@ -19,6 +19,8 @@ pub struct AnswerHead {
     pub fields: Fields,
     /// The length of the body, where it is known or was declared.
     pub length: Option<u64>,
+    /// Whether the length was not declared by the application but counted of what it returned.
+    pub is_counted: bool,
 }
 
 impl AnswerHead {
@@ -107,7 +109,9 @@ pub fn delimit(answer: &AnswerHead, head: &Head) -> (AnswerBody, bool) {
     if matches!(answer.status, 204 | 304) {
         return (AnswerBody::Absent, false);
     }
-    match (answer.length, head.is_head(), head.version) {
+    // An application that returns nothing to HEAD has not said how long its answer to GET is.
+    let length = answer.length.filter(|bytes| !(head.is_head() && answer.is_counted && *bytes == 0));
+    match (length, head.is_head(), head.version) {
         (Some(bytes), is_head, _) => (AnswerBody::Length(bytes), !is_head),
         (None, true, _) => (AnswerBody::Absent, false),
         (None, false, Version::Http11) => (AnswerBody::Chunked, true),
@@ -152,6 +156,8 @@ mod tests {
         head.version = Version::Http10;
         assert_eq!(delimit(&AnswerHead::new(200), &head), (AnswerBody::UntilClose, true));
         head.set_method(b"HEAD");
+        let counted = AnswerHead { is_counted: true, length: Some(0), ..known.clone() };
+        assert_eq!(delimit(&counted, &head), (AnswerBody::Absent, false));
         assert_eq!(delimit(&known, &head), (AnswerBody::Length(3), false));
     }
 }

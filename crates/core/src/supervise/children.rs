@@ -24,8 +24,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn booting(id: u32, place: u32) -> Self {
-        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: None }
+    pub(super) fn booting(id: u32, place: u32, kill_at_ms: u64) -> Self {
+        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: Some(kill_at_ms) }
     }
 
     pub(super) fn may_serve(&self) -> bool {

@@ -18,6 +18,8 @@ const BACK_OFF_MAX_MS: u64 = 10_000;
 /// A second signal to stop counts as one only after this: `timeout`, shells and service managers
 /// often send the same signal to the process and to its group.
 const SECOND_STOP_MS: u64 = 500;
+/// What an application gets to load; a worker that needs longer is taken to be stuck.
+const BOOT_MS: u64 = 120_000;
 /// What a worker gets to leave once the edge has drained: it has nothing left to do.
 const LEAVE_MS: u64 = 3_000;
 
@@ -153,7 +155,7 @@ impl Supervisor {
             Event::Tick => {}
         }
         self.keep_times(now_ms, &mut out);
-        self.roll_on(&mut out);
+        self.roll_on(now_ms, &mut out);
         self.conclude(&mut out);
         out
     }
@@ -169,6 +171,11 @@ impl Supervisor {
     pub fn readiness(&self) -> (u32, u32) {
         let ready = self.workers.iter().filter(|worker| worker.phase == WorkerPhase::Ready).count();
         (ready as u32, self.settings.workers)
+    }
+
+    /// Whether a worker is still loading its application.
+    pub fn is_booting(&self, worker: u32) -> bool {
+        self.workers.iter().any(|it| it.id == worker && it.phase == WorkerPhase::Booting)
     }
 
     /// Whether the tree is on its way down.
@@ -192,10 +199,10 @@ impl Supervisor {
         out.extend(self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| Command::DealLanes(worker.id)));
     }
 
-    fn spawn_worker(&mut self, place: u32, out: &mut Vec<Command>) -> u32 {
+    fn spawn_worker(&mut self, now_ms: u64, place: u32, out: &mut Vec<Command>) -> u32 {
         let id = self.next_worker;
         self.next_worker += 1;
-        self.workers.push(Worker::booting(id, place));
+        self.workers.push(Worker::booting(id, place, now_ms + BOOT_MS));
         out.push(Command::SpawnWorker { worker: id, place });
         if self.edge.is_there() {
             out.push(Command::DealLanes(id));
@@ -207,6 +214,7 @@ impl Supervisor {
         let booting = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Booting;
         if let Some(booted) = self.workers.iter_mut().find(booting) {
             booted.phase = WorkerPhase::Ready;
+            booted.kill_at_ms = None;
             self.was_ready = true;
             self.failures = 0;
             self.roll_ready(now_ms, worker, out);
@@ -237,10 +245,13 @@ impl Supervisor {
     }
 
     fn doom(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
-        let ready = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Ready;
-        if let Some(worker) = self.workers.iter_mut().find(ready) {
+        let serving = |it: &&mut Worker| it.id == worker && it.may_serve();
+        let Some(worker) = self.workers.iter_mut().find(serving) else { return };
+        worker.kill_at_ms = Some(now_ms + LAST_WORDS_MS);
+        // One that is still loading has no request to show a stack of: its lanes are broken, most
+        // likely because it is just ending by itself.
+        if worker.phase == WorkerPhase::Ready {
             worker.phase = WorkerPhase::Doomed;
-            worker.kill_at_ms = Some(now_ms + LAST_WORDS_MS);
             out.push(Command::DumpStacks(worker.id));
         }
     }
@@ -349,7 +360,7 @@ impl Supervisor {
             let mut due: Vec<Vacancy> = due;
             due.sort_by_key(|vacancy| vacancy.place);
             for vacancy in due {
-                self.spawn_worker(vacancy.place, out);
+                self.spawn_worker(now_ms, vacancy.place, out);
             }
         }
     }

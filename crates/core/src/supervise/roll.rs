@@ -48,14 +48,14 @@ impl Supervisor {
     }
 
     /// Starts the next replacement, where none is under way.
-    pub(super) fn roll_on(&mut self, out: &mut Vec<Command>) {
-        while self.roll.current.is_none() && self.refills() {
+    pub(super) fn roll_on(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        while self.roll.current.is_none() && !self.is_stopping() {
             let Some(old) = self.roll.due.pop_front() else { return };
             // One that has died since has been replaced by a new one anyway.
             let Some(place) = self.workers.iter().find(|it| it.id == old && it.may_serve()).map(|it| it.place) else {
                 continue;
             };
-            let new = self.spawn_worker(place, out);
+            let new = self.spawn_worker(now_ms, place, out);
             self.roll.current = Some(Replacement { old, new });
         }
     }

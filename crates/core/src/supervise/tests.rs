@@ -82,6 +82,14 @@ fn an_overdue_worker_speaks_then_dies() {
 }
 
 #[test]
+fn an_app_that_hangs_while_it_loads_is_tried_again() {
+    let mut tree = running(1);
+    tree.step(10, Event::Exited(Child::Worker(1), None));
+    assert_eq!(tree.wake_at(), Some(10 + BOOT_MS));
+    assert_eq!(tree.step(10 + BOOT_MS, Event::Tick), [Command::Kill(Child::Worker(2))]);
+}
+
+#[test]
 fn a_dead_edge_comes_back_and_meets_the_living_workers() {
     let mut tree = running(2);
     let commands = tree.step(10, Event::Exited(Child::Edge, None));

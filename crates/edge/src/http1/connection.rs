@@ -122,7 +122,7 @@ impl Connection {
                 Found::More => {}
                 Found::BareLineFeed => return Next::Refused(Fault::BadRequest("A line does not end with CR LF.")),
             }
-            match self.fill(due_ms).await {
+            match self.fill(Wait::Head, due_ms).await {
                 Ok(0) | Err(Fault::ClientGone) if self.used == self.input.len() => return Next::Closed,
                 Ok(0) => return Next::Refused(Fault::BadRequest("The request head is not complete.")),
                 Ok(_) => {}
@@ -163,7 +163,7 @@ impl Connection {
     /// Reads more of a body onto the unused bytes; 0 at the end of the stream.
     pub(super) async fn fill_body(&mut self) -> Result<usize, Fault> {
         let due_ms = self.due_ms(self.limits().body_timeout_ms);
-        self.fill(due_ms).await
+        self.fill(Wait::Within, due_ms).await
     }
 
     /// Reads the next bytes of a body straight into `into`, at most `most`.
@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    async fn fill(&mut self, due_ms: u64) -> Result<usize, Fault> {
+    async fn fill(&mut self, wait: Wait, due_ms: u64) -> Result<usize, Fault> {
         if self.used == self.input.len() {
             self.input.clear();
             self.used = 0;
@@ -190,7 +190,7 @@ impl Connection {
             self.input = self.house.spares.buffer();
         }
         self.input.reserve(READ_BYTES);
-        match self.deadline.until(due_ms, self.stream.read_buf(&mut self.input)).await {
+        match self.deadline.wait(wait, due_ms, self.stream.read_buf(&mut self.input)).await {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(_)) => Err(Fault::ClientGone),
             Err(_) => Err(Fault::RequestTimeout("The request did not arrive in time.")),
@@ -212,6 +212,11 @@ impl Connection {
         }
         self.out.clear();
         Ok(())
+    }
+
+    /// Ends the connection so that nobody can take what was sent for a whole answer.
+    pub(super) fn break_off(self) {
+        self.stream.reset_on_close();
     }
 
     /// Ends the connection. With `lingers`, a client that is still sending gets the time to read.

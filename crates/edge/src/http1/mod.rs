@@ -39,8 +39,11 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, peer: Peer, local: R
             }
             Next::Closed => return,
         };
-        let lingers = wire.leaves_bytes();
+        let (lingers, is_cut_short) = (wire.leaves_bytes(), wire.is_cut_short());
         house.spares.keep_head(head);
+        if is_cut_short {
+            return connection.break_off();
+        }
         if !goes_on {
             connection.close(lingers).await;
             return;

@@ -56,6 +56,11 @@ impl<'c> Http1<'c> {
         self.ended && !self.close && matches!(self.rest, Rest::Done)
     }
 
+    /// Whether an answer that only its close could end was not whole.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.begun && !self.ended && self.body == AnswerBody::UntilClose
+    }
+
     /// Whether the client may still be sending what nobody will read.
     pub(super) fn leaves_bytes(&self) -> bool {
         self.ended && (!matches!(self.rest, Rest::Done) || !self.connection.unused().is_empty())

@@ -6,14 +6,16 @@
 use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
 use hallway_core::Fault;
+use hallway_core::lane::put_cancel;
 use hallway_core::semantics::AnswerHead;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use tokio::net::UnixDatagram;
 
 /// Body bytes of one answer that wait for its client before the worker is made to wait.
 const INBOX_BYTES_MAX: usize = 256 * 1024;
@@ -26,6 +28,23 @@ pub(crate) struct Calls {
     thread: u16,
     serial: Cell<u64>,
     table: RefCell<Slab<Rc<Call>>>,
+    /// Answers that are whole while their worker still has to tidy up after them.
+    held: RefCell<Vec<Held>>,
+    /// The outbound lane of each worker, for what goes the other way.
+    lanes: RefCell<HashMap<u32, Rc<UnixDatagram>>>,
+}
+
+/// A slot that is not free although its answer is whole.
+struct Held {
+    worker: u32,
+    ticket: u64,
+    since_ms: u64,
+}
+
+/// A worker that has let a call wait for too long.
+pub(crate) struct Stuck {
+    pub(crate) worker: u32,
+    pub(crate) worker_pid: u32,
 }
 
 /// One request at the application.
@@ -35,11 +54,17 @@ pub(crate) struct Call {
     state: RefCell<Inbox>,
     /// Nobody waits for the answer any more; what comes is dropped.
     abandoned: Cell<bool>,
+    /// The worker was told to stop because it sent nothing for too long.
+    expired: Cell<bool>,
+    /// When the worker got it, or last sent something of its answer.
+    progress_ms: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Inbox {
+    /// The head, until it is taken.
     head: Option<Result<AnswerHead, Fault>>,
+    begun: bool,
     pieces: VecDeque<Vec<u8>>,
     bytes: usize,
     /// The worker is done with it, well or badly.
@@ -50,7 +75,13 @@ struct Inbox {
 
 impl Calls {
     pub(crate) fn new(thread: u16) -> Self {
-        Calls { thread, serial: Cell::new(0), table: RefCell::default() }
+        Calls {
+            thread,
+            serial: Cell::new(0),
+            table: RefCell::default(),
+            held: RefCell::default(),
+            lanes: RefCell::default(),
+        }
     }
 
     /// Which outbound lane answers come by.
@@ -80,6 +111,8 @@ impl Calls {
             parcel: RefCell::default(),
             state: RefCell::default(),
             abandoned: Cell::new(false),
+            expired: Cell::new(false),
+            progress_ms: Cell::new(0),
         });
         entry.insert(call.clone());
         Some(OpenCall { calls: self.clone(), call, is_placed: Cell::new(false) })
@@ -100,8 +133,81 @@ impl Calls {
         }
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.borrow().is_empty() && self.held.borrow().is_empty()
+    }
+
+    /// An answer is whole, and its worker still has its slot.
+    pub(crate) fn hold(&self, worker: u32, ticket: u64, now_ms: u64) {
+        self.held.borrow_mut().push(Held { worker, ticket, since_ms: now_ms });
+    }
+
+    /// The worker has tidied up; whether it had to.
+    pub(crate) fn release(&self, worker: u32, ticket: u64) -> bool {
+        let mut held = self.held.borrow_mut();
+        let at = held.iter().position(|it| (it.worker, it.ticket) == (worker, ticket));
+        at.map(|at| held.swap_remove(at)).is_some()
+    }
+
+    /// Where answers of a worker come by, and cancels go.
+    pub(crate) fn remember_lane(&self, worker: u32, socket: Rc<UnixDatagram>) {
+        self.lanes.borrow_mut().insert(worker, socket);
+    }
+
+    /// The worker has ended, whoever still holds its lanes: what it sent before is read, then their end.
+    pub(crate) fn end_lane(&self, worker: u32) {
+        if let Some(socket) = self.lanes.borrow().get(&worker) {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// The lane has ended.
+    pub(crate) fn forget_lane(&self, worker: u32) {
+        self.lanes.borrow_mut().remove(&worker);
+    }
+
+    /// A request could not be sent to any worker.
+    pub(crate) fn refuse(&self, ticket: u64) {
+        let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
+        if let Some(call) = call.filter(|call| call.ticket.get() == ticket) {
+            self.end(&call, Err(Fault::Internal("The request could not be handed to a worker.")));
+        }
+    }
+
+    /// Tells a worker that nobody waits for an answer any more.
+    fn cancel(&self, worker: u32, ticket: u64) {
+        if let Some(socket) = self.lanes.borrow().get(&worker) {
+            let mut packet = Vec::new();
+            put_cancel(&mut packet, ticket);
+            // If there is no room it goes unheard, and the timeout ends it.
+            let _ = socket.try_send(&packet);
+        }
+    }
+
+    /// Workers that have sent nothing since `before_ms` although somebody waits for it, or that
+    /// have not ended by then what nobody waits for.
+    pub(crate) fn stuck(&self, before_ms: u64) -> Vec<Stuck> {
+        let mut stuck = Vec::new();
+        for (_, call) in self.table.borrow().iter() {
+            let parcel = call.parcel.borrow();
+            let Some(parcel) = parcel.as_ref().filter(|parcel| parcel.handed_us().is_some()) else { continue };
+            let progress_ms = call.progress_ms.get().max(parcel.handed_us().unwrap_or(0) / 1000);
+            if progress_ms < before_ms && !call.expired.get() && call.waits_for_worker() {
+                call.expire();
+                stuck.push(Stuck { worker: parcel.worker(), worker_pid: parcel.worker_pid() });
+            }
+        }
+        let (late, rest) = self.held.take().into_iter().partition(|held| held.since_ms < before_ms);
+        self.held.replace(rest);
+        let late: Vec<Held> = late;
+        stuck.extend(late.iter().map(|held| Stuck { worker: held.worker, worker_pid: 0 }));
+        stuck
+    }
+
     /// A worker is gone: every call it had ends.
     pub(crate) fn lose(&self, worker: u32) {
+        self.held.borrow_mut().retain(|held| held.worker != worker);
         let lost: Vec<Rc<Call>> =
             self.table.borrow().iter().map(|(_, call)| call).filter(|call| call.is_with(worker)).cloned().collect();
         for call in lost {
@@ -123,10 +229,29 @@ impl Call {
             && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.worker() == worker)
     }
 
+    /// Something of the answer has come.
+    pub(crate) fn note_progress(&self, now_ms: u64) {
+        self.progress_ms.set(now_ms);
+    }
+
+    /// Whether the next step is the worker's: the head was taken and all pieces are, or nobody is
+    /// left to take them. Waiting for the head itself has a deadline of its own.
+    fn waits_for_worker(&self) -> bool {
+        let state = self.state.borrow();
+        state.end.is_none()
+            && (self.abandoned.get() || (state.begun && state.head.is_none() && state.pieces.is_empty()))
+    }
+
+    fn expire(&self) {
+        self.expired.set(true);
+        wake(&mut self.state.borrow_mut().request);
+    }
+
     /// The head of the answer has come.
     pub(crate) fn begin(&self, head: Result<AnswerHead, Fault>) {
         let mut state = self.state.borrow_mut();
-        if state.head.is_none() {
+        if !state.begun {
+            state.begun = true;
             state.head = Some(head);
             wake(&mut state.request);
         }
@@ -145,7 +270,7 @@ impl Call {
 
     fn finish(&self, end: Result<(), Fault>) {
         let mut state = self.state.borrow_mut();
-        if let (Err(fault), None) = (end, &state.head) {
+        if let (Err(fault), false) = (end, state.begun) {
             state.head = Some(Err(fault));
         }
         state.end.get_or_insert(end);
@@ -186,6 +311,7 @@ impl Call {
                 Poll::Ready(Ok((piece, last)))
             }
             (None, Some(end)) => Poll::Ready(end.map(|()| (Vec::new(), true))),
+            (None, None) if self.expired.get() => Poll::Ready(Err(Fault::AppTimeout)),
             (None, None) => {
                 state.request = Some(task.waker().clone());
                 Poll::Pending
@@ -258,6 +384,9 @@ impl Drop for OpenCall {
             self.calls.remove(call);
         } else {
             call.abandoned.set(true);
+            if let Some(parcel) = &*call.parcel.borrow() {
+                self.calls.cancel(parcel.worker(), self.ticket());
+            }
             let mut state = call.state.borrow_mut();
             (state.pieces, state.bytes) = (VecDeque::new(), 0);
             wake(&mut state.lane);

@@ -7,6 +7,8 @@ use crate::lane::parcel::{Lane, Parcel};
 use crate::posts::Posts;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Placed};
+use hallway_core::ports::Master;
+use rustix::io::Errno;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,12 +16,13 @@ use std::time::Instant;
 pub(crate) struct AppDesk {
     desk: Mutex<Desk<Arc<Lane>, Arc<Parcel>>>,
     posts: Posts,
+    master: Arc<dyn Master>,
     beginning: Instant,
 }
 
 impl AppDesk {
-    pub(crate) fn new(queue_size: usize, posts: Posts, beginning: Instant) -> Self {
-        AppDesk { desk: Mutex::new(Desk::new(queue_size)), posts, beginning }
+    pub(crate) fn new(queue_size: usize, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
+        AppDesk { desk: Mutex::new(Desk::new(queue_size)), posts, master, beginning }
     }
 
     /// A worker said hello.
@@ -78,13 +81,25 @@ impl AppDesk {
         let mut next = Some((lane, parcel));
         while let Some((lane, parcel)) = next.take() {
             parcel.hand_to(&lane, self.beginning.elapsed().as_micros() as u64);
-            if lane.send(&parcel).is_ok() {
-                // The loop that owns this request may have buried the lane, and looked for its
-                // requests there, just before this one was on it: have it look again.
-                if lane.is_dead() {
-                    self.posts.lane_lost(parcel.ticket, lane);
+            match lane.send(&parcel) {
+                Ok(()) => {
+                    // The loop that owns this request may have buried the lane, and looked for its
+                    // requests there, just before this one was on it: have it look again.
+                    if lane.is_dead() {
+                        self.posts.lane_lost(parcel.ticket, lane);
+                    }
+                    return;
                 }
-                return;
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED) => {}
+                // Neither sent nor gone: a worker with a free slot that has no room broke its lane;
+                // otherwise the system has no room. Another worker could do no better.
+                Err(_) => {
+                    parcel.take_back();
+                    self.lock().leave(lane.worker);
+                    self.master.worker_is_overdue(lane.worker);
+                    self.posts.unsendable(parcel.ticket);
+                    return;
+                }
             }
             parcel.take_back();
             let mut desk = self.lock();

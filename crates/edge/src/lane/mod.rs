@@ -12,5 +12,5 @@ mod parcel;
 pub(crate) use calls::{AnswerStream, Calls};
 pub(crate) use desk::AppDesk;
 pub(crate) use fetch::fetch;
-pub(crate) use outbound::read_answers;
+pub(crate) use outbound::{end_stuck, read_answers};
 pub(crate) use parcel::Lane;

@@ -28,6 +28,8 @@ pub(crate) async fn read_answers(house: Rc<House>, lane: Arc<Lane>, socket: Owne
     let Ok(socket) = socket.set_nonblocking(true).and_then(|()| tokio::net::UnixDatagram::from_std(socket)) else {
         return;
     };
+    let socket = Rc::new(socket);
+    house.calls.remember_lane(lane.worker, socket.clone());
     let mut packet = Vec::new();
     let end = loop {
         packet.clear();
@@ -42,43 +44,77 @@ pub(crate) async fn read_answers(house: Rc<House>, lane: Arc<Lane>, socket: Owne
     };
     if matches!(end, End::Broken) {
         house.log.error(&format!("worker {} broke its lane and is replaced", lane.pid));
-        house.master.worker_is_overdue(lane.worker);
     }
+    // A worker that has ended is replaced anyway; one that only closed its lane must be, too.
+    house.master.worker_is_overdue(lane.worker);
     lane.bury();
+    house.calls.forget_lane(lane.worker);
     house.desk.leave(lane.worker);
     house.calls.lose(lane.worker);
 }
 
+/// Ends workers that a call waits for in vain: for a next piece, for the end of what nobody wants
+/// any more, or for what they do after an answer.
+pub(crate) fn end_stuck(house: &House) {
+    let timeout_ms = house.plan.app.timeout_ms;
+    let Some(before_ms) = house.clock.coarse_ms().checked_sub(timeout_ms).filter(|_| timeout_ms > 0) else { return };
+    for stuck in house.calls.stuck(before_ms) {
+        let seconds = timeout_ms as f64 / 1000.0;
+        house.log.error(&format!(
+            "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
+            stuck.worker_pid
+        ));
+        house.desk.close(stuck.worker);
+        house.master.worker_is_overdue(stuck.worker);
+    }
+}
+
 async fn take(house: &House, lane: &Arc<Lane>, packet: &[u8]) -> Result<(), End> {
     let frame = AnswerFrame::decode(packet).ok_or(End::Broken)?;
-    let (ticket, last) = match frame {
+    let (ticket, last, frees) = match frame {
         AnswerFrame::Hello { capacity } => {
             house.desk.join(lane, capacity);
             return Ok(());
         }
-        AnswerFrame::Start { ticket, last, .. } | AnswerFrame::Piece { ticket, last, .. } => (ticket, last),
-        AnswerFrame::Abort { ticket } => (ticket, true),
+        AnswerFrame::Done { ticket } => {
+            if !house.calls.release(lane.worker, ticket) {
+                return Err(End::Broken);
+            }
+            house.desk.freed(lane.worker);
+            return Ok(());
+        }
+        AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
+            (ticket, last, frees)
+        }
+        AnswerFrame::Abort { ticket } => (ticket, true, true),
     };
     let call = house.calls.find(ticket, lane.worker).ok_or(End::Broken)?;
+    call.note_progress(house.clock.coarse_ms());
     let mut end = Ok(());
     match frame {
         AnswerFrame::Start { length, status, reason, lines, body, .. } => {
             let mut head = take_app_answer(status, reason, lines);
-            if let Ok(head) = &mut head {
-                head.length = head.length.or(length);
+            if let (Ok(head), Some(length)) = (&mut head, length)
+                && head.length.is_none()
+            {
+                (head.length, head.is_counted) = (Some(length), true);
             }
             call.add(body);
             call.begin(head);
         }
         AnswerFrame::Piece { body, .. } => call.add(body),
         AnswerFrame::Abort { .. } => end = Err(Fault::AppFailed),
-        AnswerFrame::Hello { .. } => {}
+        AnswerFrame::Hello { .. } | AnswerFrame::Done { .. } => {}
     }
-    if last {
-        house.calls.end(&call, end);
+    if !last {
+        call.room().await;
+        return Ok(());
+    }
+    house.calls.end(&call, end);
+    if frees {
         house.desk.freed(lane.worker);
     } else {
-        call.room().await;
+        house.calls.hold(lane.worker, ticket, house.clock.coarse_ms());
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 //! Actors: whichever event loop claimed the slot.
 //! Never:  does a send wait; a worker with a free slot has room, or is broken.
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How every event loop reaches one worker. Shared by all of them.
@@ -36,14 +37,22 @@ impl Lane {
     pub(crate) fn send(&self, parcel: &Parcel) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
-        let descriptors = [parcel.file.as_ref().map_or(self.inbound.as_fd(), AsFd::as_fd)];
-        if parcel.file.is_some() {
+        let file = parcel.file.as_ref().map(open_again).transpose()?;
+        let descriptors = [file.as_ref().map_or(self.inbound.as_fd(), AsFd::as_fd)];
+        if file.is_some() {
             beside.push(SendAncillaryMessage::ScmRights(&descriptors));
         }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         rustix::io::retry_on_intr(|| sendmsg(&self.inbound, &[IoSlice::new(&parcel.frame)], &mut beside, flags))?;
         Ok(())
     }
+}
+
+/// The file of a body, opened anew for each worker that gets it: read-only, and with a position of
+/// its own, which no worker that had it before can move.
+fn open_again(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A request on its way to a worker. Shared by the loop that owns the connection and the one that

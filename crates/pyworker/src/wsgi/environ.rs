@@ -7,6 +7,7 @@ use super::strings::{Strings, latin1};
 use hallway_core::head::Version;
 use hallway_core::lane::RequestFrame;
 use hallway_core::route::percent_decode;
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -130,6 +131,9 @@ impl EnvironMaker {
     ) -> PyResult<Bound<'py, PyAny>> {
         match file {
             Some(file) if frame.body_in_file => self.open.bind(py).call1((file.into_raw_fd(), "rb", PIECE)),
+            None if frame.body_in_file => {
+                Err(PyOSError::new_err("the request body's file did not arrive: this process has too many files open"))
+            }
             _ => self.bytes_io.bind(py).call1((PyBytes::new(py, frame.body),)),
         }
     }

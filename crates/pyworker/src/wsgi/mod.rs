@@ -9,7 +9,7 @@ mod strings;
 
 use environ::EnvironMaker;
 use hallway_core::lane::{PIECE_BYTES_MAX, RequestFrame};
-use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyBrokenPipeError, PyException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use reply::{Reply, StartResponse};
@@ -43,15 +43,21 @@ impl Caller {
     ) -> PyResult<()> {
         let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, outbound)))?;
         let outcome = self.run(py, frame, file, &start);
-        let Err(error) = outcome else { return Ok(()) };
-        start.get().reply().abort(py);
-        if !error.is_instance_of::<PyException>(py) {
-            return Err(error);
+        start.get().reply(py).finish(py);
+        match outcome {
+            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            Err(error) if !(start.get().reply(py).is_unheard() && error.is_instance_of::<PyBrokenPipeError>(py)) => {
+                let (method, path) = (String::from_utf8_lossy(frame.method), String::from_utf8_lossy(frame.path));
+                // Through Python's own stream, where the traceback goes too.
+                let _ = py
+                    .import("sys")?
+                    .getattr("stderr")?
+                    .call_method1("write", (format!("hallway: {method} {path} failed:\n"),));
+                error.print(py);
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        let (method, path) = (String::from_utf8_lossy(frame.method), String::from_utf8_lossy(frame.path));
-        eprintln!("hallway: {method} {path} failed:");
-        error.print(py);
-        Ok(())
     }
 
     fn run(
@@ -63,9 +69,11 @@ impl Caller {
     ) -> PyResult<()> {
         let environ = self.environs.make(py, frame, file)?;
         let body = self.app.bind(py).call1((environ, start))?;
-        let sent = send_body(py, start.get(), &body);
-        // PEP 3333: close() is called however the request ends.
-        if let Some(close) = body.getattr_opt("close")? {
+        let close = body.getattr_opt("close")?;
+        let sent = send_body(py, start.get(), &body, close.is_none());
+        // PEP 3333: close() is called however the request ends. The answer does not wait for it, but
+        // the worker's next request does.
+        if let Some(close) = close {
             let closed = close.call0();
             sent?;
             closed?;
@@ -75,19 +83,19 @@ impl Caller {
     }
 }
 
-/// Sends what the application returned.
-fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Sends what the application returned, until nobody waits for it any more.
+fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>, frees: bool) -> PyResult<()> {
     if let Some(whole) = whole_body(body)? {
-        return start.reply().send_last(py, whole.as_bytes());
+        return start.reply(py).send_last(py, whole.as_bytes(), frees);
     }
     for piece in body.try_iter()? {
         let piece = piece?;
         let piece = bytes_of(&piece)?;
-        if !piece.as_bytes().is_empty() {
-            start.reply().send(py, piece.as_bytes())?;
+        if !piece.as_bytes().is_empty() && !start.reply(py).send(py, piece.as_bytes())? {
+            return Ok(());
         }
     }
-    start.reply().send_last(py, b"")
+    start.reply(py).send_last(py, b"", frees)
 }
 
 /// The body in one piece, where the application gave a list or tuple that is short enough: then

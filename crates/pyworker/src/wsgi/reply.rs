@@ -4,12 +4,13 @@
 //! Never:  is a head sent before the first piece of the body, or the end; never twice.
 
 use super::misuse;
-use crate::lanes::send_frame;
+use crate::lanes::{is_cancelled, send_frame};
 use hallway_core::lane::{
-    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_piece,
+    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_done, put_piece,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +24,16 @@ pub(super) struct Reply {
     is_started: bool,
     is_sent: bool,
     is_over: bool,
-    /// Whether the edge is gone: then the application still runs to its end, unheard.
+    /// Whether the edge knows that this worker's slot is free.
+    is_freed: bool,
+    /// Whether the client or the edge is gone.
     is_unheard: bool,
 }
 
 impl Reply {
     pub(super) fn new(ticket: u64, outbound: Arc<OwnedFd>) -> Self {
-        let (is_started, is_sent, is_over, is_unheard) = (false, false, false, false);
-        Reply { ticket, outbound, start: Vec::new(), is_started, is_sent, is_over, is_unheard }
+        let (is_started, is_sent, is_over, is_freed, is_unheard) = (false, false, false, false, false);
+        Reply { ticket, outbound, start: Vec::new(), is_started, is_sent, is_over, is_freed, is_unheard }
     }
 
     /// Notes status and headers; checks all that the edge would have to refuse.
@@ -54,63 +57,76 @@ impl Reply {
         Ok(())
     }
 
-    /// Sends a piece of the body; the head before it, if that was not sent.
-    pub(super) fn send(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
-        self.send_frames(py, body, false)
+    /// Sends a piece of the body; the head before it, if that was not sent. `false` when nobody
+    /// waits for it any more.
+    pub(super) fn send(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<bool> {
+        self.send_frames(py, body, None)
     }
 
     /// Sends the last piece, which may be empty, and with it the end. Where nothing was sent before,
-    /// this is the whole body, and its length is told with the head.
-    pub(super) fn send_last(&mut self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+    /// this is the whole body, and its length is told with the head. `frees` says whether the
+    /// worker has nothing left to do for this request.
+    pub(super) fn send_last(&mut self, py: Python<'_>, body: &[u8], frees: bool) -> PyResult<()> {
         if !self.is_sent {
             mark_length(&mut self.start, body.len() as u64);
         }
-        self.send_frames(py, body, true)
+        self.is_freed = frees;
+        self.send_frames(py, body, Some(frees)).map(drop)
     }
 
-    fn send_frames(&mut self, py: Python<'_>, body: &[u8], ends: bool) -> PyResult<()> {
+    /// `end` is nothing while more is to come, else whether the slot is free with it.
+    fn send_frames(&mut self, py: Python<'_>, body: &[u8], end: Option<bool>) -> PyResult<bool> {
         if !self.is_started {
             return Err(misuse("the application did not call start_response before its body"));
         }
         if self.is_over {
             return Err(misuse("the answer has ended; nothing can be written to it any more"));
         }
-        self.is_over = ends;
+        self.is_over = end.is_some();
         let mut rest = body;
         loop {
             let (piece, after) = rest.split_at(rest.len().min(PIECE_BYTES_MAX));
             rest = after;
-            let last = ends && rest.is_empty();
-            self.send_one(py, piece, last);
-            if rest.is_empty() {
-                return Ok(());
+            self.send_one(py, piece, end.filter(|_| rest.is_empty()));
+            if rest.is_empty() || self.is_unheard {
+                return Ok(!self.is_unheard);
             }
         }
     }
 
-    fn send_one(&mut self, py: Python<'_>, piece: &[u8], last: bool) {
-        if self.is_unheard {
-            return;
-        }
+    fn send_one(&mut self, py: Python<'_>, piece: &[u8], end: Option<bool>) {
         let mut head = std::mem::take(&mut self.start);
         if self.is_sent {
+            self.is_unheard |= is_cancelled(&self.outbound, self.ticket);
             head.clear();
-            put_piece(&mut head, self.ticket, last);
-        } else if last {
-            mark_last(&mut head);
+            put_piece(&mut head, self.ticket);
+        }
+        if self.is_unheard && end.is_none() {
+            return;
+        }
+        if let Some(frees) = end {
+            mark_last(&mut head, frees);
         }
         self.is_sent = true;
-        self.is_unheard = !send_frame(py, &self.outbound, &head, piece);
+        self.is_unheard |= !send_frame(py, &self.outbound, &head, piece);
     }
 
-    /// Says that there will be no answer, or no more of it.
-    pub(super) fn abort(&mut self, py: Python<'_>) {
-        if !self.is_over {
-            self.is_over = true;
-            let mut frame = Vec::new();
-            put_abort(&mut frame, self.ticket);
-            send_frame(py, &self.outbound, &frame, b"");
+    /// Says that the worker is done with this request: after an answer that was whole, that its slot
+    /// is free; otherwise that there will be no answer, or no more of it.
+    pub(super) fn finish(&mut self, py: Python<'_>) {
+        let mut frame = Vec::new();
+        match (self.is_over, self.is_freed) {
+            (true, true) => return,
+            (true, false) => put_done(&mut frame, self.ticket),
+            (false, _) => put_abort(&mut frame, self.ticket),
         }
+        (self.is_over, self.is_freed) = (true, true);
+        send_frame(py, &self.outbound, &frame, b"");
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_unheard
     }
 }
 
@@ -154,8 +170,10 @@ impl StartResponse {
         StartResponse { reply: Mutex::new(reply) }
     }
 
-    pub(super) fn reply(&self) -> MutexGuard<'_, Reply> {
-        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The answer, for this thread alone. Another thread of the application may hold it while it
+    /// waits for the edge, so the interpreter's lock is let go while this one waits.
+    pub(super) fn reply<'a>(&'a self, py: Python<'_>) -> MutexGuard<'a, Reply> {
+        self.reply.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,7 +186,8 @@ impl StartResponse {
         headers: &Bound<'py, PyList>,
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut reply = slf.get().reply();
+        let py = slf.py();
+        let mut reply = slf.get().reply(py);
         match exc_info {
             Some(error) if reply.is_sent => {
                 // Too late for another head: the application gets its own exception back.
@@ -185,6 +204,9 @@ impl StartResponse {
 
     /// The old way to send a body (PEP 3333, "The write() Callable").
     fn write(&self, py: Python<'_>, body: &Bound<'_, PyBytes>) -> PyResult<()> {
-        self.reply().send(py, body.as_bytes())
+        if self.reply(py).send(py, body.as_bytes())? {
+            return Ok(());
+        }
+        Err(PyBrokenPipeError::new_err("the client has left"))
     }
 }

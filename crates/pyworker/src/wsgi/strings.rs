@@ -38,10 +38,12 @@ impl Strings {
             .collect();
         let text = if upper == "CONTENT_TYPE" { upper } else { format!("HTTP_{upper}") };
         let repeats = !matches!(&*text, "HTTP_X_REQUEST_ID" | "HTTP_X_REQUEST_START" | "HTTP_COOKIE" | "HTTP_REFERER");
-        let text = PyString::intern(py, &text).unbind();
-        if self.keys.len() < NAMES_MAX {
-            self.keys.insert(raw_name.to_vec(), Key { text: text.clone_ref(py), repeats });
+        if self.keys.len() >= NAMES_MAX {
+            // Interned strings may live for ever, and a client chooses these names.
+            return Key { text: PyString::new(py, &text).unbind(), repeats };
         }
+        let text = PyString::intern(py, &text).unbind();
+        self.keys.insert(raw_name.to_vec(), Key { text: text.clone_ref(py), repeats });
         Key { text, repeats }
     }
 
