@@ -15,6 +15,44 @@ def app(environ, start_response):
     return [str(len(environ["wsgi.input"].read())).encode()]
 "#;
 
+/// Bytes of an answer that no socket buffer takes at once.
+const HUGE: usize = 30_000_000;
+
+#[test]
+fn huge_answers_wait_for_their_clients_without_a_worker() {
+    let app = r#"
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/small":
+        return [b"small"]
+    if environ["PATH_INFO"] == "/stream":
+        return (bytes([n % 251]) * 100_000 for n in range(300))
+    return [b"".join(bytes([n % 251]) * 100_000 for n in range(300))]
+"#;
+    let hallway = Stage::with_app(app).run(&["-w", "2", "--queue-max-wait", "2s", "app:app"]);
+    let mut unread: Vec<Connection> = (0..6).map(|_| Connection::open(hallway.address)).collect();
+    for (at, connection) in unread.iter_mut().enumerate() {
+        let path = if at % 2 == 0 { "/stream" } else { "/whole" };
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: s\r\n\r\n"));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    for _ in 0..20 {
+        assert_eq!(get(hallway.address, "/small").text(), "small");
+    }
+    let edge = hallway.children("hallway: edge")[0];
+    let status = std::fs::read_to_string(format!("/proc/{edge}/status")).unwrap();
+    let resident = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
+    let kib: usize = resident.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kib < 64 * 1024, "six answers of 30 MB are in files, not in memory: {resident}");
+    for (at, connection) in unread.iter_mut().enumerate() {
+        let body = connection.answer().body;
+        assert_eq!(body.len(), HUGE, "answer {at}");
+        let right =
+            body.chunks(100_000).enumerate().all(|(n, piece)| piece.iter().all(|byte| *byte == (n % 251) as u8));
+        assert!(right, "the bytes of answer {at} are in their order");
+    }
+}
+
 #[test]
 fn a_worker_never_waits_for_a_client() {
     let hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);

@@ -69,7 +69,7 @@ async fn append(spool: Option<(File, u64)>, mut batch: Vec<u8>) -> Result<(File,
 
 /// A file that nobody else can open and that is gone when its last descriptor is closed, in the
 /// first directory that has room for one.
-fn nameless_file() -> std::io::Result<File> {
+pub(crate) fn nameless_file() -> std::io::Result<File> {
     let given = std::env::var_os("TMPDIR").map(PathBuf::from);
     let mut failed = std::io::Error::other("there is no directory for spool files");
     for directory in given.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from)) {

@@ -6,7 +6,7 @@
 use crate::deadline::SWEEP;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
-use crate::lane::calls::{AnswerStream, OpenCall};
+use crate::lane::open_call::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
 use crate::trip::Trip;

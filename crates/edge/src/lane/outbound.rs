@@ -107,7 +107,7 @@ async fn take(house: &House, lane: &Arc<Lane>, packet: &[u8]) -> Result<(), End>
         AnswerFrame::Hello { .. } | AnswerFrame::Done { .. } => {}
     }
     if !last {
-        call.room().await;
+        call.make_room().await;
         return Ok(());
     }
     house.calls.end(&call, end);

@@ -1,0 +1,295 @@
+//! In:     frames of one answer as its worker sends them.
+//! Out:    its head, then the pieces of its body, as its client takes them.
+//! Actors: the lane task of its worker puts in, the task of its request takes out.
+//! Never:  does a worker wait for a client: what the client has not taken goes to a file.
+
+use crate::lane::overflow::Overflow;
+use crate::lane::parcel::Parcel;
+use hallway_core::Fault;
+use hallway_core::semantics::AnswerHead;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Body bytes of one answer that wait in memory.
+const MEMORY_BYTES_MAX: usize = 256 * 1024;
+
+/// One request at the application.
+pub(crate) struct Call {
+    ticket: u64,
+    parcel: RefCell<Option<Arc<Parcel>>>,
+    inbox: RefCell<Inbox>,
+    /// Nobody waits for the answer any more; what comes is dropped.
+    abandoned: Cell<bool>,
+    /// The worker was told to stop because it sent nothing for too long.
+    expired: Cell<bool>,
+    /// When the worker last sent something of its answer.
+    progress_ms: Cell<u64>,
+}
+
+/// What has come and was not taken: first `pieces`, then what is in the file, then `newest`.
+#[derive(Default)]
+struct Inbox {
+    /// The head, until it is taken.
+    head: Option<Result<AnswerHead, Fault>>,
+    begun: bool,
+    pieces: VecDeque<Vec<u8>>,
+    overflow: Overflow,
+    newest: VecDeque<Vec<u8>>,
+    /// Bytes of `pieces` and `newest`.
+    memory_bytes: usize,
+    /// The worker is done with it, well or badly.
+    end: Option<Result<(), Fault>>,
+    request: Option<Waker>,
+    lane: Option<Waker>,
+}
+
+/// What the request is to do for the next piece.
+enum Step {
+    Give(Vec<u8>, bool),
+    /// Read it from the file.
+    Read,
+}
+
+impl Call {
+    pub(super) fn new(ticket: u64) -> Self {
+        Call {
+            ticket,
+            parcel: RefCell::default(),
+            inbox: RefCell::default(),
+            abandoned: Cell::new(false),
+            expired: Cell::new(false),
+            progress_ms: Cell::new(0),
+        }
+    }
+
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    /// Binds the parcel that carries it.
+    pub(super) fn carry(&self, parcel: &Arc<Parcel>) {
+        *self.parcel.borrow_mut() = Some(parcel.clone());
+    }
+
+    /// Forgets what a lost worker left.
+    pub(super) fn start_over(&self) {
+        *self.inbox.borrow_mut() = Inbox::default();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.get()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.inbox.borrow().end.is_some()
+    }
+
+    /// Nobody waits for it any more; returns the worker that has it.
+    pub(super) fn abandon(&self) -> Option<u32> {
+        self.abandoned.set(true);
+        let mut inbox = self.inbox.borrow_mut();
+        (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
+        wake(&mut inbox.lane);
+        self.parcel.borrow().as_ref().map(|parcel| parcel.worker())
+    }
+
+    /// Whether this worker has it and has not ended it.
+    pub(super) fn is_with(&self, worker: u32) -> bool {
+        !self.has_ended() && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.worker() == worker)
+    }
+
+    /// Something of the answer has come.
+    pub(crate) fn note_progress(&self, now_ms: u64) {
+        self.progress_ms.set(now_ms);
+    }
+
+    /// Gives up on a worker that has sent nothing since `before_ms` although the next step is its
+    /// own; returns it and its process.
+    pub(super) fn expire(&self, before_ms: u64) -> Option<(u32, u32)> {
+        let parcel = self.parcel.borrow();
+        let parcel = parcel.as_ref()?;
+        let progress_ms = self.progress_ms.get().max(parcel.handed_us()? / 1000);
+        if progress_ms >= before_ms || self.expired.get() || !self.waits_for_worker() {
+            return None;
+        }
+        self.expired.set(true);
+        wake(&mut self.inbox.borrow_mut().request);
+        Some((parcel.worker(), parcel.worker_pid()))
+    }
+
+    /// Whether the head was taken and all that came is, or nobody is left to take it. Waiting for
+    /// the head itself has a deadline of its own.
+    fn waits_for_worker(&self) -> bool {
+        let inbox = self.inbox.borrow();
+        let all_taken = inbox.begun && inbox.head.is_none() && inbox.memory_bytes == 0 && inbox.overflow.is_empty();
+        inbox.end.is_none() && (self.abandoned.get() || all_taken)
+    }
+
+    /// The head of the answer has come.
+    pub(crate) fn begin(&self, head: Result<AnswerHead, Fault>) {
+        let mut inbox = self.inbox.borrow_mut();
+        if !inbox.begun {
+            inbox.begun = true;
+            inbox.head = Some(head);
+            wake(&mut inbox.request);
+        }
+    }
+
+    /// A piece of the body has come.
+    pub(crate) fn add(&self, piece: &[u8]) {
+        if piece.is_empty() || self.abandoned.get() {
+            return;
+        }
+        let mut inbox = self.inbox.borrow_mut();
+        inbox.memory_bytes += piece.len();
+        if inbox.overflow.is_empty() && inbox.newest.is_empty() {
+            inbox.pieces.push_back(piece.to_vec());
+        } else {
+            inbox.newest.push_back(piece.to_vec());
+        }
+        wake(&mut inbox.request);
+    }
+
+    /// The worker is done with it.
+    pub(super) fn finish(&self, end: Result<(), Fault>) {
+        let mut inbox = self.inbox.borrow_mut();
+        if let (Err(fault), false) = (end, inbox.begun) {
+            inbox.head = Some(Err(fault));
+        }
+        inbox.end.get_or_insert(end);
+        wake(&mut inbox.request);
+    }
+
+    /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
+    /// is full, or there is none, the worker has to wait for the client.
+    pub(crate) async fn make_room(&self) {
+        if self.inbox.borrow().memory_bytes < MEMORY_BYTES_MAX {
+            return;
+        }
+        // A client that is fast takes it now.
+        tokio::task::yield_now().await;
+        while self.inbox.borrow().memory_bytes >= MEMORY_BYTES_MAX && !self.abandoned.get() {
+            let batch = self.inbox.borrow_mut().take_batch();
+            let Some((writing, bytes)) = batch else { return self.await_room().await };
+            let written = writing.write().await;
+            let mut inbox = self.inbox.borrow_mut();
+            inbox.overflow.note_written(written.is_ok().then_some(bytes));
+            if let Err(batch) = written {
+                // No disk, or a full one: then memory and patience have to do.
+                inbox.memory_bytes += batch.len();
+                inbox.newest.push_front(batch);
+            }
+            wake(&mut inbox.request);
+        }
+    }
+
+    async fn await_room(&self) {
+        poll_fn(|task| {
+            let mut inbox = self.inbox.borrow_mut();
+            if inbox.memory_bytes < MEMORY_BYTES_MAX || self.abandoned.get() {
+                return Poll::Ready(());
+            }
+            inbox.lane = Some(task.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits for the head of the answer.
+    pub(super) async fn head(&self) -> Result<AnswerHead, Fault> {
+        poll_fn(|task| {
+            let mut inbox = self.inbox.borrow_mut();
+            match inbox.head.take() {
+                Some(head) => Poll::Ready(head),
+                None => {
+                    inbox.request = Some(task.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether the whole body is here, and is shorter than this.
+    pub(super) fn ends_short_of(&self, length: u64) -> bool {
+        let inbox = self.inbox.borrow();
+        inbox.end == Some(Ok(())) && inbox.memory_bytes as u64 + inbox.overflow.unread_bytes() < length
+    }
+
+    /// The next piece of the body, and whether it is the last.
+    pub(super) async fn piece(&self) -> Result<(Vec<u8>, bool), Fault> {
+        match poll_fn(|task| self.poll_step(task)).await? {
+            Step::Give(piece, last) => Ok((piece, last)),
+            Step::Read => {
+                let reading = self.inbox.borrow().overflow.reading();
+                let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
+                let mut inbox = self.inbox.borrow_mut();
+                inbox.overflow.note_read(piece.len());
+                Ok((piece, inbox.is_done()))
+            }
+        }
+    }
+
+    fn poll_step(&self, task: &Context<'_>) -> Poll<Result<Step, Fault>> {
+        let mut inbox = self.inbox.borrow_mut();
+        let from_memory = inbox.next_in_memory();
+        match (from_memory, inbox.end) {
+            (Some(piece), _) => {
+                inbox.memory_bytes -= piece.len();
+                wake(&mut inbox.lane);
+                let last = inbox.is_done();
+                Poll::Ready(Ok(Step::Give(piece, last)))
+            }
+            (None, _) if inbox.overflow.unread_bytes() > 0 => Poll::Ready(Ok(Step::Read)),
+            (None, Some(end)) if inbox.overflow.is_empty() => Poll::Ready(end.map(|()| Step::Give(Vec::new(), true))),
+            (None, _) if self.expired.get() => Poll::Ready(Err(Fault::AppTimeout)),
+            (None, _) => {
+                inbox.request = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Inbox {
+    /// The oldest piece, where that is not in the file.
+    fn next_in_memory(&mut self) -> Option<Vec<u8>> {
+        self.pieces.pop_front().or_else(|| if self.overflow.is_empty() { self.newest.pop_front() } else { None })
+    }
+
+    /// Whether nothing is left, and nothing will come.
+    fn is_done(&self) -> bool {
+        self.end == Some(Ok(())) && self.memory_bytes == 0 && self.overflow.is_empty()
+    }
+
+    /// Takes what is to go to the file next: all but the oldest piece. Nothing when the file is full.
+    fn take_batch(&mut self) -> Option<(super::overflow::Writing, usize)> {
+        let mut batch = Vec::new();
+        let keep = usize::from(self.overflow.is_empty());
+        while self.overflow.is_empty() && self.pieces.len() > keep {
+            let rest = self.pieces.split_off(keep);
+            rest.iter().for_each(|piece| batch.extend_from_slice(piece));
+        }
+        self.newest.drain(..).for_each(|piece| batch.extend_from_slice(&piece));
+        let bytes = batch.len();
+        match self.overflow.writing(batch) {
+            Ok(writing) => {
+                self.memory_bytes -= bytes;
+                Some((writing, bytes))
+            }
+            Err(batch) => {
+                self.newest.extend((!batch.is_empty()).then_some(batch));
+                None
+            }
+        }
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}

@@ -1,0 +1,116 @@
+//! In:     pieces of an answer that its client has not taken yet.
+//! Out:    the same from a nameless file, in their order.
+//! Actors: threads for files.
+//! Never:  does one answer take more of the disk than the limit, or is a byte read before it is written.
+
+use crate::spool::nameless_file;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Unread bytes of one answer in its file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes read at a time.
+const PIECE_BYTES: u64 = 256 * 1024;
+
+/// The file of one answer, made when it is first needed.
+#[derive(Default)]
+pub(super) struct Overflow {
+    file: Option<Arc<File>>,
+    read_bytes: u64,
+    written_bytes: u64,
+    is_writing: bool,
+    /// There is no file to be had: the disk is full, or there is no directory.
+    is_unusable: bool,
+}
+
+/// A write that is to be done.
+pub(super) struct Writing {
+    file: Option<Arc<File>>,
+    at: u64,
+    batch: Vec<u8>,
+}
+
+/// A read that is to be done.
+pub(super) struct Reading {
+    file: Option<Arc<File>>,
+    at: u64,
+    bytes: u64,
+}
+
+impl Overflow {
+    /// Whether nothing is in the file, or on its way into it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unread_bytes() == 0 && !self.is_writing
+    }
+
+    /// Bytes that can be read.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.written_bytes - self.read_bytes
+    }
+
+    /// Begins to write a batch behind what is there; gives it back where there is no room for it.
+    pub(super) fn writing(&mut self, batch: Vec<u8>) -> Result<Writing, Vec<u8>> {
+        let has_room = self.unread_bytes() + batch.len() as u64 <= FILE_BYTES_MAX;
+        if batch.is_empty() || !has_room || self.is_unusable || self.is_writing {
+            return Err(batch);
+        }
+        if self.unread_bytes() == 0 {
+            // All was read: from the beginning again, so that the file does not grow for ever.
+            (self.read_bytes, self.written_bytes) = (0, 0);
+        }
+        if self.file.is_none() {
+            // Two system calls on a directory that is in memory; the bytes go by another thread.
+            match nameless_file() {
+                Ok(file) => self.file = Some(Arc::new(file)),
+                Err(_) => {
+                    self.is_unusable = true;
+                    return Err(batch);
+                }
+            }
+        }
+        self.is_writing = true;
+        Ok(Writing { file: self.file.clone(), at: self.written_bytes, batch })
+    }
+
+    /// A write has ended; with nothing, badly.
+    pub(super) fn note_written(&mut self, bytes: Option<usize>) {
+        self.is_writing = false;
+        self.is_unusable |= bytes.is_none();
+        self.written_bytes += bytes.unwrap_or(0) as u64;
+    }
+
+    /// The next piece to read.
+    pub(super) fn reading(&self) -> Reading {
+        Reading { file: self.file.clone(), at: self.read_bytes, bytes: self.unread_bytes().min(PIECE_BYTES) }
+    }
+
+    /// A read has ended.
+    pub(super) fn note_read(&mut self, bytes: usize) {
+        self.read_bytes += bytes as u64;
+    }
+}
+
+impl Writing {
+    /// Writes; gives the batch back where it could not.
+    pub(super) async fn write(self) -> Result<(), Vec<u8>> {
+        let Writing { file: Some(file), at, batch } = self else { return Err(self.batch) };
+        let write = move || match file.write_all_at(&batch, at) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(batch),
+        };
+        tokio::task::spawn_blocking(write).await.unwrap_or(Err(Vec::new()))
+    }
+}
+
+impl Reading {
+    pub(super) async fn read(self) -> io::Result<Vec<u8>> {
+        let Reading { file: Some(file), at, bytes } = self else { return Err(io::ErrorKind::NotFound.into()) };
+        let read = move || {
+            let mut piece = vec![0; bytes as usize];
+            file.read_exact_at(&mut piece, at).map(|()| piece)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    }
+}
