@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 /// Connections that may wait in the kernel; it takes `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 4096;
 
+/// A connection is writable when the kernel holds less than this unsent: then what a slow client
+/// takes is seen as it takes it, and not only after megabytes.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 /// Every listening socket of the plan.
 pub(crate) struct Listeners {
     sockets: Vec<OwnedFd>,
@@ -61,6 +65,8 @@ impl Listeners {
             let bound = tcp_socket(*address).and_then(|socket| {
                 sockopt::set_socket_reuseport(&socket, true)?;
                 bind(&socket, &*address)?;
+                // Connections inherit it. Where it is refused, only slow clients are judged worse.
+                let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
                 listen(&socket, BACKLOG)?;
                 Ok(socket)
             });

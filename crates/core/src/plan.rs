@@ -134,7 +134,7 @@ impl Default for Limits {
             body_memory_bytes: 64 * 1024,
             head_timeout_ms: 30_000,
             body_timeout_ms: 30_000,
-            write_timeout_ms: 30_000,
+            write_timeout_ms: 60_000,
             idle_timeout_ms: 75_000,
         }
     }
