@@ -26,7 +26,7 @@ fn main() {
         Ok(status) if status.success() => {}
         other => fail(&format!("the worker's extension could not be built: {other:?}")),
     }
-    println!("cargo:rustc-env=HALLWAY_EXTENSION={}", target.join("release/libhallway_native.so").display());
+    println!("cargo:rustc-env=EXTENSION_FILE={}", target.join("release/libhallway_native.so").display());
 }
 
 fn variable(name: &str) -> String {

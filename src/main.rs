@@ -46,6 +46,8 @@ fn complain(problem: &str) {
 }
 
 fn run(raw: &cli::Raw) -> ExitCode {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    cli::doubt_variables(names).iter().for_each(|doubt| complain(doubt));
     let plan = match settings::plan_of_run(raw) {
         Ok(plan) => plan,
         Err(problem) => {

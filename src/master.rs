@@ -19,10 +19,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The worker's half of hallway, built by `build.rs`.
-const EXTENSION: &[u8] = include_bytes!(env!("HALLWAY_EXTENSION"));
+const EXTENSION: &[u8] = include_bytes!(env!("EXTENSION_FILE"));
 /// What a worker's interpreter runs first.
 const BOOT: &str = include_str!("../python/hallway/_boot.py");
 
+/// For a child to say why it ends, once its channel has.
+const LAST_WORDS_MS: u64 = 500;
+/// An app that takes longer to load is told of.
+const LOADING_MS: u64 = 2_000;
 /// Between two looks at the memory of the workers.
 const WEIGH_MS: u64 = 1_000;
 
@@ -46,6 +50,8 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         expected: BTreeSet::new(),
         started: Instant::now(),
         announced: false,
+        said_loading: false,
+        rolls_all: false,
         weigh_at_ms: (plan.app.max_rss_bytes > 0).then_some(WEIGH_MS),
         plan,
     };
@@ -57,7 +63,12 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
     loop {
         for event in std::mem::take(&mut events) {
             master.narrate(&tree, event);
-            for command in tree.step(master.now_ms(), event) {
+            let was_rolling = tree.is_rolling();
+            let commands = tree.step(master.now_ms(), event);
+            if was_rolling && !tree.is_rolling() {
+                master.narrate_roll(event);
+            }
+            for command in commands {
                 if let Command::Exit(code) = command {
                     Voice::of_process().finish();
                     return Ok(code);
@@ -86,6 +97,9 @@ struct Master {
     expected: BTreeSet<Child>,
     started: Instant,
     announced: bool,
+    said_loading: bool,
+    /// Whether a signal asked for the roll that is under way.
+    rolls_all: bool,
     /// When the memory of the workers is looked at next; never without `max_rss`.
     weigh_at_ms: Option<u64>,
 }
@@ -171,7 +185,9 @@ impl Master {
 
     /// Waits for news until `wake_at`, and takes all there is.
     fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
-        let wake_at = wake_at.into_iter().chain(self.weigh_at_ms).min();
+        let kills = self.edge.iter().chain(self.workers.values()).filter_map(|spawned| spawned.kill_at_ms);
+        let loading = (!self.announced && !self.said_loading).then_some(LOADING_MS);
+        let wake_at = wake_at.into_iter().chain(self.weigh_at_ms).chain(kills).chain(loading).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
@@ -215,6 +231,7 @@ impl Master {
                 }
             }
         }
+        self.keep_times();
         events.extend(self.overgrown().into_iter().map(Event::Spent));
         while let Some(ended) = reap() {
             events.extend(self.bury(ended));
@@ -223,6 +240,20 @@ impl Master {
             events.push(Event::Tick);
         }
         Ok(events)
+    }
+
+    /// Does what is due by time alone.
+    fn keep_times(&mut self) {
+        let now_ms = self.now_ms();
+        for spawned in self.edge.iter_mut().chain(self.workers.values_mut()) {
+            if spawned.kill_at_ms.take_if(|at| *at <= now_ms).is_some() {
+                spawned.signal(Signal::KILL);
+            }
+        }
+        if !self.announced && !self.said_loading && now_ms >= LOADING_MS {
+            self.said_loading = true;
+            say(&format!("loading {} ...", self.plan.app.callable));
+        }
     }
 
     /// Workers that have grown past `max_rss`, looked at once a second.
@@ -237,14 +268,17 @@ impl Master {
         self.workers.iter().filter(|(_, spawned)| is_overgrown(spawned.pid)).map(|(worker, _)| *worker).collect()
     }
 
-    /// A child whose channel has ended has ended too, or soon will have: one that only closed its
-    /// descriptors hears nobody any more.
+    /// A child whose channel has ended has ended too, or soon will have. One that only closed its
+    /// descriptors hears nobody any more, and is killed; not at once, it may be saying why it ends.
     fn part_with(&mut self, gone: &[Child]) {
+        let kill_at_ms = self.now_ms() + LAST_WORDS_MS;
         for child in gone {
-            self.signal(*child, Signal::KILL);
-            match child {
-                Child::Edge => self.edge.iter_mut().for_each(|edge| edge.is_deaf = true),
-                Child::Worker(worker) => self.workers.get_mut(worker).into_iter().for_each(|it| it.is_deaf = true),
+            let spawned = match child {
+                Child::Edge => self.edge.as_mut(),
+                Child::Worker(worker) => self.workers.get_mut(worker),
+            };
+            if let Some(spawned) = spawned {
+                (spawned.is_deaf, spawned.kill_at_ms) = (true, Some(kill_at_ms));
             }
         }
     }
@@ -273,6 +307,16 @@ impl Master {
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }
 
+    /// Tells how a roll has ended.
+    fn narrate_roll(&mut self, event: Event) {
+        match event {
+            Event::Exited(..) => say("the old workers go on serving; send HUP again when the app is mended"),
+            Event::Ready(_) if self.rolls_all => say("every worker is replaced"),
+            _ => {}
+        }
+        self.rolls_all = false;
+    }
+
     /// Tells the operator what is worth knowing.
     fn narrate(&mut self, tree: &Supervisor, event: Event) {
         let app = &self.plan.app;
@@ -288,8 +332,16 @@ impl Master {
             Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
                 say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
             }
-            Event::Exited(Child::Edge, _) if !tree.is_stopping() => say("the edge has ended; another one takes over"),
-            Event::Roll => say("replacing every worker, one by one"),
+            Event::Exited(Child::Edge, _) if !tree.is_stopping() && self.announced => {
+                say("the edge has ended; another one takes over");
+            }
+            Event::Roll if !tree.is_stopping() => {
+                self.rolls_all = true;
+                say("replacing every worker, one by one");
+            }
+            Event::More => say(&format!("{} workers from now on", tree.readiness().1 + 1)),
+            Event::Fewer if tree.readiness().1 == 1 => say("the last worker stays"),
+            Event::Fewer => say(&format!("{} workers from now on", tree.readiness().1 - 1)),
             Event::Spent(worker) if !tree.is_stopping() && !tree.is_to_be_replaced(worker) => {
                 let pid = self.workers.get(&worker).map_or(0, |spawned| spawned.pid);
                 say(&format!("worker {pid} has served enough; another one takes its place"));

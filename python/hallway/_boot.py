@@ -83,6 +83,7 @@ def main():
     os.set_inheritable(channel, False)
     native = load_native(extension)
     os.close(extension)
+    os.register_at_fork(after_in_child=native.note_fork)
     # Only the master ends a worker: a signal to all processes at once (as systemd sends it) must not
     # cut a request in flight. A handler, not SIG_IGN: programs the application starts inherit that.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,13 +116,14 @@ def main():
         frames = error.__traceback__
         while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):
             frames = frames.tb_next
-        traceback.print_exception(type(error), error, frames)
+        # In one write, so that those of several workers do not mix.
+        sys.stderr.write("".join(traceback.format_exception(type(error), error, frames)))
         return LOAD_FAILED
     return native.serve(application, channel, max_requests)
 
 
 def is_ours(file_name):
-    return file_name == "<string>" or "importlib" in file_name
+    return file_name in ("<string>", "<hallway>") or "importlib" in file_name
 
 
 sys.exit(main())

@@ -8,7 +8,7 @@ mod near;
 #[cfg(test)]
 mod tests;
 
-use flags::FLAGS;
+use flags::{FLAGS, Flag};
 use lexopt::{Arg, Parser};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -70,7 +70,7 @@ pub(crate) fn read(
             other if other.contains(':') => {
                 Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
             }
-            other => Err(unknown("command", other, ["run", "help", "version"].into_iter(), "hallway --help")),
+            other => Err(unknown(("command", ""), other, ["run", "help", "version"].into_iter(), "hallway --help")),
         },
         Some(Arg::Long(flag)) => Err(format!("--{flag} must stand behind a command; see 'hallway --help'")),
         Some(Arg::Short(flag)) => Err(format!("-{flag} must stand behind a command; see 'hallway --help'")),
@@ -91,7 +91,7 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
             }
             Arg::Long(long) => FLAGS.iter().find(|flag| flag.long == long).ok_or_else(|| {
                 let known = FLAGS.iter().map(|flag| flag.long);
-                unknown("flag", long, known, "hallway run --help").replace(" '", " '--")
+                unknown(("flag", "--"), long, known, "hallway run --help")
             })?,
             Arg::Short(short) => FLAGS
                 .iter()
@@ -119,15 +119,18 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
 /// Flags win over the environment. `PORT` and `WEB_CONCURRENCY` are what platforms set.
 fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) {
     for flag in FLAGS {
-        let own = format!("HALLWAY_{}", flag.long.to_uppercase().replace('-', "_"));
+        let own = variable_of(flag);
         let foreign = match flag.long {
-            "workers" => Some(("WEB_CONCURRENCY", String::new())),
-            "bind" => Some(("PORT", "0.0.0.0:".into())),
+            "workers" => Some("WEB_CONCURRENCY"),
+            "bind" => Some("PORT"),
             _ => None,
         };
         let found = environment(&own).map(|text| Written { text, origin: own }).or_else(|| {
-            let (name, prefix) = foreign?;
-            environment(name).map(|text| Written { text: prefix + &text, origin: name.into() })
+            let name = foreign?;
+            let text = environment(name)?;
+            // A platform that sets a port reaches it from outside.
+            let is_port = name == "PORT" && text.parse::<u16>().is_ok();
+            Some(Written { text: if is_port { format!("0.0.0.0:{text}") } else { text }, origin: name.into() })
         });
         if let (Some(written), None) = (found, raw.values.get(flag.long)) {
             raw.values.insert(flag.long, vec![written]);
@@ -135,11 +138,30 @@ fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) 
     }
 }
 
-fn unknown(kind: &str, word: &str, known: impl Iterator<Item = &'static str>, help: &str) -> String {
+fn unknown((kind, prefix): (&str, &str), word: &str, known: impl Iterator<Item = &'static str>, help: &str) -> String {
     match near::nearest(word, known) {
-        Some(near) => format!("there is no {kind} '{word}'; did you mean '{near}'?"),
-        None => format!("there is no {kind} '{word}'; see '{help}'"),
+        Some(near) => format!("there is no {kind} '{prefix}{word}'; did you mean '{prefix}{near}'?"),
+        None => format!("there is no {kind} '{prefix}{word}'; see '{help}'"),
     }
+}
+
+/// The variable of a flag.
+fn variable_of(flag: &Flag) -> String {
+    format!("HALLWAY_{}", flag.long.to_uppercase().replace('-', "_"))
+}
+
+/// What to say of variables that look like hallway's own and are not.
+pub(crate) fn doubt_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = FLAGS.iter().map(variable_of).collect();
+    let doubtful = names.filter(|name| name.starts_with("HALLWAY_") && !known.contains(name));
+    let say = |name: String| {
+        let flags = FLAGS.iter().map(|flag| flag.long);
+        let near = near::nearest(&name["HALLWAY_".len()..].to_lowercase().replace('_', "-"), flags);
+        let meant = FLAGS.iter().find(|flag| Some(flag.long) == near).map(variable_of);
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        format!("the variable {name} means nothing here{hint}")
+    };
+    doubtful.map(say).collect()
 }
 
 fn version() -> String {
@@ -177,8 +199,9 @@ fn run_help() -> String {
     }
     text.push_str(
         "  -h, --help                      show this\n\n\
-         Every flag may also be set by a variable: HALLWAY_WORKERS=4. PORT and WEB_CONCURRENCY are\n\
-         honoured. Times are written 500ms, 30s, 5m, 2h (a plain number is seconds), sizes 64KiB, 10MiB.\n",
+         Every flag may also be set by a variable: HALLWAY_WORKERS=4; a flag wins over its variable.\n\
+         WEB_CONCURRENCY is taken for the workers, PORT for 0.0.0.0:PORT. Paths are relative to this\n\
+         directory. Times are written 500ms, 30s, 5m, 2h (a plain number is seconds), sizes 64KiB, 10MiB.\n",
     );
     text
 }

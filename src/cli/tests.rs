@@ -42,10 +42,21 @@ fn platforms_set_port_and_concurrency() {
 }
 
 #[test]
+fn a_variable_that_means_nothing_is_doubted() {
+    let names = ["HALLWAY_WROKERS", "HALLWAY_WORKERS", "PATH", "HALLWAY_X"].map(str::to_owned).into_iter();
+    let expected = [
+        "the variable HALLWAY_WROKERS means nothing here; did you mean HALLWAY_WORKERS?",
+        "the variable HALLWAY_X means nothing here",
+    ];
+    assert_eq!(doubt_variables(names), expected);
+}
+
+#[test]
 fn mistakes_are_answered_with_the_mend() {
     assert_eq!(problem("run --wrokers 3 a:b"), "there is no flag '--wrokers'; did you mean '--workers'?");
     assert_eq!(problem("rnu a:b"), "there is no command 'rnu'; did you mean 'run'?");
     assert_eq!(problem("shop:app"), "there is no command 'shop:app'; did you mean 'hallway run shop:app'?");
+    assert_eq!(problem("run --zzzzzzzz a:b"), "there is no flag '--zzzzzzzz'; see 'hallway run --help'");
     assert_eq!(problem("run a:b c:d"), "'c:d' is one word too many; one app is run: a:b");
     assert_eq!(problem("run --bind"), "--bind needs a value: ADDR");
     assert!(problem("run").starts_with("which app?"));

@@ -9,6 +9,7 @@ mod units;
 use crate::cli::{Raw, Written};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Target};
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use units::{duration_ms, size_bytes};
 
@@ -20,7 +21,11 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
     if let Some(bytes) = parsed(raw, "body-max", size_bytes)? {
         limits.body_bytes_max = bytes;
     }
-    let edge_threads = parsed(raw, "edge-threads", |text| count(text, cores))?.unwrap_or(cores);
+    let threads = |text: &str| match count(text, cores.min(EDGE_THREADS_MAX)) {
+        Ok(threads) if threads > EDGE_THREADS_MAX => Err(format!("write 1 to {EDGE_THREADS_MAX}, or 'auto'")),
+        counted => counted,
+    };
+    let edge_threads = parsed(raw, "edge-threads", threads)?.unwrap_or(cores);
     Ok(Plan {
         listeners: listeners(raw)?,
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
@@ -172,7 +177,12 @@ fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
     let path = match raw.last("access-log").map(|written| written.text.as_str()) {
         None | Some("off") => return Ok(None),
         Some("-") => None,
-        Some(path) => Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?),
+        Some(path) => {
+            // Opened once here, so that a wrong path is told before anything starts.
+            let opened = OpenOptions::new().create(true).append(true).open(path);
+            opened.map_err(|error| format!("--access-log {path}: this file cannot be written ({error})"))?;
+            Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?)
+        }
     };
     Ok(Some(AccessLog { path, format: format.unwrap_or_default() }))
 }

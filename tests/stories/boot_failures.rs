@@ -48,6 +48,21 @@ fn a_worker_that_dies_while_it_loads_is_a_boot_failure() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_told_before_anything_starts() {
+    let (code, said) = Stage::with_app("").run_to_end(&["--access-log", "/no/such/directory/x.log", "app:app"]);
+    assert!(code == Some(2) && said.contains("--access-log /no/such/directory/x.log: this file cannot be"), "{said}");
+}
+
+#[test]
+fn an_app_that_takes_long_to_load_is_told_of() {
+    let mut hallway = Stage::with_app(
+        "import time\ntime.sleep(3)\ndef app(environ, start_response): start_response('200 OK', []); return []\n",
+    )
+    .run(&["-w", "1", "app:app"]);
+    hallway.wait_for_line(|line| line.contains("loading app:app"));
+}
+
+#[test]
 fn a_missing_interpreter_is_named() {
     let stage = Stage::with_app("");
     let (code, said) = stage.run_to_end(&["--bind", "127.0.0.1:0", "--python", "no-such-python", "app:app"]);

@@ -39,9 +39,10 @@ fn survives(closes: bool) {
         .unwrap();
     let mut reader = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let address = line.trim().rsplit('/').next().unwrap().parse().unwrap();
-    reader.read_line(&mut line).unwrap();
+    while !line.contains("stop with Ctrl-C") {
+        assert!(reader.read_line(&mut line).unwrap() > 0, "{line}");
+    }
+    let address = line.split("http://").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
     let _kept = (!closes).then_some(reader);
     for _ in 0..1_000 {
         // Each of these has the edge complain; a thousand lines fill a pipe.

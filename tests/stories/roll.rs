@@ -57,12 +57,13 @@ fn hup_replaces_every_worker_and_fails_no_request() {
         (now.len() == 2 && now.iter().all(|pid| !first.contains(pid))).then_some(())
     });
     assert!(get(hallway.address, "/").text().starts_with("two "), "the new code serves");
+    hallway.wait_for_line(|line| line.contains("every worker is replaced"));
     // What does not load is not taken.
     std::fs::write(&path, "import no_such_package\n").unwrap();
     let second = hallway.children("hallway: app");
     hallway.signal("HUP");
     hallway.wait_for_line(|line| line.contains("the app failed to load"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    hallway.wait_for_line(|line| line.contains("the old workers go on serving"));
     assert_eq!(hallway.children("hallway: app"), second, "the old workers serve on");
     enough.store(true, Ordering::Relaxed);
     let seen = asking.join().unwrap();

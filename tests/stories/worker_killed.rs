@@ -49,6 +49,8 @@ fn a_get_in_flight_goes_to_another_worker() {
     assert_eq!(answer.text(), notes[1].1.to_string());
     assert_ne!(notes[1].1, worker);
     hallway.wait_for_line(|line| line.contains(&format!("worker {worker} was ended by signal 9")));
+    let told = format!("worker {worker} ended while it had GET /note; it goes to another one");
+    hallway.wait_for_line(|line| line.contains(&told));
 }
 
 #[test]

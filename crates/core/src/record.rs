@@ -90,7 +90,8 @@ fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
     let when = Calendar::of(facts.unix_ms / 1000);
     let _ = write!(out, "{{\"time\":\"{:04}-{:02}-{:02}T", when.year, when.month, when.day);
     let _ = write!(out, "{:02}:{:02}:{:02}", when.hour, when.minute, when.second);
-    let _ = write!(out, ".{:03}Z\",\"remote_addr\":\"{}\"", facts.unix_ms % 1000, facts.peer_ip);
+    let peer = if facts.peer_ip.is_empty() { "unix:" } else { facts.peer_ip };
+    let _ = write!(out, ".{:03}Z\",\"remote_addr\":\"{peer}\"", facts.unix_ms % 1000);
     out.extend_from_slice(b",\"request\":\"");
     put_request_line(out, facts.head, escape_json);
     let _ = write!(out, "\",\"status\":{},\"body_bytes_sent\":{}", facts.status, facts.body_bytes);

@@ -13,8 +13,8 @@ use hallway_core::control::Report;
 use hallway_core::lane::RequestFrame;
 use lanes::{Inbound, Lanes, Received};
 use pyo3::prelude::*;
-use rustix::process::{Pid, getpid};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
 ///
@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[pyfunction]
 fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64) -> PyResult<i32> {
     let control = Control::start(descriptors::take(channel)?)?;
-    let mut service = Service { caller: wsgi::Caller::new(py, app)?, process: getpid(), served: 0, max_requests };
+    let mut service = Service { caller: wsgi::Caller::new(py, app)?, served: 0, max_requests };
     control.report(Report::Ready)?;
     loop {
         let lanes = loop {
@@ -42,8 +42,6 @@ fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64)
 /// The application and what this worker has done with it.
 struct Service {
     caller: wsgi::Caller,
-    /// This process; a child that the application forks is another.
-    process: Pid,
     served: u64,
     max_requests: u64,
 }
@@ -57,7 +55,7 @@ fn serve_lanes(py: Python<'_>, service: &mut Service, control: &Control, lanes: 
         let outbound = frame.and_then(|frame| lanes.outbound(frame.thread));
         let (Some(frame), Some(outbound)) = (frame, outbound) else { return Ok(Some(1)) };
         service.caller.call(py, &frame, file, Arc::clone(outbound))?;
-        if getpid() != service.process {
+        if IS_FORK.load(Ordering::Relaxed) {
             // The application forked, and this is the child, come back as if it were the worker.
             control::end_process();
         }
@@ -70,9 +68,19 @@ fn serve_lanes(py: Python<'_>, service: &mut Service, control: &Control, lanes: 
     Ok(None)
 }
 
+/// Whether this process is a child that the application forked.
+static IS_FORK: AtomicBool = AtomicBool::new(false);
+
+/// To be called by Python in every forked child.
+#[pyfunction]
+fn note_fork() {
+    IS_FORK.store(true, Ordering::Relaxed);
+}
+
 /// The native half of the package `hallway`.
 #[pymodule]
 fn hallway_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(serve, module)?)?;
+    module.add_function(wrap_pyfunction!(note_fork, module)?)?;
     Ok(())
 }

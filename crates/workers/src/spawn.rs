@@ -15,6 +15,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// Runs the boot script, which is the next argument, under a name that stack traces can show.
+const RUN_BOOT: &str = "import sys; exec(compile(sys.argv.pop(1), '<hallway>', 'exec'))";
+
 /// A child that runs.
 #[derive(Debug)]
 pub struct Spawned {
@@ -24,6 +27,8 @@ pub struct Spawned {
     pub channel: Channel,
     /// Whether the channel has ended before the child.
     pub is_deaf: bool,
+    /// When it is killed for that.
+    pub kill_at_ms: Option<u64>,
 }
 
 impl Spawned {
@@ -53,7 +58,7 @@ pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_
 /// Those of starting a process; the interpreter may not exist.
 pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<Spawned> {
     let mut command = Command::new(&app.python);
-    command.arg("-c").arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
+    command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
     command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
     start(command, &[extension])
@@ -84,5 +89,5 @@ fn start(mut command: Command, given: &[BorrowedFd<'_>]) -> io::Result<Spawned> 
         });
     }
     let child = command.spawn()?;
-    Ok(Spawned { pid: child.id(), channel: ours, is_deaf: false })
+    Ok(Spawned { pid: child.id(), channel: ours, is_deaf: false, kill_at_ms: None })
 }

@@ -120,6 +120,11 @@ impl Call {
         Some((parcel.worker(), parcel.worker_pid()))
     }
 
+    /// Its worker was given up because the head did not come; it need not be told again.
+    pub(super) fn give_up(&self) {
+        self.expired.set(true);
+    }
+
     /// Whether the head was taken and all that came is, or nobody is left to take it. Waiting for
     /// the head itself has a deadline of its own.
     fn waits_for_worker(&self) -> bool {

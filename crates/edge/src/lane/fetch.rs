@@ -33,9 +33,13 @@ pub(crate) async fn fetch<W: Wire>(
     call.place(&house.desk, parcel.clone())?;
     let mut head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
     if head.as_ref().err() == Some(&Fault::WorkerLost) && exchange.head.is_idempotent() {
+        tell_lost(house, &parcel, exchange.head, "it goes to another one");
         call.start_over();
         house.desk.place_again(parcel.clone());
         head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
+    }
+    if head.as_ref().err() == Some(&Fault::WorkerLost) {
+        tell_lost(house, &parcel, exchange.head, "it is answered 502");
     }
     trip.lane = parcel.handed_us().map(|handed_us| LaneFacts {
         queue_us: handed_us.saturating_sub(placed_us),
@@ -121,7 +125,8 @@ async fn await_head(
                 return Err(Fault::QueueTimeout);
             }
             if parcel.handed_us().is_some() {
-                give_up(house, parcel, head);
+                call.give_up();
+                end_overdue(house, parcel, head);
                 return Err(Fault::AppTimeout);
             }
         }
@@ -134,8 +139,14 @@ async fn await_head(
     }
 }
 
+/// Tells which request a worker had when it ended: perhaps the one that ended it.
+fn tell_lost(house: &House, parcel: &Parcel, head: &Head, outcome: &str) {
+    let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
+    house.log.error(&format!("worker {} ended while it had {method} {path}; {outcome}", parcel.worker_pid()));
+}
+
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
-fn give_up(house: &House, parcel: &Parcel, head: &Head) {
+fn end_overdue(house: &House, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let (seconds, pid) = (house.plan.app.timeout_ms as f64 / 1000.0, parcel.worker_pid());
     house.log.error(&format!(

@@ -56,6 +56,11 @@ impl OpenCall {
         self.call.start_over();
     }
 
+    /// Its worker was given up.
+    pub(crate) fn give_up(&self) {
+        self.call.give_up();
+    }
+
     /// Waits for the head of the answer.
     pub(crate) async fn head(&self) -> Result<AnswerHead, Fault> {
         self.call.head().await
