@@ -95,10 +95,10 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(len(body)).encode()]
 "#;
-    let hallway = Stage::with_app(app).run(&["-w", "1", "app:app"]);
+    let mut hallway = Stage::with_app(app).run(&["-w", "1", "app:app"]);
     assert_eq!(get(hallway.address, "/hoard").status, 200);
     assert_eq!(post(hallway.address, "/", &noise(200_000)).status, 500);
-    assert!(hallway.said().contains("too many files open"), "{}", hallway.said());
+    hallway.wait_for_line(|line| line.contains("too many files open"));
     assert_eq!(post(hallway.address, "/", b"small").text(), "5");
 }
 
