@@ -20,12 +20,15 @@ build:
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made /usr/bin/chromium
 	cargo test --workspace
+	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
 	cd $(EXAMPLE) && PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(VENVS)/test/bin/python -m pytest -q -p no:cacheprovider
 
 ## Formatting, clippy with warnings as errors.
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --check --manifest-path bench/load/Cargo.toml
+	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 
 ## Measures hallway beside its peers; writes bench/results/.
 bench: build $(VENVS)/bench/.made

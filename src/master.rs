@@ -304,6 +304,7 @@ impl Master {
                 say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
             }
         }
+        self.ready.remove(&worker);
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }
 

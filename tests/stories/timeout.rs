@@ -64,6 +64,7 @@ def app(environ, start_response):
     assert_eq!(get(hallway.address, "/close").text(), "whole", "the answer does not wait for close()");
     assert_eq!(get(hallway.address, "/").text(), "fine");
     hallway.wait_for_line(|line| line.contains("in the middle of a request"));
+    assert!(!hallway.said().contains("worker 0 "), "each worker is named by its process: {}", hallway.said());
 }
 
 #[test]

@@ -1,18 +1,7 @@
 //! In:     what went wrong at some stop of the journey.
-//! Out:    whose fault it is, which status it has, what the client may do.
+//! Out:    which status it has, what its reader is told, whether waiting helps.
 //! Actors: none.
 //! Never:  is an error erased to text and guessed again; every stop speaks this one enum.
-
-/// Whose fault a failed request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The request is wrong, or its sender left.
-    Client,
-    /// The application behind hallway failed.
-    App,
-    /// hallway itself has no room.
-    Hallway,
-}
 
 /// Why a request has no answer of its own. The text of a variant is for the client and the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +20,6 @@ pub enum Fault {
     TargetTooLong,
     /// 417: an expectation other than `100-continue`.
     ExpectationFailed,
-    /// 421: the request is for a host that is not served here.
-    Misdirected,
     /// 431: the head is longer than the limit, or has too many fields.
     HeadTooLarge,
     /// 499 in the log only: the client left before its answer.
@@ -68,7 +55,6 @@ impl Fault {
             Fault::BodyTooLarge => 413,
             Fault::TargetTooLong => 414,
             Fault::ExpectationFailed => 417,
-            Fault::Misdirected => 421,
             Fault::HeadTooLarge => 431,
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
@@ -77,15 +63,6 @@ impl Fault {
             Fault::QueueFull | Fault::QueueTimeout => 503,
             Fault::AppTimeout => 504,
             Fault::VersionUnsupported => 505,
-        }
-    }
-
-    /// Whose fault it is.
-    pub fn blame(self) -> Blame {
-        match (self, self.status()) {
-            (_, 400..=499) => Blame::Client,
-            (Fault::AppFailed, _) | (_, 502 | 504) => Blame::App,
-            _ => Blame::Hallway,
         }
     }
 
@@ -99,7 +76,6 @@ impl Fault {
             Fault::BodyTooLarge => "The request body is larger than this server takes.",
             Fault::TargetTooLong => "The address is longer than this server takes.",
             Fault::ExpectationFailed => "The only expectation this server meets is 100-continue.",
-            Fault::Misdirected => "This server does not answer for this host.",
             Fault::HeadTooLarge => "The request head is larger than this server takes.",
             Fault::ClientGone => "The client left.",
             Fault::AppFailed => "The application failed on this request.",
@@ -114,22 +90,6 @@ impl Fault {
     /// Seconds for `Retry-After`, where waiting helps.
     pub fn retry_after_s(self) -> Option<u32> {
         matches!(self, Fault::QueueFull | Fault::QueueTimeout).then_some(1)
-    }
-
-    /// Whether the connection is of no further use: after these its next byte may mean anything.
-    pub fn closes(self) -> bool {
-        matches!(
-            self,
-            Fault::BadRequest(_)
-                | Fault::RequestTimeout(_)
-                | Fault::BodyTooLarge
-                | Fault::TargetTooLong
-                | Fault::ExpectationFailed
-                | Fault::HeadTooLarge
-                | Fault::ClientGone
-                | Fault::NotImplemented(_)
-                | Fault::VersionUnsupported
-        )
     }
 }
 

@@ -20,7 +20,6 @@ pub enum Name {
     IfNoneMatch,
     KeepAlive,
     Proxy,
-    ProxyAuthenticate,
     ProxyConnection,
     Referer,
     Server,
@@ -65,7 +64,6 @@ impl Name {
             17 => is("x-forwarded-proto", Name::XForwardedProto)
                 .or_else(|| is("if-modified-since", Name::IfModifiedSince))
                 .or_else(|| is("transfer-encoding", Name::TransferEncoding)),
-            18 => is("proxy-authenticate", Name::ProxyAuthenticate),
             _ => None,
         };
         found.unwrap_or(Name::Other)

@@ -180,11 +180,11 @@ impl Calendar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::{HeadLimits, parse_head};
+    use crate::http1::parse_head;
 
     fn line(format: LogFormat, raw: &[u8]) -> String {
         let mut head = Head::default();
-        parse_head(raw, HeadLimits { head_bytes_max: 999, target_bytes_max: 99 }, &mut head).unwrap();
+        parse_head(raw, 99, &mut head).unwrap();
         let facts = Facts {
             head: Some(&head),
             peer_ip: "10.0.0.1",

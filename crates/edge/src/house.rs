@@ -32,7 +32,7 @@ pub(crate) struct House {
     pub(crate) calls: Rc<Calls>,
     pub(crate) ids: RequestIds,
     pub(crate) log: Log,
-    /// Set once: no further request is taken on any connection.
+    /// Set once: no further connection is taken, nor a further request on those that are open.
     pub(crate) draining: Cell<bool>,
     pub(crate) spares: Spares,
     /// Told when a first connection comes, for the sweeper that slept until then.

@@ -31,8 +31,7 @@ pub enum Socket {
 pub(crate) struct Door {
     pub(crate) house: Rc<House>,
     pub(crate) posts: Posts,
-    /// Set and told when no further connection is to be taken.
-    pub(crate) closing: Cell<bool>,
+    /// Told when the house drains: no further connection is to be taken.
     pub(crate) closed: Notify,
     /// Connections that are open.
     pub(crate) open: Cell<usize>,
@@ -117,7 +116,7 @@ impl Door {
 
     /// The result of an accept; nothing once the door is closed and nobody waits before it.
     async fn unless_closed<T>(&self, accept: impl Future<Output = T>) -> Option<T> {
-        while self.open.get() >= self.open_max && !self.closing.get() {
+        while self.open.get() >= self.open_max && !self.house.draining.get() {
             self.room.notified().await;
         }
         let mut accept = std::pin::pin!(accept);
@@ -126,7 +125,7 @@ impl Door {
             if let std::task::Poll::Ready(accepted) = accept.as_mut().poll(task) {
                 return std::task::Poll::Ready(Some(accepted));
             }
-            if closed.as_mut().poll(task).is_ready() || self.closing.get() {
+            if closed.as_mut().poll(task).is_ready() || self.house.draining.get() {
                 return std::task::Poll::Ready(None);
             }
             std::task::Poll::Pending

@@ -9,7 +9,7 @@ use hallway_core::plan::Limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,8 +42,7 @@ pub(crate) async fn gather<W: Wire>(wire: &mut W, limits: &Limits) -> Result<Spo
         return Ok(Spooled::Memory(batch));
     };
     let last = batch.len() as u64;
-    let (mut file, _) = append(Some((file, bytes)), batch).await?;
-    file.seek(SeekFrom::Start(0)).map_err(|_| CANNOT_SPOOL)?;
+    let (file, _) = append(Some((file, bytes)), batch).await?;
     Ok(Spooled::File { file: file.into(), bytes: bytes + last })
 }
 

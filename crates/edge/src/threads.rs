@@ -170,7 +170,6 @@ async fn serve(
     let door = Rc::new(Door {
         house: house.clone(),
         posts: shared.posts.clone(),
-        closing: Cell::new(false),
         closed: Notify::new(),
         open: Cell::new(0),
         open_max: open_max(shared.plan.edge_threads),
@@ -219,7 +218,6 @@ async fn serve(
 async fn close(door: &Rc<Door>) {
     let house = door.house.clone();
     house.draining.set(true);
-    door.closing.set(true);
     door.closed.notify_waiters();
     tokio::time::sleep(CLOSING).await;
     house.deadlines.end(Wait::KeptAlive);

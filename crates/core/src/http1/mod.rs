@@ -13,5 +13,5 @@ pub use chunked::{Chunked, Progress};
 pub(crate) use parse::is_authority;
 
 pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start};
-pub use parse::{HeadLimits, parse_head};
+pub use parse::parse_head;
 pub use scan::{Found, Scan};

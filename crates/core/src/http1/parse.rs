@@ -1,4 +1,4 @@
-//! In:     the bytes of one whole request head, and the limits.
+//! In:     the bytes of one whole request head, whose length was limited, and the limit of its target.
 //! Out:    a `Head`, or the fault that names what is wrong with it.
 //! Actors: none.
 //! Never:  does a line pass that is not exactly `name: value CRLF` (no folding, no space before the colon).
@@ -10,25 +10,16 @@ use crate::http1::framing;
 use crate::route;
 use std::mem::MaybeUninit;
 
-/// Most header lines a head may have, whatever the limits say.
+/// Most header lines a head may have.
 const FIELDS_MAX: usize = 128;
 /// Longest method; the longest registered one has 17 letters.
 const METHOD_BYTES_MAX: usize = 32;
-
-/// How large a head may be.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadLimits {
-    /// Bytes of the whole head.
-    pub head_bytes_max: usize,
-    /// Bytes of the request target.
-    pub target_bytes_max: usize,
-}
 
 /// Reads one whole head (RFC 9112, 2-5), which ends with its empty line.
 ///
 /// # Errors
 /// 400, 414, 417, 431, 501 or 505, as fits; the connection is of no use after any of them.
-pub fn parse_head(raw: &[u8], limits: HeadLimits, head: &mut Head) -> Result<(), Fault> {
+pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Result<(), Fault> {
     head.clear();
     let mut lines = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
@@ -43,7 +34,7 @@ pub fn parse_head(raw: &[u8], limits: HeadLimits, head: &mut Head) -> Result<(),
     if method.len() > METHOD_BYTES_MAX || !is_token(method.as_bytes()) {
         return Err(Fault::NotImplemented("This method is not known."));
     }
-    if target.len() > limits.target_bytes_max {
+    if target.len() > target_bytes_max {
         return Err(Fault::TargetTooLong);
     }
     head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };

@@ -141,12 +141,12 @@ impl<'a> Iterator for RequestLines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::{HeadLimits, parse_head};
+    use crate::http1::parse_head;
 
     fn frame() -> Vec<u8> {
         let mut head = Head::default();
         let raw = b"POST /a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
-        parse_head(raw, HeadLimits { head_bytes_max: 999, target_bytes_max: 99 }, &mut head).unwrap();
+        parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
         let facts = ForwardedFacts { addresses, request_id: "abc", unix_ms: 12 };
         let mut out = Vec::new();

@@ -6,7 +6,7 @@
 use crate::deadline::{Deadline, Wait};
 use crate::house::House;
 use crate::stream::Stream;
-use hallway_core::http1::{Found, HeadLimits, Scan, parse_head};
+use hallway_core::http1::{Found, Scan, parse_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
 use std::future::{Future, poll_fn};
@@ -112,8 +112,7 @@ impl Connection {
                 Found::Head(2) => return Next::Refused(Fault::BadRequest("There are empty lines before the request.")),
                 Found::Head(length) if length <= limits.head_bytes_max => {
                     let raw = &self.input[self.used..self.used + length];
-                    let (head_bytes_max, target_bytes_max) = (limits.head_bytes_max, limits.target_bytes_max);
-                    let parsed = parse_head(raw, HeadLimits { head_bytes_max, target_bytes_max }, head);
+                    let parsed = parse_head(raw, limits.target_bytes_max, head);
                     self.used += length;
                     return parsed.map_or_else(Next::Refused, |()| Next::Request);
                 }

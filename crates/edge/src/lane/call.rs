@@ -181,11 +181,14 @@ impl Call {
             let Some((writing, bytes)) = batch else { return self.await_room().await };
             let written = writing.write().await;
             let mut inbox = self.inbox.borrow_mut();
-            inbox.overflow.note_written(written.is_ok().then_some(bytes));
-            if let Err(batch) = written {
-                // No disk, or a full one: then memory and patience have to do.
-                inbox.memory_bytes += batch.len();
-                inbox.newest.push_front(batch);
+            match written {
+                Ok(file) => inbox.overflow.note_written(Some(file), bytes),
+                Err(batch) => {
+                    // No disk, or a full one: then memory and patience have to do.
+                    inbox.overflow.note_written(None, bytes);
+                    inbox.memory_bytes += batch.len();
+                    inbox.newest.push_front(batch);
+                }
             }
             wake(&mut inbox.request);
         }
@@ -274,7 +277,7 @@ impl Inbox {
     fn take_batch(&mut self) -> Option<(super::overflow::Writing, usize)> {
         let mut batch = Vec::new();
         let keep = usize::from(self.overflow.is_empty());
-        while self.overflow.is_empty() && self.pieces.len() > keep {
+        if self.overflow.is_empty() && self.pieces.len() > keep {
             let rest = self.pieces.split_off(keep);
             rest.iter().for_each(|piece| batch.extend_from_slice(piece));
         }

@@ -5,6 +5,7 @@
 
 use super::call::Call;
 use super::open_call::OpenCall;
+use super::parcel::Lane;
 use hallway_core::Fault;
 use hallway_core::lane::put_cancel;
 use slab::Slab;
@@ -31,6 +32,7 @@ pub(crate) struct Calls {
 /// A slot that is not free although its answer is whole.
 struct Held {
     worker: u32,
+    worker_pid: u32,
     ticket: u64,
     since_ms: u64,
 }
@@ -86,7 +88,7 @@ impl Calls {
         (call.ticket() == ticket && call.is_with(worker)).then(|| call.clone())
     }
 
-    /// The worker has ended this call; whether its slot is free by that.
+    /// The worker has ended this call, well or badly.
     pub(crate) fn end(&self, call: &Call, end: Result<(), Fault>) {
         call.finish(end);
         if call.is_abandoned() {
@@ -100,8 +102,8 @@ impl Calls {
     }
 
     /// An answer is whole, and its worker still has its slot.
-    pub(crate) fn hold(&self, worker: u32, ticket: u64, now_ms: u64) {
-        self.held.borrow_mut().push(Held { worker, ticket, since_ms: now_ms });
+    pub(crate) fn hold(&self, lane: &Lane, ticket: u64, now_ms: u64) {
+        self.held.borrow_mut().push(Held { worker: lane.worker, worker_pid: lane.pid, ticket, since_ms: now_ms });
     }
 
     /// The worker has tidied up; whether it had to.
@@ -158,7 +160,7 @@ impl Calls {
         let (late, rest) = self.held.take().into_iter().partition(|held| held.since_ms < before_ms);
         self.held.replace(rest);
         let late: Vec<Held> = late;
-        stuck.extend(late.iter().map(|held| Stuck { worker: held.worker, worker_pid: 0 }));
+        stuck.extend(late.iter().map(|held| Stuck { worker: held.worker, worker_pid: held.worker_pid }));
         stuck
     }
 

@@ -114,7 +114,7 @@ async fn take(house: &House, lane: &Arc<Lane>, packet: &[u8]) -> Result<(), End>
     if frees {
         house.desk.freed(lane.worker);
     } else {
-        house.calls.hold(lane.worker, ticket, house.clock.coarse_ms());
+        house.calls.hold(lane, ticket, house.clock.coarse_ms());
     }
     Ok(())
 }

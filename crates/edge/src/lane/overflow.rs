@@ -60,25 +60,20 @@ impl Overflow {
             // All was read: from the beginning again, so that the file does not grow for ever.
             (self.read_bytes, self.written_bytes) = (0, 0);
         }
-        if self.file.is_none() {
-            // Two system calls on a directory that is in memory; the bytes go by another thread.
-            match nameless_file() {
-                Ok(file) => self.file = Some(Arc::new(file)),
-                Err(_) => {
-                    self.is_unusable = true;
-                    return Err(batch);
-                }
-            }
-        }
         self.is_writing = true;
         Ok(Writing { file: self.file.clone(), at: self.written_bytes, batch })
     }
 
-    /// A write has ended; with nothing, badly.
-    pub(super) fn note_written(&mut self, bytes: Option<usize>) {
+    /// A write of this many bytes has ended, into this file; into none, badly.
+    pub(super) fn note_written(&mut self, file: Option<Arc<File>>, bytes: usize) {
         self.is_writing = false;
-        self.is_unusable |= bytes.is_none();
-        self.written_bytes += bytes.unwrap_or(0) as u64;
+        match file {
+            Some(file) => {
+                self.file = Some(file);
+                self.written_bytes += bytes as u64;
+            }
+            None => self.is_unusable = true,
+        }
     }
 
     /// The next piece to read.
@@ -93,13 +88,17 @@ impl Overflow {
 }
 
 impl Writing {
-    /// Writes; gives the batch back where it could not.
-    pub(super) async fn write(self) -> Result<(), Vec<u8>> {
-        let Writing { file: Some(file), at, batch } = self else { return Err(self.batch) };
-        let write = move || match file.write_all_at(&batch, at) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(batch),
+    /// Writes, into a new file if there is none yet; gives the batch back where it could not.
+    pub(super) async fn write(self) -> Result<Arc<File>, Vec<u8>> {
+        let Writing { file, at, batch } = self;
+        let write = move || {
+            let file = file.map_or_else(|| nameless_file().map(Arc::new), Ok);
+            match file.and_then(|file| file.write_all_at(&batch, at).map(|()| file)) {
+                Ok(file) => Ok(file),
+                Err(_) => Err(batch),
+            }
         };
+        // A panic in that thread ends the process, so the batch is never lost this way.
         tokio::task::spawn_blocking(write).await.unwrap_or(Err(Vec::new()))
     }
 }

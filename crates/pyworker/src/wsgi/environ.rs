@@ -83,14 +83,14 @@ impl EnvironMaker {
         let (keys, strings) = (&self.keys, &mut self.strings);
         let addresses = &frame.addresses;
         environ.set_item(&keys.request_method, strings.value(py, frame.method))?;
-        environ.set_item(&keys.path_info, strings.value(py, &percent_decode(frame.path)))?;
+        environ.set_item(&keys.path_info, latin1(py, &percent_decode(frame.path)))?;
         match frame.query {
             b"" => environ.set_item(&keys.query_string, &self.empty)?,
             query => environ.set_item(&keys.query_string, latin1(py, query))?,
         }
         environ.set_item(&keys.remote_addr, strings.value(py, addresses.peer_ip.as_bytes()))?;
         if addresses.peer_port != 0 {
-            environ.set_item(&keys.remote_port, strings.value(py, addresses.peer_port.to_string().as_bytes()))?;
+            environ.set_item(&keys.remote_port, addresses.peer_port.to_string())?;
         }
         environ.set_item(&keys.server_name, strings.value(py, addresses.local_name.as_bytes()))?;
         environ.set_item(&keys.server_port, strings.value(py, addresses.local_port.to_string().as_bytes()))?;
