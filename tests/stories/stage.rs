@@ -93,7 +93,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts and waits until it says where it serves.
+    /// Starts, waits until it says where it serves, and until every process of it has its title.
     pub fn start(command: Command, stage: Option<Stage>) -> Running {
         let mut running = Running::launch(command, stage);
         let line = running.wait_for_line(|line| line.contains("hallway: serving ") && line.contains(" at "));
@@ -101,6 +101,10 @@ impl Running {
             let rest = &line[at + 7..];
             running.address = rest.split(',').next().unwrap().trim().parse().unwrap();
         }
+        // It serves as soon as the first worker is ready; a story counts them all.
+        let line = running.wait_for_line(|line| line.contains(" of ") && line.contains("; stop with Ctrl-C"));
+        let workers: usize = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+        wait_until(|| (running.children("hallway: ").len() == 1 + workers).then_some(()));
         running
     }
 
