@@ -20,6 +20,7 @@ build:
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made /usr/bin/chromium
 	cargo test --workspace
+	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
 	cd $(EXAMPLE) && PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(VENVS)/test/bin/python -m pytest -q -p no:cacheprovider
 

@@ -10,7 +10,7 @@ use std::process::Command;
 
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
-    for source in ["crates/core", "crates/pyworker", "Cargo.toml", "Cargo.lock"] {
+    for source in ["crates/core", "crates/ring", "crates/pyworker", "Cargo.toml", "Cargo.lock"] {
         println!("cargo:rerun-if-changed={source}");
     }
     let out = PathBuf::from(variable("OUT_DIR"));

@@ -157,11 +157,15 @@ impl Master {
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
         let (Some(edge), Some(spawned)) = (&self.edge, self.workers.get(&worker)) else { return };
-        let order = Order::Lanes { worker, pid: spawned.pid };
-        match make_lanes(self.plan.edge_threads) {
+        let slots = 1;
+        let order = Order::Lanes { worker, pid: spawned.pid, slots };
+        match make_lanes(slots, self.plan.edge_threads) {
             Ok(lanes) => {
-                tell(spawned, order, &borrowed(&lanes.worker));
-                tell(edge, order, &borrowed(&lanes.edge));
+                for (child, socket) in [(spawned, &lanes.worker), (edge, &lanes.edge)] {
+                    let descriptors: Vec<BorrowedFd<'_>> =
+                        std::iter::once(socket).chain(&lanes.shared).map(AsFd::as_fd).collect();
+                    tell(child, order, &descriptors);
+                }
             }
             Err(error) => {
                 say(&format!("no lanes for worker {}: {error}; it is replaced", spawned.pid));
@@ -363,10 +367,6 @@ fn tell(spawned: &Spawned, order: Order, descriptors: &[BorrowedFd<'_>]) {
     if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
         spawned.signal(Signal::KILL);
     }
-}
-
-fn borrowed(ends: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
-    ends.iter().map(AsFd::as_fd).collect()
 }
 
 fn event_of(child: Child, report: Report) -> Option<Event> {

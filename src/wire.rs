@@ -73,14 +73,17 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let edge = Edge::start(Ground { plan, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
     while let Some(message) = orders.receive()? {
         match Order::decode(&message.bytes) {
-            Some(Order::Lanes { worker, pid }) => {
+            Some(Order::Lanes { worker, pid, slots }) => {
                 let mut ends = message.descriptors.into_iter();
-                match ends.next() {
-                    Some(inbound) if ends.len() == edge_threads => {
-                        edge.deal_lanes(worker, pid, inbound, ends.collect());
+                let dealt = match (ends.next(), ends.next()) {
+                    (Some(socket), Some(memory)) if ends.len() == edge_threads => {
+                        edge.deal_lanes((worker, pid, slots), socket, &memory, ends.collect()).is_ok()
                     }
-                    // Out of descriptors: this worker would never be reached. A next one may be.
-                    _ => orders.send(&Report::Overdue { worker }.encode(), &[])?,
+                    _ => false,
+                };
+                if !dealt {
+                    // Out of descriptors or memory: this worker would never be reached. A next one may be.
+                    orders.send(&Report::Overdue { worker }.encode(), &[])?;
                 }
             }
             Some(Order::Finish) => edge.finish(),

@@ -15,13 +15,15 @@ pub const EDGE_THREADS_MAX: usize = 64;
 /// What the master tells a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// New lanes between the edge and this worker. Beside it: the inbound lane, then one outbound
-    /// lane for each event loop of the edge.
+    /// New lanes between the edge and this worker. Beside it: a socket, the memory of the rings,
+    /// then one bell for each event loop of the edge.
     Lanes {
         /// The worker's number, never used twice.
         worker: u32,
         /// Its process, for logs.
         pid: u32,
+        /// Requests it works on at a time.
+        slots: u32,
     },
     /// Finish what has begun, then exit.
     Finish,
@@ -54,7 +56,7 @@ impl Order {
     /// The packet of an order.
     pub fn encode(self) -> Vec<u8> {
         match self {
-            Order::Lanes { worker, pid } => packet(1, &[worker, pid]),
+            Order::Lanes { worker, pid, slots } => packet(1, &[worker, pid, slots]),
             Order::Finish => packet(2, &[]),
             Order::ReopenLogs => packet(3, &[]),
             Order::Gone { worker } => packet(4, &[worker]),
@@ -65,7 +67,7 @@ impl Order {
     pub fn decode(raw: &[u8]) -> Option<Order> {
         let mut reader = Reader(raw);
         let order = match reader.u8()? {
-            1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()? },
+            1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()?, slots: reader.u32()? },
             2 => Order::Finish,
             3 => Order::ReopenLogs,
             4 => Order::Gone { worker: reader.u32()? },
@@ -114,9 +116,12 @@ mod tests {
 
     #[test]
     fn messages_survive_the_way() {
-        for order in
-            [Order::Lanes { worker: 7, pid: 1 << 20 }, Order::Finish, Order::ReopenLogs, Order::Gone { worker: 3 }]
-        {
+        for order in [
+            Order::Lanes { worker: 7, pid: 1 << 20, slots: 4 },
+            Order::Finish,
+            Order::ReopenLogs,
+            Order::Gone { worker: 3 },
+        ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
         for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained, Report::Spent] {

@@ -11,20 +11,40 @@
     clippy::disallowed_methods
 )]
 
-use hallway_core::lane::{Desk, Placed};
+use hallway_core::lane::{Desk, Given, Placed};
 use std::collections::{BTreeMap, BTreeSet};
 
 const QUEUE: usize = 8;
 
+/// What a simulated worker has.
+#[derive(Default)]
+struct Worker {
+    capacity: u16,
+    open: bool,
+    /// What it works on.
+    busy: BTreeSet<u64>,
+    /// What waits in its lane.
+    lane: Vec<u64>,
+}
+
 struct World {
     seed: u64,
+    now_us: u64,
     desk: Desk<u32, u64>,
-    /// Each worker: capacity, whether it is open, what it works on.
-    workers: BTreeMap<u32, (u16, bool, BTreeSet<u64>)>,
+    workers: BTreeMap<u32, Worker>,
     waiting: Vec<u64>,
     next_worker: u32,
     next_ticket: u64,
     answered: u64,
+    taken_back: u64,
+}
+
+/// Takes a request out of a simulated lane, as the edge does, where it is still there.
+fn withdraw(workers: &mut BTreeMap<u32, Worker>, worker: u32, ticket: u64) -> bool {
+    let lane = &mut workers.get_mut(&worker).expect("a worker that is there").lane;
+    let before = lane.len();
+    lane.retain(|waiting| *waiting != ticket);
+    lane.len() < before
 }
 
 impl World {
@@ -33,20 +53,38 @@ impl World {
         (self.seed >> 33) % below
     }
 
-    fn give(&mut self, worker: u32, ticket: u64) {
-        let (capacity, open, busy) = self.workers.get_mut(&worker).expect("a worker that is there");
-        assert!(*open, "{worker} takes nothing more");
-        assert!(busy.insert(ticket));
-        assert!(busy.len() <= usize::from(*capacity), "{worker} has more than its slots");
+    fn give(&mut self, given: Given<u32, u64>) {
+        let (reach, ticket) = (given.reach, given.parcel);
+        let worker = self.workers.get_mut(&reach).expect("a worker that is there");
+        assert!(worker.open, "{reach} takes nothing more");
+        if given.begins {
+            assert!(worker.busy.insert(ticket));
+        } else {
+            assert!(!worker.busy.is_empty(), "it waits behind nothing");
+            worker.lane.push(ticket);
+        }
+        assert!(worker.busy.len() <= usize::from(worker.capacity), "{reach} has more than its slots");
+        assert!(worker.lane.len() <= 1, "{reach} has more than one ahead");
+    }
+
+    /// Gives what came from the queue, or from another lane.
+    fn give_next(&mut self, given: Given<u32, u64>) {
+        if self.waiting.first() == Some(&given.parcel) {
+            self.waiting.remove(0);
+        } else {
+            assert!(!self.waiting.contains(&given.parcel), "first come, first served");
+            self.taken_back += 1;
+        }
+        self.give(given);
     }
 
     fn arrive(&mut self) {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        match self.desk.place(ticket, ticket) {
-            Placed::With(worker, ticket) => {
+        match self.desk.place(ticket, ticket, self.now_us) {
+            Placed::With(given) => {
                 assert!(self.waiting.is_empty(), "it overtook {:?}", self.waiting);
-                self.give(worker, ticket);
+                self.give(given);
             }
             Placed::Queued => self.waiting.push(ticket),
             // Those that came back from a lost worker may stand above the limit.
@@ -59,62 +97,87 @@ impl World {
         (count > 0).then(|| self.roll(count) as usize).and_then(|at| self.workers.keys().nth(at).copied())
     }
 
+    /// A worker answers and goes on with what is in its lane, which the desk may hear later than others.
     fn answer(&mut self) {
-        let Some(worker) = self.any_worker() else { return };
-        let busy = &mut self.workers.get_mut(&worker).unwrap().2;
-        let Some(ticket) = busy.pop_first() else { return };
+        let Some(number) = self.any_worker() else { return };
+        let worker = self.workers.get_mut(&number).unwrap();
+        let Some(ticket) = worker.busy.pop_first() else { return };
+        let begun = worker.lane.pop();
+        worker.busy.extend(begun);
         self.answered += u64::from(ticket > 0);
-        if let Some((worker, ticket)) = self.desk.freed(worker) {
-            assert_eq!(self.waiting.remove(0), ticket, "first come, first served");
-            self.give(worker, ticket);
+        let (quick, workers) = (number % 3 != 0, &mut self.workers);
+        let freed = self.desk.freed(number, quick, self.now_us, &mut |from, parcel| withdraw(workers, *from, *parcel));
+        assert_eq!(freed.begun, begun);
+        if let Some(given) = freed.given {
+            self.give_next(given);
         }
     }
 
     fn join(&mut self) {
         self.next_worker += 1;
-        let (worker, capacity) = (self.next_worker, 1 + self.roll(3) as u16);
-        self.workers.insert(worker, (capacity, true, BTreeSet::new()));
-        for ticket in self.desk.join(worker, worker, capacity) {
-            assert_eq!(self.waiting.remove(0), ticket, "first come, first served");
-            self.give(worker, ticket);
+        let (number, capacity) = (self.next_worker, 1 + self.roll(4).saturating_sub(2) as u16);
+        self.workers.insert(number, Worker { capacity, open: true, ..Worker::default() });
+        let workers = &mut self.workers;
+        let given = self
+            .desk
+            .join((number, number), capacity, self.now_us, &mut |from, parcel| withdraw(workers, *from, *parcel));
+        for given in given {
+            self.give_next(given);
         }
     }
 
-    /// A worker dies; half of what it had may go to another.
+    /// A worker dies; half of what it had begun may go to another, and all that it had not.
     fn leave(&mut self) {
-        let Some(worker) = self.any_worker() else { return };
-        let (_, _, busy) = self.workers.remove(&worker).unwrap();
-        self.desk.leave(worker);
-        for ticket in busy.into_iter().filter(|ticket| ticket % 2 == 0) {
-            match self.desk.place_again(ticket, ticket) {
-                Placed::With(worker, ticket) => self.give(worker, ticket),
+        let Some(number) = self.any_worker() else { return };
+        let worker = self.workers.remove(&number).unwrap();
+        self.desk.leave(number);
+        for ticket in worker.busy.into_iter().filter(|ticket| ticket % 2 == 0).chain(worker.lane) {
+            match self.desk.place_again(ticket, ticket, self.now_us) {
+                Placed::With(given) => self.give(given),
                 Placed::Queued => self.waiting.insert(0, ticket),
                 Placed::Full(_) => panic!("what began once is not refused"),
             }
         }
     }
 
+    fn give_up(&mut self) {
+        let in_lanes = self.workers.values().flat_map(|worker| worker.lane.iter().copied());
+        let waiting: Vec<u64> = self.waiting.iter().copied().chain(in_lanes).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let ticket = waiting[self.roll(waiting.len() as u64) as usize];
+        let workers = &mut self.workers;
+        assert!(self.desk.withdraw(ticket, &mut |from, parcel| withdraw(workers, *from, *parcel)));
+        self.waiting.retain(|other| *other != ticket);
+        assert!(!self.desk.withdraw(ticket, &mut |_, _| true), "it is gone");
+    }
+
     fn step(&mut self) {
+        self.now_us += self.roll(300);
         match self.roll(12) {
             0..=4 => self.arrive(),
             5..=8 => self.answer(),
             9 if self.workers.len() < 5 => self.join(),
-            10 => {
-                let Some(&ticket) = self.waiting.last() else { return };
-                assert!(self.desk.withdraw(ticket));
-                self.waiting.pop();
-            }
+            10 => self.give_up(),
             11 if self.roll(4) == 0 => self.leave(),
             11 if self.roll(4) == 0 => {
-                let Some(worker) = self.any_worker() else { return };
-                self.desk.close(worker);
-                self.workers.get_mut(&worker).unwrap().1 = false;
+                let Some(number) = self.any_worker() else { return };
+                self.desk.close(number);
+                self.workers.get_mut(&number).unwrap().open = false;
             }
             _ => {}
         }
         assert_eq!(self.desk.waiting(), self.waiting.len());
-        let free = self.workers.values().any(|(capacity, open, busy)| *open && busy.len() < usize::from(*capacity));
-        assert!(!free || self.waiting.is_empty(), "a slot is free while {:?} wait", self.waiting);
+        let free = |worker: &Worker| worker.open && worker.busy.len() < usize::from(worker.capacity);
+        if self.workers.values().any(free) {
+            let in_lanes: Vec<u64> = self.workers.values().flat_map(|worker| worker.lane.iter().copied()).collect();
+            assert!(
+                self.waiting.is_empty() && in_lanes.is_empty(),
+                "a slot is free while {:?} and {in_lanes:?} wait",
+                self.waiting
+            );
+        }
     }
 }
 
@@ -124,20 +187,25 @@ fn no_request_waits_beside_a_free_slot() {
         Some(seed) => vec![seed],
         None => (1..200).collect(),
     };
+    let mut taken_back = 0;
     for seed in seeds {
         println!("SEED={seed}");
         let mut world = World {
             seed,
+            now_us: 0,
             desk: Desk::new(QUEUE),
             workers: BTreeMap::new(),
             waiting: Vec::new(),
             next_worker: 0,
             next_ticket: 0,
             answered: 0,
+            taken_back: 0,
         };
         for _ in 0..3_000 {
             world.step();
         }
         assert!(world.answered > 100, "the world stood still: {}", world.answered);
+        taken_back += world.taken_back;
     }
+    assert!(taken_back > 0, "no request was ever taken out of a lane");
 }

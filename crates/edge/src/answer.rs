@@ -5,6 +5,7 @@
 
 use crate::files::FileStream;
 use crate::lane::AnswerStream;
+use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 
@@ -26,9 +27,9 @@ pub(crate) enum Body {
 
 impl Body {
     /// The next piece, and whether it is the last.
-    pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
+    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         match self {
-            Body::Whole(bytes) => Ok((std::mem::take(bytes), true)),
+            Body::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
             Body::Lane(stream) => stream.next().await,
             Body::File(stream) => stream.next().await,
         }

@@ -3,6 +3,7 @@
 //! Actors: threads for files open and read; the event loop never touches the disk.
 //! Never:  is anything opened outside the directory: the kernel resolves beneath it, without symlinks out.
 
+use crate::piece::Piece;
 use hallway_core::files::{entity_tag, media_type, relative_path};
 use hallway_core::route::rest_below;
 use hallway_core::semantics::{AnswerHead, Validators, is_unchanged};
@@ -118,7 +119,7 @@ pub(crate) struct FileStream {
 impl FileStream {
     /// The next piece, and whether it is the last. A file that became shorter ends early, which
     /// the journey tells from a whole answer by its length.
-    pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
+    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         const FAILED: Fault = Fault::Internal("A file could not be read.");
         let mut piece = std::mem::take(&mut self.first);
         if let Some(mut file) = self.file.take_if(|_| piece.is_empty() && self.left > 0) {
@@ -129,6 +130,6 @@ impl FileStream {
         }
         self.left -= piece.len() as u64;
         let last = piece.is_empty() || self.left == 0;
-        Ok((piece, last))
+        Ok((piece.into(), last))
     }
 }

@@ -6,8 +6,9 @@
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::ids::RequestIds;
-use crate::lane::{AppDesk, Calls};
+use crate::lane::{AppDesk, Calls, Outbounds};
 use crate::log::Log;
+use crate::posts::Posts;
 use hallway_core::Head;
 use hallway_core::plan::Plan;
 use hallway_core::ports::Master;
@@ -30,6 +31,9 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
+    pub(crate) outbounds: Outbounds,
+    /// The way to the other loops.
+    pub(crate) posts: Posts,
     pub(crate) ids: RequestIds,
     pub(crate) log: Log,
     /// Set once: no further connection is taken, nor a further request on those that are open.

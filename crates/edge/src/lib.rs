@@ -15,12 +15,14 @@ mod journey;
 mod lane;
 mod listen;
 mod log;
+mod piece;
 mod posts;
 mod spool;
 mod stream;
 mod threads;
 mod trip;
 mod voice;
+mod watched;
 
 pub use listen::Socket;
 pub use threads::{Edge, Ground};

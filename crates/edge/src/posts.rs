@@ -14,11 +14,11 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) enum Post {
     Lane {
         lane: Arc<Lane>,
-        outbound: OwnedFd,
+        bell: OwnedFd,
     },
-    /// A worker ended just as a call of this loop was given to it.
-    LaneLost(Arc<Lane>),
-    /// The master saw this worker end.
+    /// This worker ended just as a call of this loop was given to it.
+    LaneLost(u32),
+    /// This worker has ended, or begins nothing more.
     Gone(u32),
     /// A call of this loop could not be sent to any worker.
     Unsendable(u64),
@@ -51,10 +51,15 @@ impl Posts {
     }
 
     /// Has the loop that owns a ticket look again for calls on a lane that ended.
-    pub(crate) fn lane_lost(&self, ticket: u64, lane: Arc<Lane>) {
+    pub(crate) fn lane_lost(&self, ticket: u64, worker: u32) {
         if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
-            let _ = owner.send(Post::LaneLost(lane));
+            let _ = owner.send(Post::LaneLost(worker));
         }
+    }
+
+    /// Tells all loops that a worker has ended, or begins nothing more.
+    pub(crate) fn gone(&self, worker: u32) {
+        self.to_all(std::iter::repeat_with(|| Post::Gone(worker)));
     }
 
     /// Tells a loop that its last connection has ended.

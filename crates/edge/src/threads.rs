@@ -7,16 +7,17 @@ use crate::clock::Clock;
 use crate::deadline::{Deadlines, SWEEP, Wait};
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
-use crate::lane::{self, AppDesk, Calls, Lane, read_answers};
+use crate::lane::{self, AppDesk, Calls, Lane, Outbounds, outbound};
 use crate::listen::{Door, Socket};
 use crate::log::{self, Batches, Log};
 use crate::posts::{Post, Posts};
 use crate::voice::Voice;
+use crate::watched;
 use hallway_core::plan::{LogFormat, Plan};
 use hallway_core::ports::Master;
 use std::cell::Cell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,11 +88,21 @@ impl Edge {
         Ok(Edge { posts, batches })
     }
 
-    /// Gives the edge its ends of the lanes to a worker: the inbound one, which all loops share,
-    /// and an outbound one for each loop.
-    pub fn deal_lanes(&self, worker: u32, pid: u32, inbound: OwnedFd, outbound: Vec<OwnedFd>) {
-        let lane = Arc::new(Lane::new(worker, pid, inbound));
-        self.posts.to_all(outbound.into_iter().map(|outbound| Post::Lane { lane: lane.clone(), outbound }));
+    /// Gives the edge its end of the lanes to a worker, known by number, process and how many
+    /// requests it works on at a time: the socket, the memory of the rings, and a bell for each loop.
+    ///
+    /// # Errors
+    /// Those of mapping the rings.
+    pub fn deal_lanes(
+        &self,
+        worker: (u32, u32, u32),
+        socket: OwnedFd,
+        memory: &OwnedFd,
+        bells: Vec<OwnedFd>,
+    ) -> io::Result<()> {
+        let lane = Arc::new(Lane::new(worker, bells.len(), socket, memory)?);
+        self.posts.to_all(bells.into_iter().map(|bell| Post::Lane { lane: lane.clone(), bell }));
+        Ok(())
     }
 
     /// Opens the log files anew, behind the lines that are on their way.
@@ -103,7 +114,7 @@ impl Edge {
 
     /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
     pub fn forget(&self, worker: u32) {
-        self.posts.to_all(std::iter::repeat_with(|| Post::Gone(worker)));
+        self.posts.gone(worker);
     }
 
     /// Takes no further connection or request, finishes those that are there, then tells the master.
@@ -130,6 +141,8 @@ fn run_loop(thread: u16, shared: Shared, sockets: Vec<Socket>, inbox: UnboundedR
         .enable_io()
         .enable_time()
         .event_interval(256)
+        .on_thread_park(outbound::before_sleep)
+        .on_thread_unpark(outbound::after_sleep)
         .max_blocking_threads(FILE_THREADS)
         .thread_keep_alive(FILE_THREAD_IDLE)
         .build_local(tokio::runtime::LocalOptions::default());
@@ -161,12 +174,15 @@ async fn serve(
         clock: Clock::new(shared.beginning),
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread)),
+        outbounds: Outbounds::default(),
+        posts: shared.posts.clone(),
         ids: RequestIds::new()?,
         log: Log::new(shared.writer.clone()),
         draining: Cell::new(false),
         spares: Spares::default(),
         work: Notify::new(),
     });
+    outbound::serve_hooks(Some(house.clone()));
     let door = Rc::new(Door {
         house: house.clone(),
         posts: shared.posts.clone(),
@@ -195,11 +211,14 @@ async fn serve(
     let mut finishing = false;
     while !finishing || door.open.get() > 0 {
         match inbox.recv().await {
-            Some(Post::Lane { lane, outbound }) => {
-                tokio::task::spawn_local(read_answers(house.clone(), lane, outbound));
+            Some(Post::Lane { lane, bell }) => {
+                if thread == 0 {
+                    tokio::task::spawn_local(watch(house.clone(), lane.clone()));
+                }
+                house.outbounds.add(thread, lane, bell)?;
             }
-            Some(Post::LaneLost(lane)) => house.calls.lose(lane.worker),
-            Some(Post::Gone(worker)) => house.calls.end_lane(worker),
+            Some(Post::LaneLost(worker)) => house.calls.lose(worker),
+            Some(Post::Gone(worker)) => outbound::end(&house, worker),
             Some(Post::Unsendable(ticket)) => house.calls.refuse(ticket),
             Some(Post::Connection(accepted)) => door.let_in_accepted(accepted),
             Some(Post::Finish) if !finishing => {
@@ -211,7 +230,21 @@ async fn serve(
         }
     }
     house.log.send();
+    outbound::serve_hooks(None);
     Ok(())
+}
+
+/// Waits for the end of a worker, which its socket tells.
+async fn watch(house: Rc<House>, lane: Arc<Lane>) {
+    if let Ok(socket) = lane.as_fd().try_clone_to_owned().and_then(watched::watch) {
+        // A worker says nothing here, so whatever comes is its end.
+        let _ = socket.readable().await;
+    }
+    if !lane.is_leaving() {
+        // A worker that has ended is replaced anyway; one that only closed its lanes must be, too.
+        house.master.worker_is_overdue(lane.worker);
+    }
+    house.posts.gone(lane.worker);
 }
 
 /// Lets in what stands in the accept queues, then nobody; ends connections that carry no request.

@@ -5,7 +5,8 @@
 
 use crate::lanes::Lanes;
 use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Order, Report};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, recvmsg, send, shutdown};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -42,7 +43,7 @@ impl Control {
         let control = Control { channel: Arc::new(channel), orders: Arc::default() };
         let (channel, orders) = (control.channel.clone(), control.orders.clone());
         std::thread::Builder::new().name("hallway-control".into()).spawn(move || {
-            while let Some((order, descriptors)) = receive(&channel) {
+            while let Some((order, descriptors)) = await_order(&channel, &orders) {
                 obey(&orders, order, descriptors);
             }
             // The master is gone, or its words cannot be understood. Nobody waits for an orderly
@@ -67,10 +68,7 @@ impl Control {
         }
         match (orders.finish, orders.lanes.take()) {
             (true, _) => Next::Finish,
-            (false, Some(lanes)) => {
-                orders.current = Some(lanes.clone());
-                Next::Lanes(lanes)
-            }
+            (false, Some(lanes)) => Next::Lanes(lanes),
             (false, None) => Next::Nothing,
         }
     }
@@ -81,17 +79,22 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
     let mut orders = hold(lock);
     match order {
         // Lanes of a new edge: the old ones have ended by themselves.
-        Order::Lanes { .. } => match Lanes::new(descriptors) {
-            Some(lanes) => orders.lanes = Some(Arc::new(lanes)),
+        Order::Lanes { slots, .. } => match Lanes::new(descriptors, slots) {
+            Some(lanes) => {
+                let lanes = Arc::new(lanes);
+                orders.lanes = Some(lanes.clone());
+                if let Some(before) = orders.current.replace(lanes) {
+                    before.end();
+                }
+            }
             // Out of descriptors: no request would ever come. A next worker may have more luck.
             None => end_process(),
         },
         Order::ReopenLogs | Order::Gone { .. } => {}
         Order::Finish => {
             orders.finish = true;
-            // The main thread reads this lane: let it see an end behind what it has.
             if let Some(lanes) = &orders.current {
-                let _ = shutdown(lanes.inbound(), Shutdown::Read);
+                lanes.finish();
             }
         }
     }
@@ -101,6 +104,25 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
 /// Ends this process at once, whatever its other threads hold.
 pub(crate) fn end_process() {
     let _ = kill_process(getpid(), Signal::KILL);
+}
+
+/// Waits for an order. When the edge ends meanwhile, the main thread is told.
+fn await_order(channel: &OwnedFd, orders: &(Mutex<Orders>, Condvar)) -> Option<(Order, Vec<OwnedFd>)> {
+    loop {
+        let current = hold(&orders.0).current.clone();
+        // Only the end of the socket is of interest here, which needs no asking for.
+        let mut ends = vec![PollFd::new(channel, PollFlags::IN)];
+        ends.extend(current.iter().map(|lanes| PollFd::new(lanes.socket(), PollFlags::empty())));
+        let waited = rustix::io::retry_on_intr(|| poll(&mut ends, None));
+        if waited.is_err() || !ends[0].revents().is_empty() {
+            return receive(channel);
+        }
+        drop(ends);
+        if let Some(lanes) = current {
+            lanes.end();
+            hold(&orders.0).current = None;
+        }
+    }
 }
 
 fn receive(channel: &OwnedFd) -> Option<(Order, Vec<OwnedFd>)> {

@@ -1,136 +1,232 @@
-//! In:     packets of the edge, each a whole request.
-//! Out:    packets to that event loop of the edge which owns the request.
-//! Actors: Python's main thread.
+//! In:     frames of the edge, each a whole request; files of their bodies beside them.
+//! Out:    frames to that event loop of the edge which owns the request.
+//! Actors: Python's main thread; the control thread says when the lanes have ended.
 //! Never:  is the interpreter's lock held while the worker waits for the edge.
 
-use hallway_core::lane::{FRAME_BYTES_MAX, decode_cancel, put_hello};
+use crate::IS_FORK;
+use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, put_hello, put_leave};
+use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape};
 use pyo3::prelude::*;
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg, sendmsg,
-};
-use std::io::{IoSlice, IoSliceMut};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The ring that leads to this worker.
+const INBOUND: usize = 0;
 
 /// This worker's ends of its lanes.
 pub(crate) struct Lanes {
-    inbound: OwnedFd,
-    outbound: Vec<Arc<OwnedFd>>,
+    memory: Arc<Memory>,
+    socket: OwnedFd,
+    outbound: Vec<Arc<Outbound>>,
+    /// The edge is gone.
+    ended: Arc<AtomicBool>,
+    /// The worker is to begin nothing more.
+    finishing: AtomicBool,
 }
 
 impl Lanes {
     /// From the descriptors beside the master's order; nothing if there are too few.
-    pub(crate) fn new(mut descriptors: Vec<OwnedFd>) -> Option<Lanes> {
-        if descriptors.len() < 2 {
-            return None;
-        }
-        let inbound = descriptors.remove(0);
-        Some(Lanes { inbound, outbound: descriptors.into_iter().map(Arc::new).collect() })
+    pub(crate) fn new(descriptors: Vec<OwnedFd>, slots: u32) -> Option<Lanes> {
+        let mut ends = descriptors.into_iter();
+        let (socket, memory) = (ends.next()?, ends.next()?);
+        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, slots, ends.len())).ok()?);
+        let ended: Arc<AtomicBool> = Arc::default();
+        let outbound = ends.enumerate().map(|(thread, bell)| {
+            let (ring, bell) = (thread + 1, Bell::from(bell));
+            let sender = Mutex::new(Sender::new(memory.clone(), ring));
+            Arc::new(Outbound { ring, bell, sender, memory: memory.clone(), ended: ended.clone() })
+        });
+        let outbound: Vec<_> = outbound.collect();
+        (!outbound.is_empty()).then_some(Lanes { memory, socket, outbound, ended, finishing: AtomicBool::new(false) })
     }
 
-    pub(crate) fn inbound(&self) -> &OwnedFd {
-        &self.inbound
+    /// The socket, whose end tells that the edge has ended.
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Nothing more comes or goes; whoever waits is woken.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.memory.wake_all();
+    }
+
+    /// No request begins any more; answers still go.
+    pub(crate) fn finish(&self) {
+        self.finishing.store(true, Ordering::Release);
+        self.memory.wake_all();
+    }
+
+    fn takes_no_more(&self) -> bool {
+        self.finishing.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire)
     }
 
     /// The lane to one event loop of the edge.
-    pub(crate) fn outbound(&self, thread: u16) -> Option<&Arc<OwnedFd>> {
+    pub(crate) fn outbound(&self, thread: u16) -> Option<&Arc<Outbound>> {
         self.outbound.get(usize::from(thread))
     }
 
-    /// Tells the edge that this worker takes one request at a time.
-    pub(crate) fn say_hello(&self) {
+    /// Tells the edge that this worker takes requests.
+    pub(crate) fn say_hello(&self, py: Python<'_>) {
         let mut frame = Vec::new();
-        put_hello(&mut frame, 1);
-        if let Some(first) = self.outbound.first() {
-            // If the edge is gone already, the inbound lane says so.
-            let _ = rustix::net::send(&**first, &frame, SendFlags::NOSIGNAL);
+        put_hello(&mut frame);
+        self.outbound[0].send(py, &frame, b"");
+    }
+
+    /// Tells the edge that this worker begins nothing more.
+    pub(crate) fn say_leave(&self, py: Python<'_>) {
+        let mut frame = Vec::new();
+        put_leave(&mut frame);
+        self.outbound[0].send(py, &frame, b"");
+    }
+
+    /// The file of a request's body, which was sent before its frame. Files of requests that were
+    /// taken back come by too.
+    pub(crate) fn receive_file(&self, ticket: u64) -> Option<OwnedFd> {
+        loop {
+            let (number, file) = receive_file(&self.socket)?;
+            if number == ticket {
+                return file;
+            }
         }
     }
 }
 
-/// What came by the inbound lane.
-pub(crate) enum Received {
-    /// A request, and its body where that is in a file.
-    Request(Option<OwnedFd>),
-    /// The lane has ended.
-    Ended,
+fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let (mut ticket, flags) = ([0; 8], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
+    let received =
+        rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut ticket)], &mut beside, flags));
+    if received.ok()?.bytes != ticket.len() {
+        return None;
+    }
+    let file = beside.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut received) => received.next(),
+        _ => None,
+    });
+    Some((u64::from_le_bytes(ticket), file))
 }
 
-/// The reading end of the inbound lane, with room for one packet.
+/// The receiving end of the inbound lane.
 pub(crate) struct Inbound {
     lanes: Arc<Lanes>,
-    room: Vec<u8>,
-    length: usize,
+    ring: Receiver,
+    /// How long requests take on average.
+    service_us: u64,
 }
 
 impl Inbound {
     pub(crate) fn new(lanes: &Arc<Lanes>) -> Self {
-        Inbound { lanes: lanes.clone(), room: vec![0; FRAME_BYTES_MAX], length: 0 }
+        Inbound { lanes: lanes.clone(), ring: Receiver::new(lanes.memory.clone(), INBOUND), service_us: 0 }
     }
 
-    /// The packet that was received last.
-    pub(crate) fn packet(&self) -> &[u8] {
-        &self.room[..self.length]
-    }
-
-    /// Waits for a packet. First it looks without letting the interpreter's lock go, which costs
-    /// less when a request is there already.
-    pub(crate) fn receive(&mut self, py: Python<'_>) -> PyResult<Received> {
-        let mut received = self.read(RecvFlags::DONTWAIT);
-        while let Err(error) = received {
-            match error {
-                Errno::AGAIN => {}
-                // A signal came: its Python handler runs now.
-                Errno::INTR => py.check_signals()?,
-                // The application closed a descriptor that is not its own.
-                error => return Err(std::io::Error::from(error).into()),
+    /// Waits for a request; nothing when the lanes have ended. When one is there already, the
+    /// interpreter's lock is not let go for it, which would cost more than looking.
+    pub(crate) fn receive(&mut self, py: Python<'_>) -> PyResult<Option<Frame>> {
+        loop {
+            // Before all else: what has not begun is for other workers then.
+            if self.lanes.takes_no_more() {
+                return Ok(None);
             }
-            received = py.detach(|| self.read(RecvFlags::empty()));
+            match self.ring.begin_next() {
+                Ok(Some(frame)) => return Ok(Some(frame)),
+                Ok(None) => {}
+                Err(hallway_ring::Broken) => return Err(io::Error::other("the edge broke this lane").into()),
+            }
+            let slept = py.detach(|| self.sleep());
+            match slept {
+                Ok(()) => {}
+                // A signal came: its Python handler runs now.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(match received {
-            Ok(file) if self.length > 0 => Received::Request(file),
-            _ => Received::Ended,
-        })
     }
 
-    fn read(&mut self, flags: RecvFlags) -> Result<Option<OwnedFd>, Errno> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut beside = RecvAncillaryBuffer::new(&mut space);
-        let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        let mut parts = [IoSliceMut::new(&mut self.room)];
-        self.length = recvmsg(&self.lanes.inbound, &mut parts, &mut beside, flags)?.bytes;
-        let rights = beside.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut received) => received.next(),
-            _ => None,
-        });
-        Ok(rights)
+    fn sleep(&self) -> io::Result<()> {
+        let mut slept = Ok(());
+        if self.ring.lie_down() && !self.lanes.takes_no_more() {
+            slept = self.ring.sleep();
+        }
+        self.ring.rise();
+        slept
+    }
+
+    /// The bytes of a frame.
+    pub(crate) fn bytes(&self, frame: Frame) -> &[u8] {
+        self.ring.bytes(frame)
+    }
+
+    /// The frame is not needed any more. To be called before its answer is sent: the edge relies on
+    /// a free slot having room.
+    pub(crate) fn release(&mut self) {
+        self.ring.release();
+    }
+
+    /// Notes how long a request took, for the edge to know whether one may wait here.
+    pub(crate) fn note_service(&mut self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 8).clamp(1, u64::MAX / 8);
+        self.service_us = if self.service_us == 0 { took_us } else { (7 * self.service_us + took_us).div_ceil(8) };
+        self.ring.put_note(SERVICE_NOTE, self.service_us);
     }
 }
 
-/// Whether the edge has said on this lane that nobody waits for the answer to `ticket` any more.
-pub(crate) fn is_cancelled(outbound: &OwnedFd, ticket: u64) -> bool {
-    let mut room = [0; 64];
-    let mut cancelled = false;
-    while let Ok((length, _)) = rustix::net::recv(outbound, &mut room[..], RecvFlags::DONTWAIT) {
-        if length == 0 {
-            return true;
-        }
-        cancelled |= decode_cancel(&room[..length.min(64)]) == Some(ticket);
-    }
-    cancelled
+/// The sending end of an outbound lane.
+pub(crate) struct Outbound {
+    ring: usize,
+    bell: Bell,
+    sender: Mutex<Sender>,
+    memory: Arc<Memory>,
+    ended: Arc<AtomicBool>,
 }
 
-/// Sends one frame in two parts; `false` when the edge is gone.
-pub(crate) fn send_frame(py: Python<'_>, outbound: &OwnedFd, head: &[u8], body: &[u8]) -> bool {
-    let send = |flags: SendFlags| {
-        let parts = [IoSlice::new(head), IoSlice::new(body)];
-        sendmsg(outbound, &parts, &mut SendAncillaryBuffer::default(), flags | SendFlags::NOSIGNAL)
-    };
-    match send(SendFlags::DONTWAIT) {
-        Ok(_) => true,
-        Err(Errno::AGAIN | Errno::INTR) => py.detach(|| rustix::io::retry_on_intr(|| send(SendFlags::empty()))).is_ok(),
-        Err(_) => false,
+impl Outbound {
+    /// Sends one frame in two parts; `false` when the edge is gone.
+    pub(crate) fn send(&self, py: Python<'_>, head: &[u8], body: &[u8]) -> bool {
+        loop {
+            // A forked child has no part in this memory.
+            if self.ended.load(Ordering::Acquire) || IS_FORK.load(Ordering::Relaxed) {
+                return false;
+            }
+            let sent = self.sender().send(&[head, body]);
+            match sent {
+                Ok(sent) => {
+                    if sent.wakes {
+                        self.bell.ring();
+                    }
+                    return true;
+                }
+                Err(Refused::Full) => self.await_room(py, head.len() + body.len()),
+                Err(Refused::Broken) => return false,
+            }
+        }
+    }
+
+    /// Waits until the edge has taken some of what it was sent, with no lock held: other threads of
+    /// the application may be waiting for the same.
+    fn await_room(&self, py: Python<'_>, length: usize) {
+        let starves = self.sender().starve(length);
+        if starves == Ok(true) && !self.ended.load(Ordering::Acquire) {
+            // A signal may end it; then the main thread handles that after its request.
+            let _ = py.detach(|| Sender::wait_for_room(&self.memory, self.ring));
+        }
+    }
+
+    /// Whether the edge has said that nobody waits for the answer to `ticket` any more.
+    pub(crate) fn is_cancelled(&self, ticket: u64) -> bool {
+        self.ended.load(Ordering::Acquire)
+            || IS_FORK.load(Ordering::Relaxed)
+            || self.sender().note(cancel_note(ticket)) == ticket
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Sender> {
+        // Held for a copy only, and never while the interpreter's lock is let go.
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,10 +11,11 @@ mod wsgi;
 use control::Control;
 use hallway_core::control::Report;
 use hallway_core::lane::RequestFrame;
-use lanes::{Inbound, Lanes, Received};
+use lanes::{Inbound, Lanes};
 use pyo3::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
 ///
@@ -49,27 +50,33 @@ struct Service {
 /// Takes requests until these lanes end. An exit code when the edge sent what is no request.
 fn serve_lanes(py: Python<'_>, service: &mut Service, control: &Control, lanes: &Arc<Lanes>) -> PyResult<Option<i32>> {
     let mut inbound = Inbound::new(lanes);
-    lanes.say_hello();
-    while let Received::Request(file) = inbound.receive(py)? {
-        let frame = RequestFrame::decode(inbound.packet());
-        let outbound = frame.and_then(|frame| lanes.outbound(frame.thread));
-        let (Some(frame), Some(outbound)) = (frame, outbound) else { return Ok(Some(1)) };
-        service.caller.call(py, &frame, file, Arc::clone(outbound))?;
+    lanes.say_hello(py);
+    while let Some(frame) = inbound.receive(py)? {
+        let request = RequestFrame::decode(inbound.bytes(frame));
+        let outbound = request.and_then(|request| lanes.outbound(request.thread));
+        let (Some(request), Some(outbound)) = (request, outbound) else { return Ok(Some(1)) };
+        let file = if request.body_in_file { lanes.receive_file(request.ticket) } else { None };
+        let call = service.caller.prepare(py, &request, file, Arc::clone(outbound))?;
+        inbound.release();
+        let began = Instant::now();
+        service.caller.call(py, call)?;
         if IS_FORK.load(Ordering::Relaxed) {
             // The application forked, and this is the child, come back as if it were the worker.
             control::end_process();
         }
+        inbound.note_service(began.elapsed());
         service.served += 1;
         if service.served == service.max_requests {
             // It goes on until its replacement is ready.
             control.report(Report::Spent)?;
         }
     }
+    lanes.say_leave(py);
     Ok(None)
 }
 
 /// Whether this process is a child that the application forked.
-static IS_FORK: AtomicBool = AtomicBool::new(false);
+pub(crate) static IS_FORK: AtomicBool = AtomicBool::new(false);
 
 /// To be called by Python in every forked child.
 #[pyfunction]

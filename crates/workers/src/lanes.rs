@@ -1,38 +1,35 @@
-//! In:     the number of event loops of the edge.
-//! Out:    both ends of every socket between the edge and one worker.
-//! Actors: none.
+//! In:     how many event loops the edge has, and how many requests a worker takes at a time.
+//! Out:    both ends of the lanes between one worker and the edge.
+//! Actors: the operating system.
 //! Never:  does the master keep an end; a lane ends when one of its two processes does.
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
+use hallway_core::lane::FRAME_BYTES_MAX;
+use hallway_ring::{Bell, Shape};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// What a lane's socket may hold. The kernel gives at most `net.core.wmem_max`, doubled.
-const BUFFER_BYTES: usize = 512 * 1024;
-
-/// The ends of one worker's lanes: the inbound one first, then one outbound for each event loop.
+/// Both ends of one worker's lanes: a socket for files, whose end tells that the other process has
+/// ended; the memory of the rings; a bell for each event loop, which wakes it.
 #[derive(Debug)]
 pub struct Lanes {
-    /// For the edge.
-    pub edge: Vec<OwnedFd>,
-    /// For the worker.
-    pub worker: Vec<OwnedFd>,
+    /// The edge's end of the socket.
+    pub edge: OwnedFd,
+    /// The worker's end of the socket.
+    pub worker: OwnedFd,
+    /// For both: the memory, then the bells.
+    pub shared: Vec<OwnedFd>,
 }
 
 /// Makes the lanes of one worker.
 ///
 /// # Errors
-/// Those of `socketpair`.
-pub fn make_lanes(edge_threads: usize) -> io::Result<Lanes> {
-    let mut lanes = Lanes { edge: Vec::new(), worker: Vec::new() };
-    for _ in 0..=edge_threads {
-        let (edge, worker) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        for end in [&edge, &worker] {
-            // A smaller buffer than asked for works too.
-            let _ = sockopt::set_socket_send_buffer_size(end, BUFFER_BYTES);
-        }
-        lanes.edge.push(edge);
-        lanes.worker.push(worker);
+/// Those of `socketpair`, `memfd_create` and `eventfd`.
+pub fn make_lanes(slots: u32, edge_threads: usize) -> io::Result<Lanes> {
+    let (edge, worker) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let mut shared = vec![hallway_ring::create(Shape::new(FRAME_BYTES_MAX, slots, edge_threads))?];
+    for _ in 0..edge_threads {
+        shared.push(Bell::create()?.into());
     }
-    Ok(lanes)
+    Ok(Lanes { edge, worker, shared })
 }

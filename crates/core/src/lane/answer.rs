@@ -10,7 +10,7 @@ const START: u8 = 17;
 const PIECE: u8 = 18;
 const ABORT: u8 = 19;
 const DONE: u8 = 20;
-const CANCEL: u8 = 32;
+const LEAVE: u8 = 21;
 /// Flag of a start or piece: the answer is whole with it.
 const LAST: u8 = 1;
 /// Flag beside `LAST`: the worker has nothing left to do for it either.
@@ -24,10 +24,7 @@ const LENGTH_AT: usize = 10;
 #[derive(Clone, Copy, Debug)]
 pub enum AnswerFrame<'a> {
     /// The worker has these lanes, its application is loaded, it takes requests.
-    Hello {
-        /// Requests it can work on at the same time.
-        capacity: u16,
-    },
+    Hello,
     /// The head of an answer and the first piece of its body.
     Start {
         /// The call it belongs to.
@@ -63,6 +60,8 @@ pub enum AnswerFrame<'a> {
         /// The call it belonged to.
         ticket: u64,
     },
+    /// The worker begins no further request, and ends; what it was given and has not begun is for others.
+    Leave,
     /// The application failed in the middle of the body; what was sent is not whole.
     Abort {
         /// The call it belongs to.
@@ -77,7 +76,7 @@ impl<'a> AnswerFrame<'a> {
         let (kind, flags) = (reader.u8()?, reader.u8()?);
         let (last, frees) = (flags & LAST != 0, flags & (LAST | FREES) == LAST | FREES);
         match kind {
-            HELLO => Some(AnswerFrame::Hello { capacity: reader.u16()? }),
+            HELLO => Some(AnswerFrame::Hello),
             START => {
                 let (ticket, length) = (reader.u64()?, reader.u64()?);
                 let (status, reason, left) = (reader.u16()?, reader.short()?, reader.u16()?);
@@ -89,6 +88,7 @@ impl<'a> AnswerFrame<'a> {
                 Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 })
             }
             PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
+            LEAVE => Some(AnswerFrame::Leave),
             DONE => Some(AnswerFrame::Done { ticket: reader.u64()? }),
             ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
             _ => None,
@@ -113,9 +113,8 @@ impl<'a> Iterator for AnswerLines<'a> {
 }
 
 /// Appends a hello.
-pub fn put_hello(out: &mut Vec<u8>, capacity: u16) {
+pub fn put_hello(out: &mut Vec<u8>) {
     out.extend_from_slice(&[HELLO, 0]);
-    out.extend_from_slice(&capacity.to_le_bytes());
 }
 
 /// Appends the start of an answer; the first piece of the body may be appended after it, and
@@ -144,6 +143,11 @@ pub fn put_piece(out: &mut Vec<u8>, ticket: u64) {
     out.extend_from_slice(&ticket.to_le_bytes());
 }
 
+/// Appends that the worker leaves.
+pub fn put_leave(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[LEAVE, 0]);
+}
+
 /// Appends an abort.
 pub fn put_abort(out: &mut Vec<u8>, ticket: u64) {
     out.extend_from_slice(&[ABORT, LAST]);
@@ -162,20 +166,6 @@ pub fn mark_last(frame: &mut [u8], frees: bool) {
     if let Some(flags) = frame.get_mut(1) {
         *flags |= LAST | if frees { FREES } else { 0 };
     }
-}
-
-/// Appends what goes the other way on an outbound lane: nobody waits for this answer any more.
-pub fn put_cancel(out: &mut Vec<u8>, ticket: u64) {
-    out.extend_from_slice(&[CANCEL, 0]);
-    out.extend_from_slice(&ticket.to_le_bytes());
-}
-
-/// The ticket of a cancel; nothing if the packet is none.
-pub fn decode_cancel(raw: &[u8]) -> Option<u64> {
-    let mut reader = Reader(raw);
-    let (kind, _) = (reader.u8()?, reader.u8()?);
-    let ticket = reader.u64()?;
-    (kind == CANCEL).then_some(ticket)
 }
 
 /// Says in the start at the beginning of `frame` how long the whole body is.

@@ -1,102 +1,215 @@
 //! In:     requests that want a worker; workers that come, become free, close and leave.
-//! Out:    which request goes to which worker, and what waits.
+//! Out:    which request goes to which worker, and what waits where.
 //! Actors: none; the edge keeps one desk for an app behind a lock that all its threads share.
-//! Never:  does a request wait while a slot is free, or overtake one that came before it.
+//! Never:  does a request wait while a slot is free, at the desk or behind another one in a worker.
 
+use super::LATE_US;
 use std::collections::VecDeque;
+
+/// A request for a worker.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Given<W, P> {
+    /// How the worker is reached.
+    pub reach: W,
+    /// The request.
+    pub parcel: P,
+    /// Whether the worker has a free slot for it; else it waits in the worker's lane.
+    pub begins: bool,
+}
 
 /// What became of a request that came to the desk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Placed<W, P> {
-    /// This worker takes it now.
-    With(W, P),
+    /// This worker gets it now.
+    With(Given<W, P>),
     /// It waits.
     Queued,
     /// The queue is full; here it is again.
     Full(P),
 }
 
+/// What follows from an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Freed<W, P> {
+    /// This one waited in the worker's lane, and begins.
+    pub begun: Option<P>,
+    /// This one goes to the worker.
+    pub given: Option<Given<W, P>>,
+}
+
 /// Slots and queue of one application. `W` is how the edge reaches a worker, `P` a request.
 #[derive(Debug)]
 pub struct Desk<W, P> {
-    slots: Vec<Slot<W>>,
+    slots: Vec<Slot<W, P>>,
     queue: VecDeque<(u64, P)>,
     queue_size: usize,
     turn: u64,
 }
 
 #[derive(Debug)]
-struct Slot<W> {
+struct Slot<W, P> {
     worker: u32,
     reach: W,
     capacity: u16,
     busy: u16,
+    /// One request that waits in the worker's lane, behind those that it works on.
+    ahead: Option<(u64, P)>,
     open: bool,
+    /// Whether its requests take so little time that one may wait in its lane.
+    quick: bool,
+    /// When it last began one or answered one.
+    since_us: u64,
     /// When it last became free: the longest free comes first, so that load spreads evenly.
     free_since: u64,
 }
 
-impl<W: Clone, P> Desk<W, P> {
+impl<W, P> Slot<W, P> {
+    fn is_free(&self) -> bool {
+        self.open && self.busy < self.capacity
+    }
+
+    /// Several requests at a time end in any order, so nothing is to wait behind one of them.
+    fn takes_one_ahead(&self) -> bool {
+        self.open && self.quick && self.capacity == 1 && self.busy == 1 && self.ahead.is_none()
+    }
+}
+
+/// Takes a request back from the lane of a worker; `false` when the worker has begun it.
+pub type Withdraw<'a, W, P> = &'a mut dyn FnMut(&W, &P) -> bool;
+
+impl<W: Clone, P: Clone> Desk<W, P> {
     /// A desk without workers, where at most `queue_size` requests wait.
     pub fn new(queue_size: usize) -> Self {
         Desk { slots: Vec::new(), queue: VecDeque::new(), queue_size, turn: 0 }
     }
 
     /// A worker is ready for `capacity` requests at a time; returns those that it takes now.
-    pub fn join(&mut self, worker: u32, reach: W, capacity: u16) -> Vec<P> {
+    pub fn join(
+        &mut self,
+        (worker, reach): (u32, W),
+        capacity: u16,
+        now_us: u64,
+        withdraw: Withdraw<'_, W, P>,
+    ) -> Vec<Given<W, P>> {
         self.leave(worker);
         self.turn += 1;
-        let mut slot = Slot { worker, reach, capacity, busy: 0, open: true, free_since: self.turn };
-        let taken = usize::from(capacity).min(self.queue.len());
-        slot.busy = taken as u16;
-        self.slots.push(slot);
-        self.queue.drain(..taken).map(|(_, parcel)| parcel).collect()
+        let (busy, ahead, open, quick, free_since) = (0, None, true, false, self.turn);
+        self.slots.push(Slot { worker, reach, capacity, busy, ahead, open, quick, since_us: now_us, free_since });
+        let at = self.slots.len() - 1;
+        std::iter::from_fn(|| self.give_next(at, now_us, withdraw)).collect()
     }
 
     /// A request comes, known by its `ticket` while it waits.
-    pub fn place(&mut self, ticket: u64, parcel: P) -> Placed<W, P> {
-        if let Some(slot) = self.free_slot() {
-            slot.busy += 1;
-            return Placed::With(slot.reach.clone(), parcel);
+    pub fn place(&mut self, ticket: u64, parcel: P, now_us: u64) -> Placed<W, P> {
+        match self.give(ticket, parcel, now_us) {
+            Ok(given) => Placed::With(given),
+            Err(parcel) if self.queue.len() >= self.queue_size => Placed::Full(parcel),
+            Err(parcel) => {
+                self.queue.push_back((ticket, parcel));
+                Placed::Queued
+            }
         }
-        if self.queue.len() >= self.queue_size {
-            return Placed::Full(parcel);
-        }
-        self.queue.push_back((ticket, parcel));
-        Placed::Queued
     }
 
-    /// A request comes back because its worker left before it began: it goes before all others.
-    pub fn place_again(&mut self, ticket: u64, parcel: P) -> Placed<W, P> {
-        if let Some(slot) = self.free_slot() {
-            slot.busy += 1;
-            return Placed::With(slot.reach.clone(), parcel);
+    /// A request comes back because its worker left: it goes before all others.
+    pub fn place_again(&mut self, ticket: u64, parcel: P, now_us: u64) -> Placed<W, P> {
+        match self.give(ticket, parcel, now_us) {
+            Ok(given) => Placed::With(given),
+            Err(parcel) => {
+                self.queue.push_front((ticket, parcel));
+                Placed::Queued
+            }
         }
-        self.queue.push_front((ticket, parcel));
-        Placed::Queued
     }
 
-    /// A worker has answered one request; returns the next one that it takes.
-    pub fn freed(&mut self, worker: u32) -> Option<(W, P)> {
+    /// To the worker that is free for longest; else into the lane of one that will be free at once.
+    fn give(&mut self, ticket: u64, parcel: P, now_us: u64) -> Result<Given<W, P>, P> {
+        let free = self.slots.iter_mut().filter(|slot| slot.is_free());
+        if let Some(slot) = free.min_by_key(|slot| (slot.busy, slot.free_since)) {
+            slot.busy += 1;
+            slot.since_us = now_us;
+            return Ok(Given { reach: slot.reach.clone(), parcel, begins: true });
+        }
+        let soon = self.slots.iter_mut().filter(|slot| slot.takes_one_ahead() && slot.since_us + LATE_US >= now_us);
+        match soon.min_by_key(|slot| slot.since_us).filter(|_| self.queue.is_empty()) {
+            Some(slot) => {
+                slot.ahead = Some((ticket, parcel.clone()));
+                Ok(Given { reach: slot.reach.clone(), parcel, begins: false })
+            }
+            None => Err(parcel),
+        }
+    }
+
+    /// A worker has answered one request; `quick` tells whether its requests take little time.
+    pub fn freed(&mut self, worker: u32, quick: bool, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Freed<W, P> {
         self.turn += 1;
         let turn = self.turn;
-        let slot = self.slots.iter_mut().find(|slot| slot.worker == worker)?;
+        let Some(at) = self.slots.iter().position(|slot| slot.worker == worker) else {
+            return Freed { begun: None, given: None };
+        };
+        let slot = &mut self.slots[at];
         slot.busy = slot.busy.saturating_sub(1);
-        slot.free_since = turn;
-        if !slot.open || slot.busy >= slot.capacity {
+        (slot.free_since, slot.since_us, slot.quick) = (turn, now_us, quick);
+        let begun = slot.ahead.take().map(|(_, parcel)| parcel);
+        slot.busy += u16::from(begun.is_some());
+        Freed { begun, given: self.give_next(at, now_us, withdraw) }
+    }
+
+    /// The next request for this worker, if it takes one: first what waits in the lane of another
+    /// one behind a request that takes long, then the queue; for a free slot, whatever waits in a lane.
+    fn give_next(&mut self, at: usize, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Option<Given<W, P>> {
+        let slot = &self.slots[at];
+        let (begins, goes_ahead) = (slot.is_free(), slot.takes_one_ahead());
+        if !begins && !goes_ahead {
             return None;
         }
-        let (_, parcel) = self.queue.pop_front()?;
-        slot.busy += 1;
-        Some((slot.reach.clone(), parcel))
+        let (ticket, parcel) = self
+            .take_from_lane(at, |since_us| since_us + LATE_US < now_us, withdraw)
+            .or_else(|| self.queue.pop_front())
+            .or_else(|| if begins { self.take_from_lane(at, |_| true, withdraw) } else { None })?;
+        let slot = &mut self.slots[at];
+        if begins {
+            slot.busy += 1;
+            slot.since_us = now_us;
+        } else {
+            slot.ahead = Some((ticket, parcel.clone()));
+        }
+        Some(Given { reach: slot.reach.clone(), parcel, begins })
+    }
+
+    /// Takes back what waits in the lane of another worker and has not begun.
+    fn take_from_lane(
+        &mut self,
+        but: usize,
+        is_late: impl Fn(u64) -> bool,
+        withdraw: Withdraw<'_, W, P>,
+    ) -> Option<(u64, P)> {
+        let others = self.slots.iter_mut().enumerate().filter(|(at, _)| *at != but);
+        for (_, slot) in others {
+            if let Some((_, parcel)) = &slot.ahead
+                && is_late(slot.since_us)
+                && withdraw(&slot.reach, parcel)
+            {
+                return slot.ahead.take();
+            }
+        }
+        None
     }
 
     /// A waiting request gives up. Whether it was still waiting.
-    pub fn withdraw(&mut self, ticket: u64) -> bool {
-        match self.queue.iter().position(|(waiting, _)| *waiting == ticket) {
-            Some(at) => self.queue.remove(at).is_some(),
-            None => false,
+    pub fn withdraw(&mut self, ticket: u64, withdraw: Withdraw<'_, W, P>) -> bool {
+        if let Some(at) = self.queue.iter().position(|(waiting, _)| *waiting == ticket) {
+            return self.queue.remove(at).is_some();
         }
+        for slot in &mut self.slots {
+            if let Some((waiting, parcel)) = &slot.ahead
+                && *waiting == ticket
+                && withdraw(&slot.reach, parcel)
+            {
+                return slot.ahead.take().is_some();
+            }
+        }
+        false
     }
 
     /// A worker takes nothing more; what it has it may finish.
@@ -106,19 +219,14 @@ impl<W: Clone, P> Desk<W, P> {
         }
     }
 
-    /// A worker is gone.
+    /// A worker is gone, and with it what was in its lane.
     pub fn leave(&mut self, worker: u32) {
         self.slots.retain(|slot| slot.worker != worker);
     }
 
-    /// Requests that wait.
+    /// Requests that wait at the desk.
     pub fn waiting(&self) -> usize {
         self.queue.len()
-    }
-
-    fn free_slot(&mut self) -> Option<&mut Slot<W>> {
-        let free = |slot: &&mut Slot<W>| slot.open && slot.busy < slot.capacity;
-        self.slots.iter_mut().filter(free).min_by_key(|slot| (slot.busy, slot.free_since))
     }
 }
 
@@ -126,29 +234,65 @@ impl<W: Clone, P> Desk<W, P> {
 mod tests {
     use super::*;
 
+    fn with(reach: char, parcel: u64) -> Placed<char, u64> {
+        Placed::With(Given { reach, parcel, begins: true })
+    }
+
+    fn never(_: &char, _: &u64) -> bool {
+        false
+    }
+
     #[test]
     fn first_come_first_served() {
         let mut desk: Desk<char, u64> = Desk::new(2);
-        assert_eq!(desk.place(1, 1), Placed::Queued);
-        assert_eq!(desk.place(2, 2), Placed::Queued);
-        assert_eq!(desk.place(3, 3), Placed::Full(3));
-        assert_eq!(desk.join(7, 'a', 1), [1]);
-        assert_eq!(desk.place_again(1, 1), Placed::Queued);
-        assert_eq!(desk.freed(7), Some(('a', 1)));
-        assert!(desk.withdraw(2));
-        assert!(!desk.withdraw(2));
-        assert_eq!(desk.freed(7), None);
-        assert_eq!(desk.place(4, 4), Placed::With('a', 4));
+        assert_eq!(desk.place(1, 1, 0), Placed::Queued);
+        assert_eq!(desk.place(2, 2, 0), Placed::Queued);
+        assert_eq!(desk.place(3, 3, 0), Placed::Full(3));
+        assert_eq!(desk.join((7, 'a'), 1, 0, &mut never), [Given { reach: 'a', parcel: 1, begins: true }]);
+        assert_eq!(desk.place_again(1, 1, 0), Placed::Queued);
+        let freed = desk.freed(7, false, 0, &mut never);
+        assert_eq!((freed.begun, freed.given), (None, Some(Given { reach: 'a', parcel: 1, begins: true })));
+        assert!(desk.withdraw(2, &mut never));
+        assert!(!desk.withdraw(2, &mut never));
+        assert_eq!(desk.freed(7, false, 0, &mut never).given, None);
+        assert_eq!(desk.place(4, 4, 0), with('a', 4));
     }
 
     #[test]
     fn a_closed_worker_takes_nothing_more() {
         let mut desk: Desk<char, u64> = Desk::new(9);
-        desk.join(1, 'a', 1);
-        assert_eq!(desk.place(1, 1), Placed::With('a', 1));
+        desk.join((1, 'a'), 1, 0, &mut never);
+        assert_eq!(desk.place(1, 1, 0), with('a', 1));
         desk.close(1);
-        assert_eq!(desk.place(2, 2), Placed::Queued);
-        assert_eq!(desk.freed(1), None);
-        assert_eq!(desk.join(2, 'b', 1), [2]);
+        assert_eq!(desk.place(2, 2, 0), Placed::Queued);
+        assert_eq!(desk.freed(1, true, 0, &mut never).given, None);
+        assert_eq!(desk.join((2, 'b'), 1, 0, &mut never), [Given { reach: 'b', parcel: 2, begins: true }]);
+    }
+
+    #[test]
+    fn one_waits_behind_a_quick_one_until_that_is_late() {
+        let mut desk: Desk<char, u64> = Desk::new(9);
+        desk.join((1, 'a'), 1, 0, &mut never);
+        desk.join((2, 'b'), 1, 0, &mut never);
+        for (ticket, reach) in [(1, 'a'), (2, 'b')] {
+            assert_eq!(desk.place(ticket, ticket, 10), with(reach, ticket));
+        }
+        for worker in [1, 2] {
+            desk.freed(worker, true, 20, &mut never);
+        }
+        assert_eq!(desk.place(3, 3, 30), with('a', 3));
+        assert_eq!(desk.place(4, 4, 31), with('b', 4));
+        let ahead = |reach, parcel| Placed::With(Given { reach, parcel, begins: false });
+        assert_eq!(desk.place(5, 5, 32), ahead('a', 5));
+        assert_eq!(desk.place(6, 6, 33), ahead('b', 6));
+        assert_eq!(desk.place(7, 7, 34), Placed::Queued);
+        // `b` goes on with 6 and gets 7; `a` is busy with 3 for ever, so `b` then gets 5 of it.
+        let freed = desk.freed(2, true, 40, &mut |_, _| true);
+        assert_eq!((freed.begun, freed.given.map(|it| (it.parcel, it.begins))), (Some(6), Some((7, false))));
+        let freed = desk.freed(2, true, 41, &mut |_, _| true);
+        assert_eq!((freed.begun, freed.given), (Some(7), None), "not yet late, and `b` is not free");
+        let freed = desk.freed(2, true, 42, &mut |_, parcel| *parcel == 5);
+        assert_eq!((freed.begun, freed.given.map(|it| (it.parcel, it.begins))), (None, Some((5, true))));
+        assert_eq!(desk.place(8, 8, 2000), Placed::Queued, "nothing waits behind what is late");
     }
 }

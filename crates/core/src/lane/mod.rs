@@ -7,14 +7,26 @@ mod answer;
 mod desk;
 mod request;
 
-pub use answer::{AnswerFrame, AnswerLines, put_abort, put_answer_start, put_done, put_hello, put_piece};
-pub use answer::{decode_cancel, mark_last, mark_length, put_cancel};
-pub use desk::{Desk, Placed};
+pub use answer::{AnswerFrame, AnswerLines, mark_last, mark_length};
+pub use answer::{put_abort, put_answer_start, put_done, put_hello, put_leave, put_piece};
+pub use desk::{Desk, Freed, Given, Placed, Withdraw};
 pub use request::{Addresses, RequestFrame, RequestLines, put_request};
 
 /// Body bytes that one frame carries at most, either way; longer bodies go in pieces, or as a file.
 pub const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// Longest frame, either way: a head of the edge's or the application's, and one piece.
 pub const FRAME_BYTES_MAX: usize = 160 * 1024;
+/// While a worker's requests take less than this on average, one more waits in its lane, so that it
+/// need not wait for the edge between two.
+pub const QUICK_US: u64 = 200;
+/// A request that takes longer than this does not keep the one behind it when another worker is free.
+pub const LATE_US: u64 = 1_000;
+/// Where on its inbound ring a worker notes how long its requests take, in microseconds.
+pub const SERVICE_NOTE: usize = 0;
+/// Where on an outbound ring the edge notes the ticket of an answer that nobody waits for any more.
+pub fn cancel_note(ticket: u64) -> usize {
+    (ticket % 8) as usize
+}
+
 /// Longest head an application may answer with, as bytes of its frame.
 pub const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;

@@ -54,13 +54,13 @@ pub struct RequestFrame<'a> {
     pub body: &'a [u8],
 }
 
-/// Appends the frame of a request to `out`. `body` is empty when the body is in a file.
+/// Appends the frame of a request to `out`, all but its body, which follows it unless it is in a file.
 pub fn put_request(
     out: &mut Vec<u8>,
     (ticket, thread): (u64, u16),
     head: &Head,
     facts: &ForwardedFacts<'_>,
-    (body, body_bytes, body_in_file): (&[u8], u64, bool),
+    (body_bytes, body_in_file): (u64, bool),
 ) {
     let addresses = facts.addresses;
     let flags = if head.version == Version::Http10 { HTTP10 } else { 0 }
@@ -85,7 +85,6 @@ pub fn put_request(
         count += 1;
     });
     out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
-    out.extend_from_slice(body);
 }
 
 impl<'a> RequestFrame<'a> {
@@ -150,7 +149,8 @@ mod tests {
         let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
         let facts = ForwardedFacts { addresses, request_id: "abc", unix_ms: 12 };
         let mut out = Vec::new();
-        put_request(&mut out, (77, 3), &head, &facts, (b"body", 4, false));
+        put_request(&mut out, (77, 3), &head, &facts, (4, false));
+        out.extend_from_slice(b"body");
         out
     }
 

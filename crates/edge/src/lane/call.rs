@@ -3,8 +3,10 @@
 //! Actors: the lane task of its worker puts in, the task of its request takes out.
 //! Never:  does a worker wait for a client: what the client has not taken goes to a file.
 
+use crate::lane::inbound::Lane;
 use crate::lane::overflow::Overflow;
 use crate::lane::parcel::Parcel;
+use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 use std::cell::{Cell, RefCell};
@@ -35,9 +37,9 @@ struct Inbox {
     /// The head, until it is taken.
     head: Option<Result<AnswerHead, Fault>>,
     begun: bool,
-    pieces: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Piece>,
     overflow: Overflow,
-    newest: VecDeque<Vec<u8>>,
+    newest: VecDeque<Piece>,
     /// Bytes of `pieces` and `newest`.
     memory_bytes: usize,
     /// The worker is done with it, well or badly.
@@ -48,7 +50,7 @@ struct Inbox {
 
 /// What the request is to do for the next piece.
 enum Step {
-    Give(Vec<u8>, bool),
+    Give(Piece, bool),
     /// Read it from the file.
     Read,
 }
@@ -87,18 +89,17 @@ impl Call {
         self.inbox.borrow().end.is_some()
     }
 
-    /// Nobody waits for it any more; returns the worker that has it.
-    pub(super) fn abandon(&self) -> Option<u32> {
+    /// Nobody waits for it any more.
+    pub(super) fn abandon(&self) {
         self.abandoned.set(true);
         let mut inbox = self.inbox.borrow_mut();
         (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
         wake(&mut inbox.lane);
-        self.parcel.borrow().as_ref().map(|parcel| parcel.worker())
     }
 
     /// Whether this worker has it and has not ended it.
     pub(super) fn is_with(&self, worker: u32) -> bool {
-        !self.has_ended() && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.worker() == worker)
+        !self.has_ended() && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.is_with(worker))
     }
 
     /// Something of the answer has come.
@@ -107,17 +108,17 @@ impl Call {
     }
 
     /// Gives up on a worker that has sent nothing since `before_ms` although the next step is its
-    /// own; returns it and its process.
-    pub(super) fn expire(&self, before_ms: u64) -> Option<(u32, u32)> {
+    /// own; returns its lane.
+    pub(super) fn expire(&self, before_ms: u64) -> Option<Arc<Lane>> {
         let parcel = self.parcel.borrow();
         let parcel = parcel.as_ref()?;
-        let progress_ms = self.progress_ms.get().max(parcel.handed_us()? / 1000);
+        let progress_ms = self.progress_ms.get().max(parcel.begun_us()? / 1000);
         if progress_ms >= before_ms || self.expired.get() || !self.waits_for_worker() {
             return None;
         }
         self.expired.set(true);
         wake(&mut self.inbox.borrow_mut().request);
-        Some((parcel.worker(), parcel.worker_pid()))
+        parcel.lane()
     }
 
     /// Its worker was given up because the head did not come; it need not be told again.
@@ -144,16 +145,13 @@ impl Call {
     }
 
     /// A piece of the body has come.
-    pub(crate) fn add(&self, piece: &[u8]) {
-        if piece.is_empty() || self.abandoned.get() {
-            return;
-        }
+    pub(crate) fn add(&self, piece: Piece) {
         let mut inbox = self.inbox.borrow_mut();
         inbox.memory_bytes += piece.len();
         if inbox.overflow.is_empty() && inbox.newest.is_empty() {
-            inbox.pieces.push_back(piece.to_vec());
+            inbox.pieces.push_back(piece);
         } else {
-            inbox.newest.push_back(piece.to_vec());
+            inbox.newest.push_back(piece);
         }
         wake(&mut inbox.request);
     }
@@ -168,12 +166,14 @@ impl Call {
         wake(&mut inbox.request);
     }
 
+    /// Whether more of the answer may come.
+    pub(super) fn has_room(&self) -> bool {
+        self.inbox.borrow().memory_bytes < MEMORY_BYTES_MAX || self.abandoned.get()
+    }
+
     /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
     /// is full, or there is none, the worker has to wait for the client.
     pub(crate) async fn make_room(&self) {
-        if self.inbox.borrow().memory_bytes < MEMORY_BYTES_MAX {
-            return;
-        }
         // A client that is fast takes it now.
         tokio::task::yield_now().await;
         while self.inbox.borrow().memory_bytes >= MEMORY_BYTES_MAX && !self.abandoned.get() {
@@ -187,7 +187,7 @@ impl Call {
                     // No disk, or a full one: then memory and patience have to do.
                     inbox.overflow.note_written(None, bytes);
                     inbox.memory_bytes += batch.len();
-                    inbox.newest.push_front(batch);
+                    inbox.newest.push_front(batch.into());
                 }
             }
             wake(&mut inbox.request);
@@ -228,7 +228,7 @@ impl Call {
     }
 
     /// The next piece of the body, and whether it is the last.
-    pub(super) async fn piece(&self) -> Result<(Vec<u8>, bool), Fault> {
+    pub(super) async fn piece(&self) -> Result<(Piece, bool), Fault> {
         match poll_fn(|task| self.poll_step(task)).await? {
             Step::Give(piece, last) => Ok((piece, last)),
             Step::Read => {
@@ -236,7 +236,7 @@ impl Call {
                 let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
                 let mut inbox = self.inbox.borrow_mut();
                 inbox.overflow.note_read(piece.len());
-                Ok((piece, inbox.is_done()))
+                Ok((piece.into(), inbox.is_done()))
             }
         }
     }
@@ -252,7 +252,9 @@ impl Call {
                 Poll::Ready(Ok(Step::Give(piece, last)))
             }
             (None, _) if inbox.overflow.unread_bytes() > 0 => Poll::Ready(Ok(Step::Read)),
-            (None, Some(end)) if inbox.overflow.is_empty() => Poll::Ready(end.map(|()| Step::Give(Vec::new(), true))),
+            (None, Some(end)) if inbox.overflow.is_empty() => {
+                Poll::Ready(end.map(|()| Step::Give(Piece::default(), true)))
+            }
             (None, _) if self.expired.get() => Poll::Ready(Err(Fault::AppTimeout)),
             (None, _) => {
                 inbox.request = Some(task.waker().clone());
@@ -264,7 +266,7 @@ impl Call {
 
 impl Inbox {
     /// The oldest piece, where that is not in the file.
-    fn next_in_memory(&mut self) -> Option<Vec<u8>> {
+    fn next_in_memory(&mut self) -> Option<Piece> {
         self.pieces.pop_front().or_else(|| if self.overflow.is_empty() { self.newest.pop_front() } else { None })
     }
 
@@ -289,7 +291,7 @@ impl Inbox {
                 Some((writing, bytes))
             }
             Err(batch) => {
-                self.newest.extend((!batch.is_empty()).then_some(batch));
+                self.newest.extend((!batch.is_empty()).then_some(Piece::from(batch)));
                 None
             }
         }

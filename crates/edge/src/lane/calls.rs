@@ -4,15 +4,13 @@
 //! Never:  does a frame reach a call that its worker was not given.
 
 use super::call::Call;
+use super::inbound::Lane;
 use super::open_call::OpenCall;
-use super::parcel::Lane;
+use crate::house::House;
 use hallway_core::Fault;
-use hallway_core::lane::put_cancel;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
-use tokio::net::UnixDatagram;
 
 /// Bits of a ticket: the loop, a serial number, the key in its table.
 const KEY_BITS: u32 = 20;
@@ -25,8 +23,6 @@ pub(crate) struct Calls {
     table: RefCell<Slab<Rc<Call>>>,
     /// Answers that are whole while their worker still has to tidy up after them.
     held: RefCell<Vec<Held>>,
-    /// The outbound lane of each worker, for what goes the other way.
-    lanes: RefCell<HashMap<u32, Rc<UnixDatagram>>>,
 }
 
 /// A slot that is not free although its answer is whole.
@@ -45,13 +41,7 @@ pub(crate) struct Stuck {
 
 impl Calls {
     pub(crate) fn new(thread: u16) -> Self {
-        Calls {
-            thread,
-            serial: Cell::new(0),
-            table: RefCell::default(),
-            held: RefCell::default(),
-            lanes: RefCell::default(),
-        }
+        Calls { thread, serial: Cell::new(0), table: RefCell::default(), held: RefCell::default() }
     }
 
     /// Which outbound lane answers come by.
@@ -113,23 +103,6 @@ impl Calls {
         at.map(|at| held.swap_remove(at)).is_some()
     }
 
-    /// Where answers of a worker come by, and cancels go.
-    pub(crate) fn remember_lane(&self, worker: u32, socket: Rc<UnixDatagram>) {
-        self.lanes.borrow_mut().insert(worker, socket);
-    }
-
-    /// The worker has ended, whoever still holds its lanes: what it sent before is read, then their end.
-    pub(crate) fn end_lane(&self, worker: u32) {
-        if let Some(socket) = self.lanes.borrow().get(&worker) {
-            let _ = socket.shutdown(std::net::Shutdown::Both);
-        }
-    }
-
-    /// The lane has ended.
-    pub(crate) fn forget_lane(&self, worker: u32) {
-        self.lanes.borrow_mut().remove(&worker);
-    }
-
     /// A request could not be sent to any worker.
     pub(crate) fn refuse(&self, ticket: u64) {
         let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
@@ -138,23 +111,13 @@ impl Calls {
         }
     }
 
-    /// Tells a worker that nobody waits for an answer any more.
-    pub(super) fn cancel(&self, worker: u32, ticket: u64) {
-        if let Some(socket) = self.lanes.borrow().get(&worker) {
-            let mut packet = Vec::new();
-            put_cancel(&mut packet, ticket);
-            // If there is no room it goes unheard, and the timeout ends it.
-            let _ = socket.try_send(&packet);
-        }
-    }
-
     /// Workers that have sent nothing since `before_ms` although somebody waits for it, or that
     /// have not ended by then what nobody waits for.
     pub(crate) fn stuck(&self, before_ms: u64) -> Vec<Stuck> {
         let mut stuck = Vec::new();
         for (_, call) in self.table.borrow().iter() {
-            if let Some((worker, worker_pid)) = call.expire(before_ms) {
-                stuck.push(Stuck { worker, worker_pid });
+            if let Some(lane) = call.expire(before_ms) {
+                stuck.push(Stuck { worker: lane.worker, worker_pid: lane.pid });
             }
         }
         let (late, rest) = self.held.take().into_iter().partition(|held| held.since_ms < before_ms);
@@ -179,5 +142,21 @@ impl Calls {
         let key = (call.ticket() & ((1 << KEY_BITS) - 1)) as usize;
         let removed = self.table.borrow_mut().try_remove(key);
         drop(removed);
+    }
+}
+
+/// Ends workers that a call waits for in vain: for a next piece, for the end of what nobody wants
+/// any more, or for what they do after an answer.
+pub(crate) fn end_stuck(house: &House) {
+    let timeout_ms = house.plan.app.timeout_ms;
+    let Some(before_ms) = house.clock.coarse_ms().checked_sub(timeout_ms).filter(|_| timeout_ms > 0) else { return };
+    for stuck in house.calls.stuck(before_ms) {
+        let seconds = timeout_ms as f64 / 1000.0;
+        house.log.error(&format!(
+            "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
+            stuck.worker_pid
+        ));
+        house.desk.close(stuck.worker);
+        house.master.worker_is_overdue(stuck.worker);
     }
 }

@@ -1,24 +1,30 @@
 //! In:     parcels of every event loop; workers that come, become free and leave.
-//! Out:    parcels on the lanes of workers, in the order in which they came.
-//! Actors: every event loop, for less than a microsecond each.
-//! Never:  is the lock held while anything is sent or waited for.
+//! Out:    parcels in the lanes of workers, in the order in which they came.
+//! Actors: every event loop, for about a microsecond each.
+//! Never:  is the lock held while anything is waited for, or a worker woken.
 
-use crate::lane::parcel::{Lane, Parcel};
+use crate::lane::inbound::{Lane, NotSent};
+use crate::lane::parcel::Parcel;
 use crate::posts::Posts;
 use hallway_core::Fault;
-use hallway_core::lane::{Desk, Placed};
+use hallway_core::lane::{Desk, Given, Placed};
 use hallway_core::ports::Master;
-use rustix::io::Errno;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+type OneDesk = Desk<Arc<Lane>, Arc<Parcel>>;
+type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
+
 /// Slots and queue of the application. Shared by all event loops.
 pub(crate) struct AppDesk {
-    desk: Mutex<Desk<Arc<Lane>, Arc<Parcel>>>,
+    desk: Mutex<OneDesk>,
     posts: Posts,
     master: Arc<dyn Master>,
     beginning: Instant,
 }
+
+/// A worker that has to be woken once the lock is free.
+type ToWake = Option<Arc<Lane>>;
 
 impl AppDesk {
     pub(crate) fn new(queue_size: usize, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
@@ -26,44 +32,57 @@ impl AppDesk {
     }
 
     /// A worker said hello.
-    pub(crate) fn join(&self, lane: &Arc<Lane>, capacity: u16) {
-        let taken = self.lock().join(lane.worker, lane.clone(), capacity);
-        for parcel in taken {
-            self.hand(lane.clone(), parcel);
-        }
+    pub(crate) fn join(&self, lane: &Arc<Lane>) {
+        let (mut desk, now_us) = (self.lock(), self.now_us());
+        let given = desk.join((lane.worker, lane.clone()), lane.slots, now_us, &mut withdraw);
+        let woken: Vec<ToWake> = given.into_iter().map(|given| self.hand(&mut desk, given, now_us)).collect();
+        drop(desk);
+        woken.into_iter().for_each(wake);
     }
 
-    /// A request wants a worker.
-    pub(crate) fn place(&self, parcel: Arc<Parcel>) -> Result<(), Fault> {
-        let placed = self.lock().place(parcel.ticket, parcel);
-        match placed {
-            Placed::With(lane, parcel) => self.hand(lane, parcel),
-            Placed::Queued => {}
-            Placed::Full(_) => return Err(Fault::QueueFull),
+    /// A request wants a worker; whether one has it.
+    pub(crate) fn place(&self, parcel: Arc<Parcel>) -> Result<bool, Fault> {
+        let (mut desk, now_us) = (self.lock(), self.now_us());
+        match desk.place(parcel.ticket, parcel, now_us) {
+            Placed::With(given) => {
+                let woken = self.hand(&mut desk, given, now_us);
+                drop(desk);
+                wake(woken);
+                Ok(true)
+            }
+            Placed::Queued => Ok(false),
+            Placed::Full(_) => Err(Fault::QueueFull),
         }
-        Ok(())
     }
 
     /// A request wants another worker because its first one is gone; it goes before all others.
     pub(crate) fn place_again(&self, parcel: Arc<Parcel>) {
         parcel.take_back();
-        let placed = self.lock().place_again(parcel.ticket, parcel);
-        if let Placed::With(lane, parcel) = placed {
-            self.hand(lane, parcel);
+        let (mut desk, now_us) = (self.lock(), self.now_us());
+        if let Placed::With(given) = desk.place_again(parcel.ticket, parcel, now_us) {
+            let woken = self.hand(&mut desk, given, now_us);
+            drop(desk);
+            wake(woken);
         }
     }
 
     /// A worker has answered.
-    pub(crate) fn freed(&self, worker: u32) {
-        let next = self.lock().freed(worker);
-        if let Some((lane, parcel)) = next {
-            self.hand(lane, parcel);
+    pub(crate) fn freed(&self, lane: &Lane) {
+        let (mut desk, now_us) = (self.lock(), self.now_us());
+        let freed = desk.freed(lane.worker, lane.is_quick(), now_us, &mut withdraw);
+        if let Some(begun) = freed.begun {
+            begun.note_begun(now_us);
+        }
+        if let Some(given) = freed.given {
+            let woken = self.hand(&mut desk, given, now_us);
+            drop(desk);
+            wake(woken);
         }
     }
 
-    /// A request gives up; whether it was still waiting.
+    /// A request gives up; whether no worker has begun it.
     pub(crate) fn withdraw(&self, ticket: u64) -> bool {
-        self.lock().withdraw(ticket)
+        self.lock().withdraw(ticket, &mut withdraw)
     }
 
     /// A worker gets nothing more.
@@ -76,42 +95,52 @@ impl AppDesk {
         self.lock().leave(worker);
     }
 
-    /// Sends a parcel; where the worker turns out to be gone, to the next.
-    fn hand(&self, lane: Arc<Lane>, parcel: Arc<Parcel>) {
-        let mut next = Some((lane, parcel));
-        while let Some((lane, parcel)) = next.take() {
-            parcel.hand_to(&lane, self.beginning.elapsed().as_micros() as u64);
-            match lane.send(&parcel) {
-                Ok(()) => {
+    /// Hands a parcel over; where the worker turns out to be gone, to the next. Whom to wake for it.
+    fn hand(&self, desk: &mut OneDesk, given: GivenParcel, now_us: u64) -> ToWake {
+        let mut next = Some(given);
+        while let Some(Given { reach: lane, parcel, begins }) = next.take() {
+            match parcel.hand_to(&lane, begins.then_some(now_us.max(1))) {
+                Ok(wakes) => {
                     // The loop that owns this request may have buried the lane, and looked for its
-                    // requests there, just before this one was on it: have it look again.
+                    // requests there, just before this one was in it: have it look again.
                     if lane.is_dead() {
-                        self.posts.lane_lost(parcel.ticket, lane);
+                        self.posts.lane_lost(parcel.ticket, lane.worker);
                     }
-                    return;
+                    return wakes.then_some(lane);
                 }
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED) => {}
-                // Neither sent nor gone: a worker with a free slot that has no room broke its lane;
-                // otherwise the system has no room. Another worker could do no better.
-                Err(_) => {
-                    parcel.take_back();
-                    self.lock().leave(lane.worker);
+                Err(NotSent::Gone) => {}
+                // Another worker could do no better.
+                Err(NotSent::Failed) => {
+                    desk.leave(lane.worker);
                     self.master.worker_is_overdue(lane.worker);
                     self.posts.unsendable(parcel.ticket);
-                    return;
+                    return None;
                 }
             }
-            parcel.take_back();
-            let mut desk = self.lock();
             desk.leave(lane.worker);
-            if let Placed::With(lane, parcel) = desk.place_again(parcel.ticket, parcel) {
-                next = Some((lane, parcel));
+            if let Placed::With(given) = desk.place_again(parcel.ticket, parcel, now_us) {
+                next = Some(given);
             }
         }
+        None
     }
 
-    fn lock(&self) -> MutexGuard<'_, Desk<Arc<Lane>, Arc<Parcel>>> {
+    fn now_us(&self) -> u64 {
+        self.beginning.elapsed().as_micros() as u64
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OneDesk> {
         // A panic ends the process (see `threads`), so a poisoned lock is never seen.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn withdraw(_: &Arc<Lane>, parcel: &Arc<Parcel>) -> bool {
+    parcel.withdraw()
+}
+
+fn wake(lane: ToWake) {
+    if let Some(lane) = lane {
+        lane.wake();
     }
 }

@@ -32,19 +32,26 @@ pub(crate) async fn fetch<W: Wire>(
     let placed_us = house.clock.now_us();
     call.place(&house.desk, parcel.clone())?;
     let mut head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
-    if head.as_ref().err() == Some(&Fault::WorkerLost) && exchange.head.is_idempotent() {
-        tell_lost(house, &parcel, exchange.head, "it goes to another one");
+    let mut was_retried = false;
+    while head.as_ref().err() == Some(&Fault::WorkerLost) {
+        // What the worker had not begun is as good as never sent.
+        let had_begun = !parcel.withdraw();
+        if had_begun && (was_retried || !exchange.head.is_idempotent()) {
+            tell_lost(house, &parcel, exchange.head, "it is answered 502");
+            break;
+        }
+        if had_begun {
+            tell_lost(house, &parcel, exchange.head, "it goes to another one");
+        }
+        was_retried |= had_begun;
         call.start_over();
         house.desk.place_again(parcel.clone());
         head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
     }
-    if head.as_ref().err() == Some(&Fault::WorkerLost) {
-        tell_lost(house, &parcel, exchange.head, "it is answered 502");
-    }
-    trip.lane = parcel.handed_us().map(|handed_us| LaneFacts {
-        queue_us: handed_us.saturating_sub(placed_us),
-        app_us: house.clock.now_us().saturating_sub(handed_us),
-        worker_pid: parcel.worker_pid(),
+    trip.lane = parcel.begun_us().map(|begun_us| LaneFacts {
+        queue_us: begun_us.saturating_sub(placed_us),
+        app_us: house.clock.now_us().saturating_sub(begun_us),
+        worker_pid: worker_pid(&parcel),
     });
     let head = head?;
     // Nothing is sent yet, so a promise that cannot be kept need not be given.
@@ -69,17 +76,12 @@ fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, 
     };
     let mut frame = Vec::with_capacity(1024);
     let ids = (call.ticket(), house.calls.thread());
-    let file = match body {
-        Spooled::Memory(bytes) => {
-            put_request(&mut frame, ids, exchange.head, &facts, (&bytes, bytes.len() as u64, false));
-            None
-        }
-        Spooled::File { file, bytes } => {
-            put_request(&mut frame, ids, exchange.head, &facts, (&[], bytes, true));
-            Some(file)
-        }
+    let (body_bytes, body, file) = match body {
+        Spooled::Memory(body) => (body.len() as u64, body, None),
+        Spooled::File { file, bytes } => (bytes, Vec::new(), Some(file)),
     };
-    Parcel::new(call.ticket(), frame, file)
+    put_request(&mut frame, ids, exchange.head, &facts, (body_bytes, file.is_some()));
+    Parcel::new(call.ticket(), frame, body, file)
 }
 
 /// Waits for the head of the answer while the client does. One that left before a worker had its
@@ -115,8 +117,8 @@ async fn await_head(
     let timeout_ms = if app.timeout_ms == 0 { u64::MAX / 4 } else { app.timeout_ms };
     let deadline = crate::deadline::Deadline::new(&house.deadlines);
     loop {
-        let due_ms = match parcel.handed_us() {
-            Some(handed_us) => handed_us / 1000 + timeout_ms,
+        let due_ms = match parcel.begun_us() {
+            Some(begun_us) => begun_us / 1000 + timeout_ms,
             None => placed_us / 1000 + app.queue_max_wait_ms,
         };
         let now_ms = house.clock.coarse_ms();
@@ -124,7 +126,7 @@ async fn await_head(
             if call.withdraw(&house.desk) {
                 return Err(Fault::QueueTimeout);
             }
-            if parcel.handed_us().is_some() {
+            if parcel.begun_us().is_some_and(|begun_us| now_ms > begun_us / 1000 + timeout_ms) {
                 call.give_up();
                 end_overdue(house, parcel, head);
                 return Err(Fault::AppTimeout);
@@ -142,16 +144,22 @@ async fn await_head(
 /// Tells which request a worker had when it ended: perhaps the one that ended it.
 fn tell_lost(house: &House, parcel: &Parcel, head: &Head, outcome: &str) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    house.log.error(&format!("worker {} ended while it had {method} {path}; {outcome}", parcel.worker_pid()));
+    house.log.error(&format!("worker {} ended while it had {method} {path}; {outcome}", worker_pid(parcel)));
 }
 
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
 fn end_overdue(house: &House, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    let (seconds, pid) = (house.plan.app.timeout_ms as f64 / 1000.0, parcel.worker_pid());
+    let Some(lane) = parcel.lane() else { return };
+    let (seconds, pid) = (house.plan.app.timeout_ms as f64 / 1000.0, lane.pid);
     house.log.error(&format!(
         "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));
-    house.desk.close(parcel.worker());
-    house.master.worker_is_overdue(parcel.worker());
+    house.desk.close(lane.worker);
+    house.master.worker_is_overdue(lane.worker);
+}
+
+/// The process that has it; 0 for none.
+fn worker_pid(parcel: &Parcel) -> u32 {
+    parcel.lane().map_or(0, |lane| lane.pid)
 }

@@ -1,20 +1,22 @@
 //! In:     an exchange for the application; lanes to its workers.
 //! Out:    the application's answer, or the fault that stands for it.
-//! Actors: the task of the request; one task for each lane that reads answers.
+//! Actors: the task of the request; the event loop, which takes answers whenever it has nothing else to do.
 //! Never:  does a worker get a second request while its slots are taken, or a request two answers.
 
 mod call;
 mod calls;
 mod desk;
 mod fetch;
+mod frames;
+mod inbound;
 mod open_call;
-mod outbound;
+pub(crate) mod outbound;
 mod overflow;
 mod parcel;
 
-pub(crate) use calls::Calls;
+pub(crate) use calls::{Calls, end_stuck};
 pub(crate) use desk::AppDesk;
 pub(crate) use fetch::fetch;
+pub(crate) use inbound::Lane;
 pub(crate) use open_call::AnswerStream;
-pub(crate) use outbound::{end_stuck, read_answers};
-pub(crate) use parcel::Lane;
+pub(crate) use outbound::Outbounds;

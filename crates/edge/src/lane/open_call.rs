@@ -7,6 +7,7 @@ use super::call::Call;
 use super::calls::Calls;
 use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
+use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 use std::cell::Cell;
@@ -76,8 +77,8 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         if self.call.has_ended() || !self.is_placed.get() {
             self.calls.remove(&self.call);
-        } else if let Some(worker) = self.call.abandon() {
-            self.calls.cancel(worker, self.ticket());
+        } else {
+            self.call.abandon();
         }
     }
 }
@@ -87,7 +88,7 @@ pub(crate) struct AnswerStream(pub(crate) OpenCall);
 
 impl AnswerStream {
     /// The next piece, and whether it is the last.
-    pub(crate) async fn next(&mut self) -> Result<(Vec<u8>, bool), Fault> {
+    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         self.0.call.piece().await
     }
 }

@@ -1,120 +1,231 @@
-//! In:     the packets that a worker sends to this event loop.
-//! Out:    frames put into the calls they belong to; the worker's slots freed.
-//! Actors: one task for each worker on each event loop.
-//! Never:  does a worker's frame harm anything but its own calls; one that breaks the rules is ended.
+//! In:     the rings that workers fill for this event loop.
+//! Out:    their frames, taken whenever the loop has nothing else to do, and before it sleeps.
+//! Actors: the event loop, in the hooks around its sleep; one task for each worker whose client is slow.
+//! Never:  does the loop sleep while a frame is there, or a worker ring for one that is awake.
 
 use crate::house::House;
-use crate::lane::parcel::Lane;
-use hallway_core::Fault;
-use hallway_core::lane::{AnswerFrame, FRAME_BYTES_MAX};
-use hallway_core::semantics::take_app_answer;
+use crate::lane::call::Call;
+use crate::lane::frames::{self, Taken};
+use crate::lane::inbound::Lane;
+use crate::watched::watch;
+use hallway_core::lane::cancel_note;
+use hallway_ring::{Bell, Receiver};
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::io::unix::AsyncFd;
 
-/// Why a lane is not read any further.
-enum End {
-    /// The worker is gone.
-    Closed,
-    /// The worker sent what is no frame, or a frame for a call it does not have.
+/// How often what came while the loop lay down is taken before it looks after its sockets again.
+const ROUNDS_MAX: usize = 8;
+
+/// What workers tell this loop.
+#[derive(Default)]
+pub(crate) struct Outbounds {
+    lanes: RefCell<Vec<Outbound>>,
+    frame: RefCell<Vec<u8>>,
+    /// Whether workers were told that this loop sleeps.
+    is_down: Cell<bool>,
+}
+
+struct Outbound {
+    lane: Arc<Lane>,
+    ring: Receiver,
+    /// A call that has no room left for its answer; nothing is taken until it has.
+    paused: bool,
+    /// Registered with the poll, which a ring of it ends; that is all it is for.
+    bell: AsyncFd<OwnedFd>,
+}
+
+thread_local! {
+    /// The house of this thread's event loop, for the hooks, which get no argument.
+    static HOUSE: RefCell<Option<Rc<House>>> = const { RefCell::new(None) };
+}
+
+/// Has the hooks of this thread work for this house; for none, when its loop ends.
+pub(crate) fn serve_hooks(house: Option<Rc<House>>) {
+    HOUSE.set(house);
+}
+
+/// To be called before the event loop sleeps: it takes what is there, and declares its sleep only
+/// when there is nothing.
+pub(crate) fn before_sleep() {
+    with_house(|house| {
+        for _ in 0..ROUNDS_MAX {
+            take_all(house);
+            if house.outbounds.lie_down() {
+                return;
+            }
+        }
+        // They send faster than this loop takes: it serves others in between.
+        house.outbounds.stay_awake();
+    });
+}
+
+/// To be called when the event loop woke up.
+pub(crate) fn after_sleep() {
+    with_house(|house| {
+        house.outbounds.rise();
+        take_all(house);
+    });
+}
+
+fn with_house(act: impl FnOnce(&Rc<House>)) {
+    HOUSE.with_borrow(|house| {
+        if let Some(house) = house {
+            act(house);
+        }
+    });
+}
+
+/// Takes the frames of all workers.
+fn take_all(house: &Rc<House>) {
+    let mut at = 0;
+    while let Some(worker) = house.outbounds.worker(at) {
+        let outcome = take_from(house, worker);
+        // One that is broken is gone from the list.
+        at += usize::from(outcome != Outcome::Broken);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Nothing,
+    Some,
     Broken,
 }
 
-/// Reads a lane until its worker is gone.
-pub(crate) async fn read_answers(house: Rc<House>, lane: Arc<Lane>, socket: OwnedFd) {
-    // Sequenced packets read like datagrams; nothing (0 bytes) is the end, as no frame is empty.
-    let socket = UnixDatagram::from(socket);
-    let Ok(socket) = socket.set_nonblocking(true).and_then(|()| tokio::net::UnixDatagram::from_std(socket)) else {
-        return;
-    };
-    let socket = Rc::new(socket);
-    house.calls.remember_lane(lane.worker, socket.clone());
-    let mut packet = Vec::new();
-    let end = loop {
-        packet.clear();
-        packet.reserve(FRAME_BYTES_MAX);
-        match socket.recv_buf(&mut packet).await {
-            Ok(0) | Err(_) => break End::Closed,
-            Ok(_) => {}
+/// Takes the frames of one worker, in their order, until a call has no room for more.
+fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
+    let mut outcome = Outcome::Nothing;
+    let mut frame = house.outbounds.frame.take();
+    loop {
+        let taken = match house.outbounds.next(worker, &mut frame) {
+            Next::Frame(lane) => {
+                outcome = Outcome::Some;
+                let taken = frames::take(house, &lane, &mut frame);
+                (lane, taken)
+            }
+            Next::None => break,
+            Next::Broken(lane) => (lane, Taken::Broken),
+        };
+        match taken {
+            (_, Taken::Fully) => {}
+            (lane, Taken::NoRoomFor(call)) => {
+                house.outbounds.pause(worker, true);
+                tokio::task::spawn_local(resume(house.clone(), lane, call));
+                break;
+            }
+            (lane, Taken::Broken) => {
+                house.log.error(&format!("worker {} broke its lane and is replaced", lane.pid));
+                house.master.worker_is_overdue(worker);
+                bury(house, &lane);
+                outcome = Outcome::Broken;
+                break;
+            }
         }
-        if let Err(end) = take(&house, &lane, &packet).await {
-            break end;
-        }
-    };
-    if matches!(end, End::Broken) {
-        house.log.error(&format!("worker {} broke its lane and is replaced", lane.pid));
     }
-    // A worker that has ended is replaced anyway; one that only closed its lane must be, too.
-    house.master.worker_is_overdue(lane.worker);
+    house.outbounds.release(worker);
+    house.outbounds.frame.replace(frame);
+    outcome
+}
+
+/// Goes on with a worker when the client of its call has taken enough.
+async fn resume(house: Rc<House>, lane: Arc<Lane>, call: Rc<Call>) {
+    call.make_room().await;
+    house.outbounds.pause(lane.worker, false);
+    take_from(&house, lane.worker);
+}
+
+/// A worker has ended: what it sent before is taken, then its calls end.
+pub(crate) fn end(house: &Rc<House>, worker: u32) {
+    while let Some(lane) = house.outbounds.lane(worker) {
+        // What is left of a call without room is more than its client may ever take.
+        house.outbounds.pause(worker, false);
+        if take_from(house, worker) == Outcome::Nothing {
+            bury(house, &lane);
+        }
+    }
+}
+
+fn bury(house: &House, lane: &Lane) {
     lane.bury();
-    house.calls.forget_lane(lane.worker);
+    house.outbounds.lanes.borrow_mut().retain(|it| it.lane.worker != lane.worker);
     house.desk.leave(lane.worker);
     house.calls.lose(lane.worker);
 }
 
-/// Ends workers that a call waits for in vain: for a next piece, for the end of what nobody wants
-/// any more, or for what they do after an answer.
-pub(crate) fn end_stuck(house: &House) {
-    let timeout_ms = house.plan.app.timeout_ms;
-    let Some(before_ms) = house.clock.coarse_ms().checked_sub(timeout_ms).filter(|_| timeout_ms > 0) else { return };
-    for stuck in house.calls.stuck(before_ms) {
-        let seconds = timeout_ms as f64 / 1000.0;
-        house.log.error(&format!(
-            "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
-            stuck.worker_pid
-        ));
-        house.desk.close(stuck.worker);
-        house.master.worker_is_overdue(stuck.worker);
-    }
+enum Next {
+    Frame(Arc<Lane>),
+    None,
+    Broken(Arc<Lane>),
 }
 
-async fn take(house: &House, lane: &Arc<Lane>, packet: &[u8]) -> Result<(), End> {
-    let frame = AnswerFrame::decode(packet).ok_or(End::Broken)?;
-    let (ticket, last, frees) = match frame {
-        AnswerFrame::Hello { capacity } => {
-            house.desk.join(lane, capacity);
-            return Ok(());
-        }
-        AnswerFrame::Done { ticket } => {
-            if !house.calls.release(lane.worker, ticket) {
-                return Err(End::Broken);
-            }
-            house.desk.freed(lane.worker);
-            return Ok(());
-        }
-        AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
-            (ticket, last, frees)
-        }
-        AnswerFrame::Abort { ticket } => (ticket, true, true),
-    };
-    let call = house.calls.find(ticket, lane.worker).ok_or(End::Broken)?;
-    call.note_progress(house.clock.coarse_ms());
-    let mut end = Ok(());
-    match frame {
-        AnswerFrame::Start { length, status, reason, lines, body, .. } => {
-            let mut head = take_app_answer(status, reason, lines);
-            if let (Ok(head), Some(length)) = (&mut head, length)
-                && head.length.is_none()
-            {
-                (head.length, head.is_counted) = (Some(length), true);
-            }
-            call.add(body);
-            call.begin(head);
-        }
-        AnswerFrame::Piece { body, .. } => call.add(body),
-        AnswerFrame::Abort { .. } => end = Err(Fault::AppFailed),
-        AnswerFrame::Hello { .. } | AnswerFrame::Done { .. } => {}
+impl Outbounds {
+    /// Begins to hear a worker. To be called on the event loop that this ring of it leads to.
+    pub(crate) fn add(&self, thread: u16, lane: Arc<Lane>, bell: OwnedFd) -> std::io::Result<()> {
+        let bell = watch(bell)?;
+        let ring = Receiver::new(lane.memory.clone(), usize::from(thread) + 1);
+        self.lanes.borrow_mut().push(Outbound { lane, ring, paused: false, bell });
+        Ok(())
     }
-    if !last {
-        call.make_room().await;
-        return Ok(());
+
+    /// Tells a worker that nobody waits for this answer any more.
+    pub(super) fn cancel(&self, worker: u32, ticket: u64) {
+        if let Some(it) = self.lanes.borrow().iter().find(|it| it.lane.worker == worker) {
+            it.ring.put_note(cancel_note(ticket), ticket);
+        }
     }
-    house.calls.end(&call, end);
-    if frees {
-        house.desk.freed(lane.worker);
-    } else {
-        house.calls.hold(lane, ticket, house.clock.coarse_ms());
+
+    fn worker(&self, at: usize) -> Option<u32> {
+        self.lanes.borrow().get(at).map(|it| it.lane.worker)
     }
-    Ok(())
+
+    fn lane(&self, worker: u32) -> Option<Arc<Lane>> {
+        self.lanes.borrow().iter().find(|it| it.lane.worker == worker).map(|it| it.lane.clone())
+    }
+
+    fn next(&self, worker: u32, frame: &mut Vec<u8>) -> Next {
+        let mut lanes = self.lanes.borrow_mut();
+        match lanes.iter_mut().find(|it| it.lane.worker == worker && !it.paused) {
+            None => Next::None,
+            Some(it) => match it.ring.copy_next(frame) {
+                Ok(true) => Next::Frame(it.lane.clone()),
+                Ok(false) => Next::None,
+                Err(hallway_ring::Broken) => Next::Broken(it.lane.clone()),
+            },
+        }
+    }
+
+    fn release(&self, worker: u32) {
+        if let Some(it) = self.lanes.borrow_mut().iter_mut().find(|it| it.lane.worker == worker) {
+            it.ring.release();
+        }
+    }
+
+    fn pause(&self, worker: u32, paused: bool) {
+        if let Some(it) = self.lanes.borrow_mut().iter_mut().find(|it| it.lane.worker == worker) {
+            it.paused = paused;
+        }
+    }
+
+    /// Whether nothing came meanwhile, so that the loop may sleep.
+    fn lie_down(&self) -> bool {
+        self.is_down.set(true);
+        self.lanes.borrow().iter().filter(|it| !it.paused).all(|it| it.ring.lie_down())
+    }
+
+    /// Has the poll end at once.
+    fn stay_awake(&self) {
+        let lanes = self.lanes.borrow();
+        if let Some(Ok(bell)) = lanes.first().map(|it| it.bell.get_ref().try_clone()) {
+            Bell::from(bell).ring();
+        }
+    }
+
+    fn rise(&self) {
+        if self.is_down.replace(false) {
+            self.lanes.borrow().iter().for_each(|it| it.ring.rise());
+        }
+    }
 }

@@ -1,107 +1,86 @@
-//! In:     an encoded request, perhaps with its body in a file.
-//! Out:    one packet on the inbound lane of a worker.
-//! Actors: whichever event loop claimed the slot.
-//! Never:  does a send wait; a worker with a free slot has room, or is broken.
+//! In:     an encoded request, its body in memory or in a file.
+//! Out:    which worker has it, and since when.
+//! Actors: the loop that owns the connection, and the one that hands it over.
+//! Never:  do two workers have it, or one that was not told.
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
-/// How every event loop reaches one worker. Shared by all of them.
-pub(crate) struct Lane {
-    pub(crate) worker: u32,
-    pub(crate) pid: u32,
-    inbound: OwnedFd,
-    dead: AtomicBool,
-}
-
-impl Lane {
-    pub(crate) fn new(worker: u32, pid: u32, inbound: OwnedFd) -> Self {
-        Lane { worker, pid, inbound, dead: AtomicBool::new(false) }
-    }
-
-    /// An event loop saw that the worker is gone.
-    pub(crate) fn bury(&self) {
-        self.dead.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::SeqCst)
-    }
-
-    /// Sends one packet, which any event loop may do: the kernel keeps packets apart.
-    pub(crate) fn send(&self, parcel: &Parcel) -> Result<(), Errno> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut beside = SendAncillaryBuffer::new(&mut space);
-        let file = parcel.file.as_ref().map(open_again).transpose()?;
-        let descriptors = [file.as_ref().map_or(self.inbound.as_fd(), AsFd::as_fd)];
-        if file.is_some() {
-            beside.push(SendAncillaryMessage::ScmRights(&descriptors));
-        }
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        rustix::io::retry_on_intr(|| sendmsg(&self.inbound, &[IoSlice::new(&parcel.frame)], &mut beside, flags))?;
-        Ok(())
-    }
-}
-
-/// The file of a body, opened anew for each worker that gets it: read-only, and with a position of
-/// its own, which no worker that had it before can move.
-fn open_again(file: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-}
+use crate::lane::inbound::{Lane, NotSent};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A request on its way to a worker. Shared by the loop that owns the connection and the one that
 /// hands it over.
 pub(crate) struct Parcel {
     pub(crate) ticket: u64,
+    /// All of it but its body.
     pub(crate) frame: Vec<u8>,
+    /// Its body, unless that is in the file.
+    pub(crate) body: Vec<u8>,
     pub(crate) file: Option<OwnedFd>,
-    handed_us: AtomicU64,
-    worker: AtomicU32,
-    worker_pid: AtomicU32,
+    holder: Mutex<Option<Holder>>,
+}
+
+/// Who has a parcel.
+struct Holder {
+    lane: Arc<Lane>,
+    /// Where it is in the lane.
+    position: u64,
+    /// When it began, on the clock of the process; nothing while it waits behind another one.
+    begun_us: Option<u64>,
 }
 
 impl Parcel {
-    pub(crate) fn new(ticket: u64, frame: Vec<u8>, file: Option<OwnedFd>) -> Self {
-        Parcel {
-            ticket,
-            frame,
-            file,
-            handed_us: AtomicU64::new(0),
-            worker: AtomicU32::new(0),
-            worker_pid: AtomicU32::new(0),
+    pub(crate) fn new(ticket: u64, frame: Vec<u8>, body: Vec<u8>, file: Option<OwnedFd>) -> Self {
+        Parcel { ticket, frame, body, file, holder: Mutex::default() }
+    }
+
+    /// Puts it into the lane of a worker; whether that one has to be woken. The answer may come on
+    /// another thread before this returns, so the holder is noted under the lock.
+    pub(super) fn hand_to(&self, lane: &Arc<Lane>, begun_us: Option<u64>) -> Result<bool, NotSent> {
+        let mut holder = self.holder();
+        let (position, wakes) = lane.put(self)?;
+        *holder = Some(Holder { lane: lane.clone(), position, begun_us });
+        Ok(wakes)
+    }
+
+    /// The worker is free for it now.
+    pub(super) fn note_begun(&self, now_us: u64) {
+        if let Some(holder) = &mut *self.holder() {
+            holder.begun_us = Some(now_us);
         }
     }
 
-    /// Notes who is about to get it; before the send, because the answer may be faster than a note.
-    pub(crate) fn hand_to(&self, lane: &Lane, now_us: u64) {
-        self.worker_pid.store(lane.pid, Ordering::Relaxed);
-        self.handed_us.store(now_us.max(1), Ordering::Relaxed);
-        self.worker.store(lane.worker, Ordering::SeqCst);
+    /// Takes it back from a worker that has not begun it.
+    pub(super) fn withdraw(&self) -> bool {
+        let mut holder = self.holder();
+        let withdrawn = holder.as_ref().is_some_and(|holder| holder.lane.withdraw(holder.position));
+        if withdrawn {
+            *holder = None;
+        }
+        withdrawn
     }
 
     /// Nobody has it any more.
-    pub(crate) fn take_back(&self) {
-        self.worker.store(0, Ordering::SeqCst);
-        self.handed_us.store(0, Ordering::Relaxed);
+    pub(super) fn take_back(&self) {
+        *self.holder() = None;
     }
 
-    /// Who has it; 0 for nobody.
-    pub(crate) fn worker(&self) -> u32 {
-        self.worker.load(Ordering::SeqCst)
+    /// Whether this worker has it.
+    pub(crate) fn is_with(&self, worker: u32) -> bool {
+        self.holder().as_ref().is_some_and(|holder| holder.lane.worker == worker)
     }
 
-    pub(crate) fn worker_pid(&self) -> u32 {
-        self.worker_pid.load(Ordering::Relaxed)
+    /// The lane of the worker that has it.
+    pub(crate) fn lane(&self) -> Option<Arc<Lane>> {
+        self.holder().as_ref().map(|holder| holder.lane.clone())
     }
 
-    /// When it was handed over, on the clock of the process; nothing while it waits.
-    pub(crate) fn handed_us(&self) -> Option<u64> {
-        Some(self.handed_us.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    /// When its worker began it, on the clock of the process; nothing while it waits.
+    pub(crate) fn begun_us(&self) -> Option<u64> {
+        self.holder().as_ref().and_then(|holder| holder.begun_us)
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
+        // A panic ends the process (see `threads`), so a poisoned lock is never seen.
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,14 +7,23 @@ mod environ;
 mod reply;
 mod strings;
 
+use crate::lanes::Outbound;
 use environ::EnvironMaker;
 use hallway_core::lane::{PIECE_BYTES_MAX, RequestFrame};
 use pyo3::exceptions::{PyBrokenPipeError, PyException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reply::{Reply, StartResponse};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+/// One request, ready to be answered.
+pub(crate) struct Call<'py> {
+    environ: PyResult<Bound<'py, PyDict>>,
+    start: Bound<'py, StartResponse>,
+    /// Method and path, for the log.
+    name: Vec<u8>,
+}
 
 /// Calls one application.
 pub(crate) struct Caller {
@@ -30,29 +39,36 @@ impl Caller {
         Ok(Caller { app: app.unbind(), environs: EnvironMaker::new(py)? })
     }
 
+    /// Makes of a frame what the application is called with. After this the frame is not needed.
+    ///
+    /// # Errors
+    /// When Python has no memory.
+    pub(crate) fn prepare<'py>(
+        &mut self,
+        py: Python<'py>,
+        frame: &RequestFrame<'_>,
+        file: Option<OwnedFd>,
+        outbound: Arc<Outbound>,
+    ) -> PyResult<Call<'py>> {
+        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, outbound)))?;
+        Ok(Call { environ: self.environs.make(py, frame, file), start, name: [frame.method, frame.path].join(&b' ') })
+    }
+
     /// Answers one request.
     ///
     /// # Errors
     /// Only for what must end the worker: `SystemExit`, `KeyboardInterrupt` and their like.
-    pub(crate) fn call(
-        &mut self,
-        py: Python<'_>,
-        frame: &RequestFrame<'_>,
-        file: Option<OwnedFd>,
-        outbound: Arc<OwnedFd>,
-    ) -> PyResult<()> {
-        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, outbound)))?;
-        let outcome = self.run(py, frame, file, &start);
+    pub(crate) fn call(&mut self, py: Python<'_>, call: Call<'_>) -> PyResult<()> {
+        let Call { environ, start, name } = call;
+        let outcome = environ.and_then(|environ| self.run(py, environ, &start));
         start.get().reply(py).finish(py);
         match outcome {
             Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
             Err(error) if !(start.get().reply(py).is_unheard() && error.is_instance_of::<PyBrokenPipeError>(py)) => {
-                let (method, path) = (String::from_utf8_lossy(frame.method), String::from_utf8_lossy(frame.path));
+                let name = String::from_utf8_lossy(&name);
                 // Through Python's own stream, where the traceback goes too.
-                let _ = py
-                    .import("sys")?
-                    .getattr("stderr")?
-                    .call_method1("write", (format!("hallway: {method} {path} failed:\n"),));
+                let _ =
+                    py.import("sys")?.getattr("stderr")?.call_method1("write", (format!("hallway: {name} failed:\n"),));
                 error.print(py);
                 Ok(())
             }
@@ -60,14 +76,7 @@ impl Caller {
         }
     }
 
-    fn run(
-        &mut self,
-        py: Python<'_>,
-        frame: &RequestFrame<'_>,
-        file: Option<OwnedFd>,
-        start: &Bound<'_, StartResponse>,
-    ) -> PyResult<()> {
-        let environ = self.environs.make(py, frame, file)?;
+    fn run(&self, py: Python<'_>, environ: Bound<'_, PyDict>, start: &Bound<'_, StartResponse>) -> PyResult<()> {
         let body = self.app.bind(py).call1((environ, start))?;
         let close = body.getattr_opt("close")?;
         let sent = send_body(py, start.get(), &body, close.is_none());

@@ -4,7 +4,7 @@
 //! Never:  is a head sent before the first piece of the body, or the end; never twice.
 
 use super::misuse;
-use crate::lanes::{is_cancelled, send_frame};
+use crate::lanes::Outbound;
 use hallway_core::lane::{
     ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_done, put_piece,
 };
@@ -12,13 +12,12 @@ use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The answer to one request while it is made.
 pub(super) struct Reply {
     ticket: u64,
-    outbound: Arc<OwnedFd>,
+    outbound: Arc<Outbound>,
     /// The frame of the head; empty until `start_response`.
     start: Vec<u8>,
     is_started: bool,
@@ -31,7 +30,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(ticket: u64, outbound: Arc<OwnedFd>) -> Self {
+    pub(super) fn new(ticket: u64, outbound: Arc<Outbound>) -> Self {
         let (is_started, is_sent, is_over, is_freed, is_unheard) = (false, false, false, false, false);
         Reply { ticket, outbound, start: Vec::new(), is_started, is_sent, is_over, is_freed, is_unheard }
     }
@@ -97,7 +96,7 @@ impl Reply {
     fn send_one(&mut self, py: Python<'_>, piece: &[u8], end: Option<bool>) {
         let mut head = std::mem::take(&mut self.start);
         if self.is_sent {
-            self.is_unheard |= is_cancelled(&self.outbound, self.ticket);
+            self.is_unheard |= self.outbound.is_cancelled(self.ticket);
             head.clear();
             put_piece(&mut head, self.ticket);
         }
@@ -108,7 +107,7 @@ impl Reply {
             mark_last(&mut head, frees);
         }
         self.is_sent = true;
-        self.is_unheard |= !send_frame(py, &self.outbound, &head, piece);
+        self.is_unheard |= !self.outbound.send(py, &head, piece);
     }
 
     /// Says that the worker is done with this request: after an answer that was whole, that its slot
@@ -121,7 +120,7 @@ impl Reply {
             (false, _) => put_abort(&mut frame, self.ticket),
         }
         (self.is_over, self.is_freed) = (true, true);
-        send_frame(py, &self.outbound, &frame, b"");
+        self.outbound.send(py, &frame, b"");
     }
 
     /// Whether nobody waits for the answer any more.

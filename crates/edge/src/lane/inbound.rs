@@ -1,0 +1,154 @@
+//! In:     encoded requests, perhaps with their bodies in files.
+//! Out:    frames on the inbound ring of a worker; files on the socket beside it.
+//! Actors: whichever event loop claimed the slot, under the lock of the desk.
+//! Never:  does a send wait; a worker with a free slot has room, or is broken.
+
+use crate::lane::parcel::Parcel;
+use hallway_core::lane::{FRAME_BYTES_MAX, QUICK_US, SERVICE_NOTE};
+use hallway_ring::{Memory, Refused, Sender, Shape};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The ring that leads to the worker.
+const INBOUND: usize = 0;
+
+/// How every event loop reaches one worker. Shared by all of them.
+pub(crate) struct Lane {
+    pub(crate) worker: u32,
+    pub(crate) pid: u32,
+    /// Requests it works on at a time.
+    pub(crate) slots: u16,
+    pub(super) memory: Arc<Memory>,
+    sender: Mutex<Sender>,
+    socket: OwnedFd,
+    /// An event loop saw that the worker is gone.
+    dead: AtomicBool,
+    /// The worker said hello.
+    greeted: AtomicBool,
+    /// The worker said that it leaves.
+    leaving: AtomicBool,
+}
+
+/// Why a worker cannot be given a request.
+pub(super) enum NotSent {
+    /// It is gone; another one may take it.
+    Gone,
+    /// It has no room although a slot is free, so it broke its lane; or the system has no room.
+    Failed,
+}
+
+impl Lane {
+    /// The lane of a worker, from what the master made for it.
+    ///
+    /// # Errors
+    /// Those of mapping the rings.
+    pub(crate) fn new(
+        (worker, pid, slots): (u32, u32, u32),
+        threads: usize,
+        socket: OwnedFd,
+        memory: &OwnedFd,
+    ) -> io::Result<Self> {
+        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, slots, threads))?);
+        Ok(Lane {
+            worker,
+            pid,
+            slots: u16::try_from(slots).unwrap_or(u16::MAX),
+            sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
+            memory,
+            socket,
+            dead: AtomicBool::new(false),
+            greeted: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+        })
+    }
+
+    /// Nothing sent from now on is begun.
+    pub(crate) fn bury(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    /// Whether the worker said hello before; it says so once.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.greeted.swap(true, Ordering::SeqCst)
+    }
+
+    /// The worker ends because it was told to.
+    pub(crate) fn note_leaving(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
+    /// Whether its requests take so little time that one may wait in its lane.
+    pub(super) fn is_quick(&self) -> bool {
+        (1..QUICK_US).contains(&self.sender().note(SERVICE_NOTE))
+    }
+
+    /// Puts a parcel into the ring, after its file into the socket; where it is, and whether the
+    /// worker has to be woken.
+    pub(super) fn put(&self, parcel: &Parcel) -> Result<(u64, bool), NotSent> {
+        if self.is_dead() {
+            return Err(NotSent::Gone);
+        }
+        if let Some(file) = &parcel.file {
+            self.send_file(parcel.ticket, file).map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
+                _ => NotSent::Failed,
+            })?;
+        }
+        match self.sender().send(&[&parcel.frame, &parcel.body]) {
+            Ok(sent) => Ok((sent.position, sent.wakes)),
+            Err(Refused::Full | Refused::Broken) => Err(NotSent::Failed),
+        }
+    }
+
+    /// Wakes the worker; not under a lock.
+    pub(super) fn wake(&self) {
+        Sender::wake_receiver(&self.memory, INBOUND);
+    }
+
+    /// Takes back what the worker has not begun.
+    pub(super) fn withdraw(&self, position: u64) -> bool {
+        self.sender().withdraw(position)
+    }
+
+    fn send_file(&self, ticket: u64, file: &OwnedFd) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        let file = open_again(file)?;
+        let descriptors = [file.as_fd()];
+        beside.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let (ticket, flags) = (ticket.to_le_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        rustix::io::retry_on_intr(|| sendmsg(&self.socket, &[IoSlice::new(&ticket)], &mut beside, flags))?;
+        Ok(())
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Sender> {
+        // A panic ends the process (see `threads`), so a poisoned lock is never seen.
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Lane {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The file of a body, opened anew for each worker that gets it: read-only, and with a position of
+/// its own, which no worker that had it before can move.
+fn open_again(file: &OwnedFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}

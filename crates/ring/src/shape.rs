@@ -1,0 +1,77 @@
+//! In:     how many requests a worker has at a time, and how many event loops the edge has.
+//! Out:    sizes and places of the rings in their file.
+//! Actors: none.
+//! Never:  do the two sides compute different places: both ask this.
+
+/// Bytes of a page, and of the place that the words of a ring take.
+pub(crate) const PAGE: usize = 4096;
+/// Bytes before each frame: its length and its state.
+pub(crate) const HEADER: usize = 8;
+
+/// The rings between one worker and the edge: ring 0 leads to the worker, ring `n` from it to event
+/// loop `n - 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    inbound_bytes: usize,
+    outbound_bytes: usize,
+    rings: usize,
+}
+
+impl Shape {
+    /// For frames of at most `frame_bytes_max`, `slots` requests at a time, `threads` event loops.
+    pub fn new(frame_bytes_max: usize, slots: u32, threads: usize) -> Shape {
+        let frame = frame_bytes_max + HEADER;
+        Shape {
+            // Each slot may hold a frame, one more may wait behind them, and one may be copied out.
+            inbound_bytes: (frame * (slots as usize + 2)).next_power_of_two().max(PAGE),
+            outbound_bytes: (frame * 2).next_power_of_two().max(PAGE),
+            rings: threads + 1,
+        }
+    }
+
+    /// How many rings there are.
+    pub fn rings(&self) -> usize {
+        self.rings
+    }
+
+    /// Bytes of the data of a ring; a power of two.
+    pub(crate) fn bytes(&self, ring: usize) -> usize {
+        if ring == 0 { self.inbound_bytes } else { self.outbound_bytes }
+    }
+}
+
+/// Bytes that a frame of this length takes in a ring.
+pub(crate) fn footprint(length: usize) -> u64 {
+    (HEADER + length.next_multiple_of(HEADER)) as u64
+}
+
+#[cfg(not(loom))]
+impl Shape {
+    /// Bytes of the file.
+    pub(crate) fn file_bytes(&self) -> usize {
+        (0..self.rings).map(|ring| PAGE + self.bytes(ring)).sum()
+    }
+
+    /// Where the words of a ring are in the file; its data follows them.
+    pub(crate) fn file_at(&self, ring: usize) -> usize {
+        (0..ring).map(|before| PAGE + self.bytes(before)).sum()
+    }
+
+    /// Bytes of the mapping, in which the data of each ring stands twice.
+    pub(crate) fn mapped_bytes(&self) -> usize {
+        (0..self.rings).map(|ring| PAGE + 2 * self.bytes(ring)).sum()
+    }
+
+    /// Where the words of a ring are in the mapping.
+    pub(crate) fn mapped_at(&self, ring: usize) -> usize {
+        (0..ring).map(|before| PAGE + 2 * self.bytes(before)).sum()
+    }
+}
+
+#[cfg(loom)]
+impl Shape {
+    /// One ring that is small enough to explore.
+    pub(crate) fn for_model(bytes: usize) -> Shape {
+        Shape { inbound_bytes: bytes, outbound_bytes: bytes, rings: 1 }
+    }
+}
