@@ -4,7 +4,7 @@
 //! Never:  is the interpreter's lock held while the worker waits for the edge.
 
 use crate::IS_FORK;
-use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, put_hello, put_leave};
+use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
 use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape};
 use pyo3::prelude::*;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -34,7 +34,7 @@ impl Lanes {
     pub(crate) fn new(descriptors: Vec<OwnedFd>, slots: u32) -> Option<Lanes> {
         let mut ends = descriptors.into_iter();
         let (socket, memory) = (ends.next()?, ends.next()?);
-        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, slots, ends.len())).ok()?);
+        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), ends.len())).ok()?);
         let ended: Arc<AtomicBool> = Arc::default();
         let outbound = ends.enumerate().map(|(thread, bell)| {
             let (ring, bell) = (thread + 1, Bell::from(bell));

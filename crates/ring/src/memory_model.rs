@@ -3,6 +3,9 @@
 //! Actors: the threads of a model.
 //! Never:  does a model pass in which two sides touch the same bytes at the same time.
 
+#![allow(unsafe_code)]
+#![allow(clippy::undocumented_unsafe_blocks)]
+
 use crate::shape::{HEADER, Shape};
 use crate::words::{AtomicU32, Ordering, Words};
 use loom::cell::UnsafeCell;
@@ -23,7 +26,6 @@ struct Ring {
     cells: Vec<UnsafeCell<u8>>,
 }
 
-#[allow(unsafe_code)]
 impl Memory {
     pub(crate) fn new(shape: Shape) -> Memory {
         let ring = |ring| Ring {

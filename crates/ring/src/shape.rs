@@ -18,12 +18,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// For frames of at most `frame_bytes_max`, `slots` requests at a time, `threads` event loops.
-    pub fn new(frame_bytes_max: usize, slots: u32, threads: usize) -> Shape {
+    /// For frames of at most `frame_bytes_max`, of which at most `inbound_frames` are on their way to
+    /// the worker, and `threads` event loops.
+    pub fn new(frame_bytes_max: usize, inbound_frames: usize, threads: usize) -> Shape {
         let frame = frame_bytes_max + HEADER;
         Shape {
-            // Each slot may hold a frame, one more may wait behind them, and one may be copied out.
-            inbound_bytes: (frame * (slots as usize + 2)).next_power_of_two().max(PAGE),
+            inbound_bytes: (frame * inbound_frames).next_power_of_two().max(PAGE),
             outbound_bytes: (frame * 2).next_power_of_two().max(PAGE),
             rings: threads + 1,
         }

@@ -3,7 +3,7 @@
 //! Actors: the operating system.
 //! Never:  does the master keep an end; a lane ends when one of its two processes does.
 
-use hallway_core::lane::FRAME_BYTES_MAX;
+use hallway_core::lane::{FRAME_BYTES_MAX, frames_max};
 use hallway_ring::{Bell, Shape};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io;
@@ -27,7 +27,7 @@ pub struct Lanes {
 /// Those of `socketpair`, `memfd_create` and `eventfd`.
 pub fn make_lanes(slots: u32, edge_threads: usize) -> io::Result<Lanes> {
     let (edge, worker) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    let mut shared = vec![hallway_ring::create(Shape::new(FRAME_BYTES_MAX, slots, edge_threads))?];
+    let mut shared = vec![hallway_ring::create(Shape::new(FRAME_BYTES_MAX, frames_max(slots), edge_threads))?];
     for _ in 0..edge_threads {
         shared.push(Bell::create()?.into());
     }

@@ -49,7 +49,9 @@ pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_
     command.arg0("hallway: edge");
     let mut given = vec![plan];
     given.extend_from_slice(sockets);
-    start(command, &given)
+    // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
+    // each time; like this it waits until they sleep, or have had their time (measured: bench/README.md).
+    start(command, &given, Some(libc::SCHED_BATCH))
 }
 
 /// Starts a worker: the user's own interpreter, which loads the extension and then the application.
@@ -61,7 +63,7 @@ pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32
     command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
     command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
-    start(command, &[extension])
+    start(command, &[extension], None)
 }
 
 /// After how many requests this worker is replaced.
@@ -72,16 +74,21 @@ fn requests_limit(app: &App) -> io::Result<u64> {
     Ok(if app.max_requests == 0 { 0 } else { app.max_requests.saturating_add(extra) })
 }
 
-/// Starts a child with a new channel and these descriptors, whose numbers end its command line.
-fn start(mut command: Command, given: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+/// Starts a child with a new channel and these descriptors, whose numbers end its command line, under
+/// a scheduling policy where one is named.
+fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>) -> io::Result<Spawned> {
     let (ours, theirs) = Channel::pair()?;
     let numbers: Vec<RawFd> = [theirs.as_fd()].iter().chain(given).map(AsRawFd::as_raw_fd).collect();
     command.args(numbers.iter().map(ToString::to_string));
     command.stdin(Stdio::null()).process_group(0);
-    // SAFETY: between fork and exec the closure only calls fcntl, which is async-signal-safe, on
-    // descriptors that are open in the parent for as long as `start` runs; it allocates nothing.
+    // SAFETY: between fork and exec the closure only calls fcntl and sched_setscheduler, plain system
+    // calls, on descriptors that are open in the parent for as long as `start` runs; it allocates nothing.
     unsafe {
         command.pre_exec(move || {
+            if let Some(policy) = policy {
+                // Where it is forbidden the child runs as any other.
+                libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority: 0 });
+            }
             for number in &numbers {
                 fcntl_setfd(BorrowedFd::borrow_raw(*number), FdFlags::empty())?;
             }

@@ -52,11 +52,11 @@ struct Slot<W, P> {
     reach: W,
     capacity: u16,
     busy: u16,
-    /// One request that waits in the worker's lane, behind those that it works on.
-    ahead: Option<(u64, P)>,
+    /// Requests that wait in the worker's lane, behind the one that it works on.
+    ahead: VecDeque<(u64, P)>,
+    /// How many may: as many as take little time together.
+    ahead_max: usize,
     open: bool,
-    /// Whether its requests take so little time that one may wait in its lane.
-    quick: bool,
     /// When it last began one or answered one.
     since_us: u64,
     /// When it last became free: the longest free comes first, so that load spreads evenly.
@@ -70,7 +70,11 @@ impl<W, P> Slot<W, P> {
 
     /// Several requests at a time end in any order, so nothing is to wait behind one of them.
     fn takes_one_ahead(&self) -> bool {
-        self.open && self.quick && self.capacity == 1 && self.busy == 1 && self.ahead.is_none()
+        self.open && self.capacity == 1 && self.busy == 1 && self.ahead.len() < self.ahead_max
+    }
+
+    fn is_late(&self, now_us: u64) -> bool {
+        self.since_us + LATE_US < now_us
     }
 }
 
@@ -93,8 +97,10 @@ impl<W: Clone, P: Clone> Desk<W, P> {
     ) -> Vec<Given<W, P>> {
         self.leave(worker);
         self.turn += 1;
-        let (busy, ahead, open, quick, free_since) = (0, None, true, false, self.turn);
-        self.slots.push(Slot { worker, reach, capacity, busy, ahead, open, quick, since_us: now_us, free_since });
+        let (ahead, ahead_max, free_since) = (VecDeque::new(), 0, self.turn);
+        let slot =
+            Slot { worker, reach, capacity, busy: 0, ahead, ahead_max, open: true, since_us: now_us, free_since };
+        self.slots.push(slot);
         let at = self.slots.len() - 1;
         std::iter::from_fn(|| self.give_next(at, now_us, withdraw)).collect()
     }
@@ -130,18 +136,18 @@ impl<W: Clone, P: Clone> Desk<W, P> {
             slot.since_us = now_us;
             return Ok(Given { reach: slot.reach.clone(), parcel, begins: true });
         }
-        let soon = self.slots.iter_mut().filter(|slot| slot.takes_one_ahead() && slot.since_us + LATE_US >= now_us);
-        match soon.min_by_key(|slot| slot.since_us).filter(|_| self.queue.is_empty()) {
+        let soon = self.slots.iter_mut().filter(|slot| slot.takes_one_ahead() && !slot.is_late(now_us));
+        match soon.min_by_key(|slot| (slot.ahead.len(), slot.since_us)).filter(|_| self.queue.is_empty()) {
             Some(slot) => {
-                slot.ahead = Some((ticket, parcel.clone()));
+                slot.ahead.push_back((ticket, parcel.clone()));
                 Ok(Given { reach: slot.reach.clone(), parcel, begins: false })
             }
             None => Err(parcel),
         }
     }
 
-    /// A worker has answered one request; `quick` tells whether its requests take little time.
-    pub fn freed(&mut self, worker: u32, quick: bool, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Freed<W, P> {
+    /// A worker has answered one request; `ahead_max` more may wait in its lane from now on.
+    pub fn freed(&mut self, worker: u32, ahead_max: usize, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Freed<W, P> {
         self.turn += 1;
         let turn = self.turn;
         let Some(at) = self.slots.iter().position(|slot| slot.worker == worker) else {
@@ -149,8 +155,8 @@ impl<W: Clone, P: Clone> Desk<W, P> {
         };
         let slot = &mut self.slots[at];
         slot.busy = slot.busy.saturating_sub(1);
-        (slot.free_since, slot.since_us, slot.quick) = (turn, now_us, quick);
-        let begun = slot.ahead.take().map(|(_, parcel)| parcel);
+        (slot.free_since, slot.since_us, slot.ahead_max) = (turn, now_us, ahead_max);
+        let begun = slot.ahead.pop_front().map(|(_, parcel)| parcel);
         slot.busy += u16::from(begun.is_some());
         Freed { begun, given: self.give_next(at, now_us, withdraw) }
     }
@@ -164,36 +170,47 @@ impl<W: Clone, P: Clone> Desk<W, P> {
             return None;
         }
         let (ticket, parcel) = self
-            .take_from_lane(at, |since_us| since_us + LATE_US < now_us, withdraw)
+            .take_from_late(at, now_us, withdraw)
             .or_else(|| self.queue.pop_front())
-            .or_else(|| if begins { self.take_from_lane(at, |_| true, withdraw) } else { None })?;
+            .or_else(|| if begins { self.take_from_longest(at, withdraw) } else { None })?;
         let slot = &mut self.slots[at];
         if begins {
             slot.busy += 1;
             slot.since_us = now_us;
         } else {
-            slot.ahead = Some((ticket, parcel.clone()));
+            slot.ahead.push_back((ticket, parcel.clone()));
         }
         Some(Given { reach: slot.reach.clone(), parcel, begins })
     }
 
-    /// Takes back what waits in the lane of another worker and has not begun.
-    fn take_from_lane(
-        &mut self,
-        but: usize,
-        is_late: impl Fn(u64) -> bool,
-        withdraw: Withdraw<'_, W, P>,
-    ) -> Option<(u64, P)> {
-        let others = self.slots.iter_mut().enumerate().filter(|(at, _)| *at != but);
+    /// Takes back what waits for longest behind a request of another worker that takes long.
+    fn take_from_late(&mut self, but: usize, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Option<(u64, P)> {
+        let others = self.slots.iter_mut().enumerate().filter(|(at, slot)| *at != but && slot.is_late(now_us));
         for (_, slot) in others {
-            if let Some((_, parcel)) = &slot.ahead
-                && is_late(slot.since_us)
+            if let Some((_, parcel)) = slot.ahead.front()
                 && withdraw(&slot.reach, parcel)
             {
-                return slot.ahead.take();
+                return slot.ahead.pop_front();
             }
         }
         None
+    }
+
+    /// Takes back what would wait for longest in any lane.
+    fn take_from_longest(&mut self, but: usize, withdraw: Withdraw<'_, W, P>) -> Option<(u64, P)> {
+        let others = self.slots.iter_mut().enumerate().filter(|(at, slot)| *at != but && !slot.ahead.is_empty());
+        let (_, slot) = others.max_by_key(|(_, slot)| slot.ahead.len())?;
+        let (_, parcel) = slot.ahead.back()?;
+        if withdraw(&slot.reach, parcel) { slot.ahead.pop_back() } else { None }
+    }
+
+    /// What was given to wait in the lane of a worker found no room there: it waits here, before all others.
+    pub fn put_back(&mut self, worker: u32, ticket: u64) {
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker == worker) else { return };
+        if let Some(at) = slot.ahead.iter().position(|(waiting, _)| *waiting == ticket) {
+            self.queue.extend(slot.ahead.remove(at));
+            self.queue.rotate_right(1);
+        }
     }
 
     /// A waiting request gives up. Whether it was still waiting.
@@ -202,11 +219,8 @@ impl<W: Clone, P: Clone> Desk<W, P> {
             return self.queue.remove(at).is_some();
         }
         for slot in &mut self.slots {
-            if let Some((waiting, parcel)) = &slot.ahead
-                && *waiting == ticket
-                && withdraw(&slot.reach, parcel)
-            {
-                return slot.ahead.take().is_some();
+            if let Some(at) = slot.ahead.iter().position(|(waiting, _)| *waiting == ticket) {
+                return withdraw(&slot.reach, &slot.ahead[at].1) && slot.ahead.remove(at).is_some();
             }
         }
         false
@@ -250,11 +264,11 @@ mod tests {
         assert_eq!(desk.place(3, 3, 0), Placed::Full(3));
         assert_eq!(desk.join((7, 'a'), 1, 0, &mut never), [Given { reach: 'a', parcel: 1, begins: true }]);
         assert_eq!(desk.place_again(1, 1, 0), Placed::Queued);
-        let freed = desk.freed(7, false, 0, &mut never);
+        let freed = desk.freed(7, 0, 0, &mut never);
         assert_eq!((freed.begun, freed.given), (None, Some(Given { reach: 'a', parcel: 1, begins: true })));
         assert!(desk.withdraw(2, &mut never));
         assert!(!desk.withdraw(2, &mut never));
-        assert_eq!(desk.freed(7, false, 0, &mut never).given, None);
+        assert_eq!(desk.freed(7, 0, 0, &mut never).given, None);
         assert_eq!(desk.place(4, 4, 0), with('a', 4));
     }
 
@@ -265,7 +279,7 @@ mod tests {
         assert_eq!(desk.place(1, 1, 0), with('a', 1));
         desk.close(1);
         assert_eq!(desk.place(2, 2, 0), Placed::Queued);
-        assert_eq!(desk.freed(1, true, 0, &mut never).given, None);
+        assert_eq!(desk.freed(1, 1, 0, &mut never).given, None);
         assert_eq!(desk.join((2, 'b'), 1, 0, &mut never), [Given { reach: 'b', parcel: 2, begins: true }]);
     }
 
@@ -278,7 +292,7 @@ mod tests {
             assert_eq!(desk.place(ticket, ticket, 10), with(reach, ticket));
         }
         for worker in [1, 2] {
-            desk.freed(worker, true, 20, &mut never);
+            desk.freed(worker, 1, 20, &mut never);
         }
         assert_eq!(desk.place(3, 3, 30), with('a', 3));
         assert_eq!(desk.place(4, 4, 31), with('b', 4));
@@ -287,11 +301,11 @@ mod tests {
         assert_eq!(desk.place(6, 6, 33), ahead('b', 6));
         assert_eq!(desk.place(7, 7, 34), Placed::Queued);
         // `b` goes on with 6 and gets 7; `a` is busy with 3 for ever, so `b` then gets 5 of it.
-        let freed = desk.freed(2, true, 40, &mut |_, _| true);
+        let freed = desk.freed(2, 1, 40, &mut |_, _| true);
         assert_eq!((freed.begun, freed.given.map(|it| (it.parcel, it.begins))), (Some(6), Some((7, false))));
-        let freed = desk.freed(2, true, 41, &mut |_, _| true);
+        let freed = desk.freed(2, 1, 41, &mut |_, _| true);
         assert_eq!((freed.begun, freed.given), (Some(7), None), "not yet late, and `b` is not free");
-        let freed = desk.freed(2, true, 42, &mut |_, parcel| *parcel == 5);
+        let freed = desk.freed(2, 1, 42, &mut |_, parcel| *parcel == 5);
         assert_eq!((freed.begun, freed.given.map(|it| (it.parcel, it.begins))), (None, Some((5, true))));
         assert_eq!(desk.place(8, 8, 2000), Placed::Queued, "nothing waits behind what is late");
     }

@@ -16,9 +16,17 @@ pub use request::{Addresses, RequestFrame, RequestLines, put_request};
 pub const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// Longest frame, either way: a head of the edge's or the application's, and one piece.
 pub const FRAME_BYTES_MAX: usize = 160 * 1024;
-/// While a worker's requests take less than this on average, one more waits in its lane, so that it
-/// need not wait for the edge between two.
-pub const QUICK_US: u64 = 200;
+/// As many requests wait in a worker's lane as take this together, so that it need not wait for the
+/// edge between two.
+pub const AHEAD_US: u64 = 400;
+/// But no more than this.
+pub const AHEAD_MAX: u64 = 16;
+/// Frames of the greatest length for which the lane of a worker with this many slots has room: one
+/// for each, and one more. Of those that wait behind, usually small ones, it takes what fits.
+pub fn frames_max(slots: u32) -> usize {
+    slots as usize + 1
+}
+
 /// A request that takes longer than this does not keep the one behind it when another worker is free.
 pub const LATE_US: u64 = 1_000;
 /// Where on its inbound ring a worker notes how long its requests take, in microseconds.

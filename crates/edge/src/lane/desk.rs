@@ -69,7 +69,7 @@ impl AppDesk {
     /// A worker has answered.
     pub(crate) fn freed(&self, lane: &Lane) {
         let (mut desk, now_us) = (self.lock(), self.now_us());
-        let freed = desk.freed(lane.worker, lane.is_quick(), now_us, &mut withdraw);
+        let freed = desk.freed(lane.worker, lane.ahead_max(), now_us, &mut withdraw);
         if let Some(begun) = freed.begun {
             begun.note_begun(now_us);
         }
@@ -109,8 +109,12 @@ impl AppDesk {
                     return wakes.then_some(lane);
                 }
                 Err(NotSent::Gone) => {}
-                // Another worker could do no better.
-                Err(NotSent::Failed) => {
+                Err(NotSent::Full) if !begins => {
+                    desk.put_back(lane.worker, parcel.ticket);
+                    return None;
+                }
+                // Another worker could do no better. One with a free slot has room, or is broken.
+                Err(NotSent::Full | NotSent::Failed) => {
                     desk.leave(lane.worker);
                     self.master.worker_is_overdue(lane.worker);
                     self.posts.unsendable(parcel.ticket);

@@ -4,7 +4,7 @@
 //! Never:  does a send wait; a worker with a free slot has room, or is broken.
 
 use crate::lane::parcel::Parcel;
-use hallway_core::lane::{FRAME_BYTES_MAX, QUICK_US, SERVICE_NOTE};
+use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
 use hallway_ring::{Memory, Refused, Sender, Shape};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -38,7 +38,9 @@ pub(crate) struct Lane {
 pub(super) enum NotSent {
     /// It is gone; another one may take it.
     Gone,
-    /// It has no room although a slot is free, so it broke its lane; or the system has no room.
+    /// It has no room now, because of what is there already.
+    Full,
+    /// It broke its lane, or the system has no room.
     Failed,
 }
 
@@ -53,7 +55,7 @@ impl Lane {
         socket: OwnedFd,
         memory: &OwnedFd,
     ) -> io::Result<Self> {
-        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, slots, threads))?);
+        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), threads))?);
         Ok(Lane {
             worker,
             pid,
@@ -90,9 +92,10 @@ impl Lane {
         self.leaving.load(Ordering::SeqCst)
     }
 
-    /// Whether its requests take so little time that one may wait in its lane.
-    pub(super) fn is_quick(&self) -> bool {
-        (1..QUICK_US).contains(&self.sender().note(SERVICE_NOTE))
+    /// How many requests may wait in its lane, by the time that its requests take.
+    pub(super) fn ahead_max(&self) -> usize {
+        let service_us = self.sender().note(SERVICE_NOTE);
+        AHEAD_US.checked_div(service_us).unwrap_or(0).min(AHEAD_MAX) as usize
     }
 
     /// Puts a parcel into the ring, after its file into the socket; where it is, and whether the
@@ -109,7 +112,8 @@ impl Lane {
         }
         match self.sender().send(&[&parcel.frame, &parcel.body]) {
             Ok(sent) => Ok((sent.position, sent.wakes)),
-            Err(Refused::Full | Refused::Broken) => Err(NotSent::Failed),
+            Err(Refused::Full) => Err(NotSent::Full),
+            Err(Refused::Broken) => Err(NotSent::Failed),
         }
     }
 
