@@ -67,6 +67,14 @@ def load_application(target):
     return found
 
 
+def settle():
+    """What was loaded stays: the garbage collector need not look through it again and again."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+
+
 def share_the_core():
     """A worker that is woken does not interrupt the edge on a core that both share (see spawn.rs). Threads
     and processes that the application starts are as if this had not been."""
@@ -130,6 +138,7 @@ def main():
         # In one write, so that those of several workers do not mix.
         sys.stderr.write("".join(traceback.format_exception(type(error), error, frames)))
         return LOAD_FAILED
+    settle()
     share_the_core()
     return native.serve(application, channel, max_requests)
 

@@ -9,6 +9,7 @@ mod client;
 mod stage;
 
 mod access_log;
+mod ahead;
 mod app_failures;
 mod bodies;
 mod boot_failures;

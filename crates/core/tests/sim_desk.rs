@@ -61,7 +61,7 @@ impl World {
             assert!(worker.busy.insert(ticket));
         } else {
             assert!(!worker.busy.is_empty(), "it waits behind nothing");
-            if self.seed % 7 == 0 {
+            if self.seed.is_multiple_of(7) {
                 // There was no room for its frame.
                 self.desk.put_back(reach, ticket);
                 self.waiting.insert(0, ticket);
@@ -161,7 +161,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        self.now_us += self.roll(300);
+        self.now_us += self.roll(900);
         match self.roll(12) {
             0..=4 => self.arrive(),
             5..=8 => self.answer(),

@@ -307,6 +307,6 @@ mod tests {
         assert_eq!((freed.begun, freed.given), (Some(7), None), "not yet late, and `b` is not free");
         let freed = desk.freed(2, 1, 42, &mut |_, parcel| *parcel == 5);
         assert_eq!((freed.begun, freed.given.map(|it| (it.parcel, it.begins))), (None, Some((5, true))));
-        assert_eq!(desk.place(8, 8, 2000), Placed::Queued, "nothing waits behind what is late");
+        assert_eq!(desk.place(8, 8, 4000), Placed::Queued, "nothing waits behind what is late");
     }
 }
