@@ -62,10 +62,12 @@ fn what_a_lost_worker_had_not_begun_is_answered_whatever_its_method() {
     std::thread::sleep(Duration::from_millis(50));
     signal(pid.parse().unwrap(), "KILL");
     assert_eq!(many[0].answer().status, 502, "it was begun, and a POST is not sent twice");
+    let mut by_another = 0;
     for (at, connection) in many.iter_mut().enumerate().skip(1) {
         let answer = connection.answer();
         assert_eq!(answer.status, 200, "{at}: {}", answer.text());
-        assert_ne!(answer.text(), pid, "another worker answers");
+        by_another += usize::from(answer.text() != pid);
     }
+    assert!(by_another > 0, "the first worker answered all of them before it slept");
     hallway.wait_for_line(|line| line.contains("ended while it had POST /sleep; it is answered 502"));
 }
