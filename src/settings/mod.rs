@@ -109,10 +109,16 @@ fn variable(written: &Written) -> Result<(String, String), String> {
 }
 
 fn directory(written: &Written) -> Result<PathBuf, String> {
-    match Path::new(&written.text).canonicalize() {
+    absolute_directory(&written.text).map_err(|why| blame(written, why))
+}
+
+/// The path as it is, only from the root: a link in it, as to the current release, is followed
+/// each time that it is used.
+fn absolute_directory(text: &str) -> Result<PathBuf, &'static str> {
+    match std::path::absolute(text) {
         Ok(path) if path.is_dir() => Ok(path),
-        Ok(_) => Err(blame(written, "this is no directory")),
-        Err(_) => Err(blame(written, "there is no such directory")),
+        Ok(path) if path.exists() => Err("this is no directory"),
+        _ => Err("there is no such directory"),
     }
 }
 
@@ -155,8 +161,7 @@ fn routes(raw: &Raw) -> Result<Vec<Route>, String> {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
         };
         let prefix = prefix.trim_end_matches('/').to_owned();
-        let dir = Path::new(dir).canonicalize().ok().filter(|dir| dir.is_dir());
-        let dir = dir.ok_or_else(|| blame(written, "there is no such directory"))?;
+        let dir = absolute_directory(dir).map_err(|why| blame(written, why))?;
         if prefix.is_empty() {
             return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
         }

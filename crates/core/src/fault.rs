@@ -14,10 +14,14 @@ pub enum Fault {
     MethodNotAllowed(&'static str),
     /// 408: the head or the body did not arrive in time.
     RequestTimeout(&'static str),
+    /// 412: what is there is not in the state that the request asks for.
+    PreconditionFailed,
     /// 413: the body is longer than `body_max`.
     BodyTooLarge,
     /// 414: the request target is longer than the limit.
     TargetTooLong,
+    /// 416: no range of the request is in what is there, which has this many bytes.
+    RangeNotSatisfiable(u64),
     /// 417: an expectation other than `100-continue`.
     ExpectationFailed,
     /// 431: the head is longer than the limit, or has too many fields.
@@ -52,8 +56,10 @@ impl Fault {
             Fault::NotFound => 404,
             Fault::MethodNotAllowed(_) => 405,
             Fault::RequestTimeout(_) => 408,
+            Fault::PreconditionFailed => 412,
             Fault::BodyTooLarge => 413,
             Fault::TargetTooLong => 414,
+            Fault::RangeNotSatisfiable(_) => 416,
             Fault::ExpectationFailed => 417,
             Fault::HeadTooLarge => 431,
             Fault::ClientGone => 499,
@@ -73,6 +79,8 @@ impl Fault {
             Fault::BadAnswer(why) | Fault::Internal(why) => why,
             Fault::NotFound => "There is nothing at this address.",
             Fault::MethodNotAllowed(_) => "This address does not take this method.",
+            Fault::PreconditionFailed => "What is at this address has changed.",
+            Fault::RangeNotSatisfiable(_) => "What is at this address is shorter than that.",
             Fault::BodyTooLarge => "The request body is larger than this server takes.",
             Fault::TargetTooLong => "The address is longer than this server takes.",
             Fault::ExpectationFailed => "The only expectation this server meets is 100-continue.",

@@ -9,6 +9,7 @@
 pub enum Name {
     Other,
     Accept,
+    AcceptEncoding,
     Connection,
     ContentLength,
     ContentType,
@@ -16,11 +17,15 @@ pub enum Name {
     Expect,
     Forwarded,
     Host,
+    IfMatch,
     IfModifiedSince,
     IfNoneMatch,
+    IfRange,
+    IfUnmodifiedSince,
     KeepAlive,
     Proxy,
     ProxyConnection,
+    Range,
     Referer,
     Server,
     Te,
@@ -43,13 +48,14 @@ impl Name {
         let found = match raw.len() {
             2 => is("te", Name::Te),
             4 => is("host", Name::Host).or_else(|| is("date", Name::Date)),
-            5 => is("proxy", Name::Proxy),
+            5 => is("proxy", Name::Proxy).or_else(|| is("range", Name::Range)),
             6 => {
                 is("accept", Name::Accept).or_else(|| is("server", Name::Server)).or_else(|| is("expect", Name::Expect))
             }
             7 => is("referer", Name::Referer)
                 .or_else(|| is("upgrade", Name::Upgrade))
                 .or_else(|| is("trailer", Name::Trailer)),
+            8 => is("if-match", Name::IfMatch).or_else(|| is("if-range", Name::IfRange)),
             9 => is("forwarded", Name::Forwarded),
             10 => is("user-agent", Name::UserAgent)
                 .or_else(|| is("connection", Name::Connection))
@@ -57,13 +63,16 @@ impl Name {
             12 => is("content-type", Name::ContentType).or_else(|| is("x-request-id", Name::XRequestId)),
             13 => is("if-none-match", Name::IfNoneMatch),
             14 => is("content-length", Name::ContentLength),
-            15 => is("x-forwarded-for", Name::XForwardedFor).or_else(|| is("x-request-start", Name::XRequestStart)),
+            15 => is("accept-encoding", Name::AcceptEncoding)
+                .or_else(|| is("x-forwarded-for", Name::XForwardedFor))
+                .or_else(|| is("x-request-start", Name::XRequestStart)),
             16 => is("x-forwarded-host", Name::XForwardedHost)
                 .or_else(|| is("x-forwarded-port", Name::XForwardedPort))
                 .or_else(|| is("proxy-connection", Name::ProxyConnection)),
             17 => is("x-forwarded-proto", Name::XForwardedProto)
                 .or_else(|| is("if-modified-since", Name::IfModifiedSince))
                 .or_else(|| is("transfer-encoding", Name::TransferEncoding)),
+            19 => is("if-unmodified-since", Name::IfUnmodifiedSince),
             _ => None,
         };
         found.unwrap_or(Name::Other)

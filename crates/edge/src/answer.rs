@@ -3,7 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  is a body held whole because its source could not be waited for.
 
-use crate::files::FileStream;
+use crate::files::Pieces;
 use crate::lane::AnswerStream;
 use crate::piece::Piece;
 use hallway_core::Fault;
@@ -21,8 +21,8 @@ pub(crate) enum Body {
     Whole(Vec<u8>),
     /// It comes from a worker.
     Lane(AnswerStream),
-    /// It comes from a file.
-    File(FileStream),
+    /// All of it is here, or in files.
+    Pieces(Pieces),
 }
 
 impl Body {
@@ -31,7 +31,7 @@ impl Body {
         match self {
             Body::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
             Body::Lane(stream) => stream.next().await,
-            Body::File(stream) => stream.next().await,
+            Body::Pieces(pieces) => Ok(pieces.next()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  does a stop of the journey see a protocol.
 
+use crate::piece::Piece;
 use crate::stream::Peer;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
@@ -21,7 +22,7 @@ pub(crate) trait Wire {
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody);
 
     /// Sends a piece of the body at once, and with `last` what ends it.
-    async fn send(&mut self, piece: &[u8], last: bool) -> Result<(), Fault>;
+    async fn send(&mut self, piece: &Piece, last: bool) -> Result<(), Fault>;
 }
 
 /// One request on its way.

@@ -5,6 +5,7 @@
 
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
+use crate::files::Shelf;
 use crate::ids::RequestIds;
 use crate::lane::{AppDesk, Calls, Outbounds};
 use crate::log::Log;
@@ -32,6 +33,8 @@ pub(crate) struct House {
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
     pub(crate) outbounds: Outbounds,
+    /// Files that were asked for.
+    pub(crate) shelf: Shelf,
     /// The way to the other loops.
     pub(crate) posts: Posts,
     pub(crate) ids: RequestIds,

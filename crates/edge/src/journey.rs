@@ -6,6 +6,7 @@
 use crate::answer::{Answer, Body};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
+use crate::piece::Piece;
 use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
@@ -41,8 +42,8 @@ async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &m
     match &route.target {
         // 7 choose, 8 fetch
         Target::Files(directory) => {
-            let (head, stream) = files::fetch(exchange.head, &route.prefix, directory).await?;
-            Ok(Answer { head, body: Body::File(stream) })
+            let (head, pieces) = files::fetch(house, exchange.head, &route.prefix, directory).await?;
+            Ok(Answer { head, body: Body::Pieces(pieces) })
         }
         Target::App => {
             let (head, stream) = lane::fetch(house, exchange, trip).await?;
@@ -76,7 +77,7 @@ async fn deliver<W: Wire>(
     trip.status = answer.head.status;
     exchange.wire.begin(&answer.head, delimited);
     if !has_body {
-        return exchange.wire.send(&[], true).await;
+        return exchange.wire.send(&Piece::default(), true).await;
     }
     let mut left = answer.head.length;
     loop {
@@ -84,12 +85,12 @@ async fn deliver<W: Wire>(
         if let Some(left) = &mut left {
             // A declared length is a promise to the client: what is beyond it is not sent, and
             // what falls short ends the connection, so that nobody takes it for whole.
-            piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= piece.len() as u64;
+            piece.truncate(*left);
+            *left -= piece.len();
         }
         let is_short = last && left.is_some_and(|left| left > 0);
         let is_whole = !is_short && (last || left == Some(0));
-        trip.body_bytes += piece.len() as u64;
+        trip.body_bytes += piece.len();
         exchange.wire.send(&piece, is_whole).await?;
         if is_short {
             return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));

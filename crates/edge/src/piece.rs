@@ -1,39 +1,66 @@
-//! In:     bytes of an answer's body as they came: alone, or behind the head of a frame.
+//! In:     bytes of an answer's body: alone, behind the head of a frame, shared, or in a file.
 //! Out:    the same, without a copy.
 //! Actors: none.
 //! Never:  does anything but the body show.
 
-use std::ops::Deref;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A piece of a body.
-#[derive(Debug, Default)]
-pub(crate) struct Piece {
-    bytes: Vec<u8>,
-    from: usize,
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// These bytes, but for those before `from`.
+    Own { bytes: Vec<u8>, from: usize },
+    /// Bytes that others hold too.
+    Shared { bytes: Arc<[u8]>, range: Range<usize> },
+    /// Bytes of a file.
+    File { file: Arc<File>, range: Range<u64> },
 }
 
 impl Piece {
     /// The last bytes of a frame.
     pub(crate) fn end_of(frame: Vec<u8>, length: usize) -> Piece {
-        Piece { from: frame.len() - length, bytes: frame }
+        Piece::Own { from: frame.len() - length, bytes: frame }
+    }
+
+    /// How long it is.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Piece::Own { bytes, from } => (bytes.len() - from) as u64,
+            Piece::Shared { range, .. } => range.len() as u64,
+            Piece::File { range, .. } => range.end - range.start,
+        }
     }
 
     /// Keeps the first bytes.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.bytes.truncate(self.from.saturating_add(length));
+    pub(crate) fn truncate(&mut self, length: u64) {
+        let short = usize::try_from(length).unwrap_or(usize::MAX);
+        match self {
+            Piece::Own { bytes, from } => bytes.truncate(from.saturating_add(short)),
+            Piece::Shared { range, .. } => range.end = range.end.min(range.start.saturating_add(short)),
+            Piece::File { range, .. } => range.end = range.end.min(range.start.saturating_add(length)),
+        }
+    }
+
+    /// Its bytes, where they are in memory.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Own { bytes, from } => &bytes[*from..],
+            Piece::Shared { bytes, range } => &bytes[range.clone()],
+            Piece::File { .. } => &[],
+        }
+    }
+}
+
+impl Default for Piece {
+    fn default() -> Piece {
+        Piece::from(Vec::new())
     }
 }
 
 impl From<Vec<u8>> for Piece {
     fn from(bytes: Vec<u8>) -> Piece {
-        Piece { bytes, from: 0 }
-    }
-}
-
-impl Deref for Piece {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[self.from..]
+        Piece::Own { bytes, from: 0 }
     }
 }

@@ -3,10 +3,14 @@
 //! Actors: the task of the connection.
 //! Never:  does anything after this know what kind of socket it is.
 
+use rustix::fs::sendfile;
+use rustix::net::{SendFlags, send};
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A client's connection.
@@ -16,6 +20,24 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Sends bytes and says that more follow at once.
+    pub(crate) async fn send_more(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        self.when_writable(|socket| Ok(send(socket, bytes, flags)?)).await
+    }
+
+    /// Sends bytes of a file (`sendfile`); how many.
+    pub(crate) async fn send_file(&self, file: &File, at: u64, most: usize) -> io::Result<usize> {
+        self.when_writable(|socket| Ok(sendfile(socket, file, Some(&mut at.clone()), most)?)).await
+    }
+
+    async fn when_writable(&self, mut act: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
+            Stream::Unix(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
+        }
+    }
+
     /// Has the close of this connection be a reset. A unix socket has no such thing.
     pub(crate) fn reset_on_close(&self) {
         if let Stream::Tcp(stream) = self {

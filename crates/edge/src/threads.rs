@@ -5,6 +5,7 @@
 
 use crate::clock::Clock;
 use crate::deadline::{Deadlines, SWEEP, Wait};
+use crate::files::Shelf;
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
 use crate::lane::{self, AppDesk, Calls, Lane, Outbounds, outbound};
@@ -175,6 +176,7 @@ async fn serve(
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread)),
         outbounds: Outbounds::default(),
+        shelf: Shelf::default(),
         posts: shared.posts.clone(),
         ids: RequestIds::new()?,
         log: Log::new(shared.writer.clone()),

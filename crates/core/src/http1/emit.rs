@@ -70,10 +70,10 @@ pub const CHUNK_END: &[u8] = b"\r\n";
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Appends the line before a chunk of `bytes` bytes, which must not be 0 (that would end the body).
-pub fn put_chunk_start(out: &mut Vec<u8>, bytes: usize) {
-    let places = (usize::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
+pub fn put_chunk_start(out: &mut Vec<u8>, bytes: u64) {
+    let places = (u64::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
     for place in (0..places).rev() {
-        out.push(b"0123456789abcdef"[(bytes >> (4 * place)) & 15]);
+        out.push(b"0123456789abcdef"[(bytes >> (4 * place)) as usize & 15]);
     }
     out.extend_from_slice(b"\r\n");
 }

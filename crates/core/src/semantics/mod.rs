@@ -4,11 +4,15 @@
 //! Never:  does meaning depend on which protocol a message came by (RFC 9110, not 9112).
 
 mod answer;
+mod coding;
 mod conditional;
 mod forwarded;
 mod problem;
+mod range;
 
 pub use answer::{AnswerHead, ShapeFacts, delimit, shape, take_app_answer};
-pub use conditional::{Validators, is_unchanged};
+pub use coding::{Coding, choose_coding};
+pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
 pub use forwarded::{ForwardedFacts, put_forwarded};
 pub use problem::explain_fault;
+pub use range::{Selection, part_end, part_head, select_ranges};

@@ -24,6 +24,9 @@ pub fn explain_fault(fault: Fault, head: Option<&Head>) -> (AnswerHead, Vec<u8>)
     if let Fault::MethodNotAllowed(allow) = fault {
         answer = answer.with("Allow", allow);
     }
+    if let Fault::RangeNotSatisfiable(bytes) = fault {
+        answer = answer.with("Content-Range", &format!("bytes */{bytes}"));
+    }
     if let Some(seconds) = fault.retry_after_s() {
         answer = answer.with("Retry-After", &seconds.to_string());
     }

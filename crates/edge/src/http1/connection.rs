@@ -9,6 +9,7 @@ use crate::stream::Stream;
 use hallway_core::http1::{Found, Scan, parse_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
+use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -211,6 +212,30 @@ impl Connection {
         }
         self.out.clear();
         Ok(())
+    }
+
+    /// Writes `out`, and says that more follows at once.
+    pub(super) async fn flush_more(&mut self) -> Result<(), Fault> {
+        let timeout_ms = self.limits().write_timeout_ms;
+        let mut written = 0;
+        while written < self.out.len() {
+            let due_ms = self.due_ms(timeout_ms);
+            match self.deadline.until(due_ms, self.stream.send_more(&self.out[written..])).await {
+                Ok(Ok(bytes)) if bytes > 0 => written += bytes,
+                _ => return Err(Fault::ClientGone),
+            }
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Sends some bytes of a file; how many. 0 at the end of the file.
+    pub(super) async fn send_from(&mut self, file: &File, at: u64, most: usize) -> Result<usize, Fault> {
+        let due_ms = self.due_ms(self.limits().write_timeout_ms);
+        match self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            _ => Err(Fault::ClientGone),
+        }
     }
 
     /// Ends the connection so that nobody can take what was sent for a whole answer.

@@ -4,6 +4,7 @@
 //! Never:  does a byte after a refused head or a broken body count as a request.
 
 mod connection;
+mod sendfile;
 mod wire;
 
 use crate::exchange::{Exchange, LocalAddress};

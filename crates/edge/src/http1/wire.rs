@@ -5,6 +5,7 @@
 
 use crate::exchange::Wire;
 use crate::http1::connection::Connection;
+use crate::piece::Piece;
 use hallway_core::head::{Framing, Version};
 use hallway_core::http1::{AnswerBody, AnswerLine, CHUNK_END, Chunked, LAST_CHUNK, put_answer_head, put_chunk_start};
 use hallway_core::semantics::AnswerHead;
@@ -133,13 +134,24 @@ impl Wire for Http1<'_> {
         put_answer_head(&mut self.connection.out, line, &answer.fields, body);
     }
 
-    async fn send(&mut self, piece: &[u8], last: bool) -> Result<(), Fault> {
+    async fn send(&mut self, piece: &Piece, last: bool) -> Result<(), Fault> {
         let chunked = self.body == AnswerBody::Chunked;
         let mut tail = &b""[..];
-        if chunked && !piece.is_empty() {
+        if chunked && piece.len() > 0 {
             put_chunk_start(&mut self.connection.out, piece.len());
             tail = CHUNK_END;
         }
+        if let Piece::File { file, range } = piece {
+            self.connection.send_file(file, range.clone()).await?;
+            self.connection.out.extend_from_slice(tail);
+            if chunked && last {
+                self.connection.out.extend_from_slice(LAST_CHUNK);
+            }
+            self.connection.flush_with(b"", b"").await?;
+            self.ended = last;
+            return Ok(());
+        }
+        let piece = piece.bytes();
         if piece.len() <= COPY_BYTES_MAX {
             let out = &mut self.connection.out;
             out.extend_from_slice(piece);

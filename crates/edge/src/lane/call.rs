@@ -147,7 +147,7 @@ impl Call {
     /// A piece of the body has come.
     pub(crate) fn add(&self, piece: Piece) {
         let mut inbox = self.inbox.borrow_mut();
-        inbox.memory_bytes += piece.len();
+        inbox.memory_bytes += piece.bytes().len();
         if inbox.overflow.is_empty() && inbox.newest.is_empty() {
             inbox.pieces.push_back(piece);
         } else {
@@ -246,7 +246,7 @@ impl Call {
         let from_memory = inbox.next_in_memory();
         match (from_memory, inbox.end) {
             (Some(piece), _) => {
-                inbox.memory_bytes -= piece.len();
+                inbox.memory_bytes -= piece.bytes().len();
                 wake(&mut inbox.lane);
                 let last = inbox.is_done();
                 Poll::Ready(Ok(Step::Give(piece, last)))
@@ -281,9 +281,9 @@ impl Inbox {
         let keep = usize::from(self.overflow.is_empty());
         if self.overflow.is_empty() && self.pieces.len() > keep {
             let rest = self.pieces.split_off(keep);
-            rest.iter().for_each(|piece| batch.extend_from_slice(piece));
+            rest.iter().for_each(|piece| batch.extend_from_slice(piece.bytes()));
         }
-        self.newest.drain(..).for_each(|piece| batch.extend_from_slice(&piece));
+        self.newest.drain(..).for_each(|piece| batch.extend_from_slice(piece.bytes()));
         let bytes = batch.len();
         match self.overflow.writing(batch) {
             Ok(writing) => {

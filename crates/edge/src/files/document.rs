@@ -1,0 +1,180 @@
+//! In:     a directory, a relative path in it.
+//! Out:    the regular file there and those that hold it in other codings, small ones with their bytes.
+//! Actors: the event loop, for what the kernel has in memory; threads for files, for the rest.
+//! Never:  is anything opened outside of the directory: the kernel resolves beneath it, without symlinks out.
+
+use hallway_core::files::{entity_tag, media_type};
+use hallway_core::semantics::Coding;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Files up to this length are kept in memory.
+const SMALL_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a path names.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) media_type: String,
+    /// As it is, then in other codings.
+    pub(super) variants: Vec<Variant>,
+}
+
+/// One file of a document.
+#[derive(Debug)]
+pub(super) struct Variant {
+    pub(super) coding: Coding,
+    stamp: Stamp,
+    pub(super) etag: String,
+    pub(super) last_modified: String,
+    pub(super) content: Content,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Memory(Arc<[u8]>),
+    File(Arc<File>),
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified_ns: u64,
+    changed_ns: u64,
+}
+
+impl Variant {
+    pub(super) fn bytes(&self) -> u64 {
+        self.stamp.bytes
+    }
+
+    pub(super) fn modified_s(&self) -> u64 {
+        self.stamp.modified_ns / 1_000_000_000
+    }
+}
+
+/// Whether a load may wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Only what the kernel has in memory is looked at; anything else fails with `EAGAIN`.
+    None,
+    Full,
+}
+
+/// Opens what a path names. Of a document that was opened before, what has not changed is kept.
+///
+/// # Errors
+/// Those of `openat2`; `EISDIR` for a directory, `ENOENT` for what is no regular file.
+pub(super) fn load(
+    directory: &Path,
+    path: &Path,
+    before: Option<&Document>,
+    patience: Patience,
+) -> rustix::io::Result<Document> {
+    let opening = Opening { before, patience };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat2(rustix::fs::CWD, directory, flags, Mode::empty(), opening.resolve(ResolveFlags::empty()))?;
+    let mut variants = vec![opening.variant(&root, path, Coding::Identity)?];
+    for coding in Coding::STORED {
+        let mut name = path.as_os_str().to_owned();
+        name.push(coding.ending());
+        match opening.variant(&root, &PathBuf::from(name), coding) {
+            Ok(variant) => variants.push(variant),
+            Err(Errno::AGAIN) => return Err(Errno::AGAIN),
+            // It is not there, or nothing that may be served.
+            Err(_) => {}
+        }
+    }
+    Ok(Document { media_type: media_type(path), variants })
+}
+
+struct Opening<'a> {
+    before: Option<&'a Document>,
+    patience: Patience,
+}
+
+impl Opening<'_> {
+    fn resolve(&self, how: ResolveFlags) -> ResolveFlags {
+        if self.patience == Patience::None { how | ResolveFlags::CACHED } else { how }
+    }
+
+    fn variant(&self, root: &OwnedFd, path: &Path, coding: Coding) -> rustix::io::Result<Variant> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let how = self.resolve(ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS);
+        let file = openat2(root, path, flags, Mode::empty(), how)?;
+        let stamp = stamp_of(&file)?;
+        let mut before = self.before.iter().flat_map(|before| &before.variants);
+        if let Some(same) = before.find(|variant| variant.coding == coding && variant.stamp == stamp) {
+            let (etag, last_modified) = (same.etag.clone(), same.last_modified.clone());
+            return Ok(Variant { coding, stamp, etag, last_modified, content: same.content.clone() });
+        }
+        let content = if stamp.bytes <= SMALL_BYTES_MAX {
+            Content::Memory(self.read(&file, stamp.bytes as usize)?)
+        } else {
+            Content::File(Arc::new(File::from(file)))
+        };
+        let mut etag = entity_tag(stamp.modified_ns, stamp.bytes);
+        if coding != Coding::Identity {
+            // Another coding is another representation, and needs a tag of its own (RFC 9110, 8.8.3.3).
+            etag = format!("{}-{}\"", etag.trim_end_matches('"'), coding.token());
+        }
+        let last_modified = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_nanos(stamp.modified_ns));
+        Ok(Variant { coding, stamp, etag, last_modified, content })
+    }
+
+    fn read(&self, file: &OwnedFd, bytes: usize) -> rustix::io::Result<Arc<[u8]>> {
+        let flags = if self.patience == Patience::None { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
+        let mut content = vec![0; bytes];
+        let mut read = 0;
+        while read < bytes {
+            match preadv2(file, &mut [IoSliceMut::new(&mut content[read..])], read as u64, flags) {
+                // It became shorter since it was opened: what is left is what there is.
+                Ok(0) => return Err(Errno::IO),
+                Ok(more) => read += more,
+                Err(Errno::INTR) => {}
+                // Not every file system can say what it has in memory.
+                Err(Errno::OPNOTSUPP) if self.patience == Patience::None => return Err(Errno::AGAIN),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(content.into())
+    }
+}
+
+fn stamp_of(file: &OwnedFd) -> rustix::io::Result<Stamp> {
+    let stat = rustix::fs::fstat(file)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR),
+        _ => return Err(Errno::NOENT),
+    }
+    let nanoseconds =
+        |seconds: i64, rest: u64| u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000) + rest;
+    Ok(Stamp {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        bytes: u64::try_from(stat.st_size).unwrap_or(0),
+        modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as u64),
+        changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as u64),
+    })
+}
+
+#[cfg(test)]
+impl Document {
+    /// A document of these bytes, for tests of what holds documents.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Document {
+        let stamp = Stamp { device: 0, inode: 0, bytes: bytes.len() as u64, modified_ns: 0, changed_ns: 0 };
+        let (etag, last_modified, content) = (String::new(), String::new(), Content::Memory(bytes.into()));
+        let variant = Variant { coding: Coding::Identity, stamp, etag, last_modified, content };
+        Document { media_type: String::new(), variants: vec![variant] }
+    }
+}

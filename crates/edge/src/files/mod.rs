@@ -1,0 +1,178 @@
+//! In:     a path below a route, its directory, preconditions and ranges of a request.
+//! Out:    the file or parts of it, 304, a redirect to the directory's slash, or a fault.
+//! Actors: the event loop for what is in memory, threads for files for what is on disk.
+//! Never:  does the event loop wait for a disk.
+
+mod document;
+mod shelf;
+
+use crate::house::House;
+use crate::piece::Piece;
+use document::{Content, Document, Patience, Variant};
+use hallway_core::files::relative_path;
+use hallway_core::route::rest_below;
+use hallway_core::semantics::{
+    AnswerHead, Precondition, Selection, Validators, check_preconditions, choose_coding, part_end, part_head,
+    select_ranges, wants_range,
+};
+use hallway_core::{Fault, Head, Name};
+use rustix::io::Errno;
+use shelf::Known;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use shelf::Shelf;
+
+/// A body that is there, piece by piece.
+#[derive(Default)]
+pub(crate) struct Pieces(VecDeque<Piece>);
+
+impl Pieces {
+    /// The next piece, and whether it is the last.
+    pub(crate) fn next(&mut self) -> (Piece, bool) {
+        let piece = self.0.pop_front().unwrap_or_default();
+        (piece, self.0.is_empty())
+    }
+}
+
+/// Answers a request from a directory (RFC 9110, 9.3.1, 13 and 14).
+pub(crate) async fn fetch(
+    house: &House,
+    head: &Head,
+    prefix: &str,
+    directory: &Path,
+) -> Result<(AnswerHead, Pieces), Fault> {
+    if !matches!(head.method(), b"GET" | b"HEAD") {
+        return Err(Fault::MethodNotAllowed("GET, HEAD"));
+    }
+    let rest = rest_below(prefix, head.path()).ok_or(Fault::NotFound)?;
+    if rest.is_empty() && !head.path().ends_with(b"/") {
+        return Ok(add_slash(head));
+    }
+    match find(house, head.path(), rest, directory).await {
+        Ok(document) => answer(house, head, &document),
+        Err(Errno::ISDIR) => Ok(add_slash(head)),
+        // XDEV and LOOP: the path leads out of the directory. ACCESS: as nginx says 403, but without
+        // telling what exists.
+        Err(
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::XDEV | Errno::LOOP | Errno::ACCESS | Errno::NXIO,
+        ) => Err(Fault::NotFound),
+        Err(_) => Err(Fault::Internal("A file could not be read.")),
+    }
+}
+
+/// From the shelf; else from the disk, on a thread where that may take time.
+async fn find(house: &House, path: &[u8], rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
+    let now_ms = house.clock.coarse_ms();
+    let before = match house.shelf.find(path, now_ms) {
+        Known::Fresh(document) => return Ok(document),
+        Known::Stale(document) => Some(document),
+        Known::Not => None,
+    };
+    let file = relative_path(rest).ok_or(Errno::NOENT)?;
+    let mut loaded = document::load(directory, &file, before.as_deref(), Patience::None);
+    // INVAL: a kernel before 5.12 does not know how to look only at what it has in memory.
+    if let Err(Errno::AGAIN | Errno::INVAL) = loaded {
+        let directory = directory.to_owned();
+        let load = move || document::load(&directory, &file, before.as_deref(), Patience::Full);
+        loaded = tokio::task::spawn_blocking(load).await.unwrap_or(Err(Errno::IO));
+    }
+    match loaded {
+        Ok(document) => Ok(house.shelf.keep(path, Arc::new(document), now_ms)),
+        Err(error) => {
+            house.shelf.drop(path);
+            Err(error)
+        }
+    }
+}
+
+fn answer(house: &House, head: &Head, document: &Document) -> Result<(AnswerHead, Pieces), Fault> {
+    let coding = choose_coding(head, document.variants.iter().map(|variant| variant.coding));
+    let chosen = document.variants.iter().find(|variant| variant.coding == coding);
+    let variant = chosen.or(document.variants.first()).ok_or(Fault::NotFound)?;
+    let current = Validators { etag: &variant.etag, modified_s: variant.modified_s() };
+    let mut answer = AnswerHead::new(200).with("ETag", &variant.etag).with("Last-Modified", &variant.last_modified);
+    if document.variants.len() > 1 {
+        answer = answer.with("Vary", "Accept-Encoding");
+    }
+    match check_preconditions(head, current) {
+        Precondition::Fails => return Err(Fault::PreconditionFailed),
+        Precondition::Unchanged => {
+            answer.status = 304;
+            return Ok((answer, Pieces::default()));
+        }
+        Precondition::Holds => {}
+    }
+    answer = answer.with("Accept-Ranges", "bytes");
+    if variant.coding != document.variants[0].coding {
+        answer = answer.with("Content-Encoding", variant.coding.token());
+    }
+    let selection = match head.fields.get(Name::Range) {
+        Some(range) if !head.is_head() && wants_range(head, current) => select_ranges(range, variant.bytes()),
+        _ => Selection::Whole,
+    };
+    match selection {
+        Selection::Unsatisfiable => Err(Fault::RangeNotSatisfiable(variant.bytes())),
+        Selection::Whole => {
+            let pieces = [piece(variant, 0..variant.bytes())];
+            Ok(finish(answer.with("Content-Type", &document.media_type), pieces.into()))
+        }
+        Selection::Parts(parts) => Ok(send_parts(house, answer, document, variant, &parts)),
+    }
+}
+
+/// 206: one range is its own body, several are parts of a multipart body (RFC 9110, 15.3.7).
+fn send_parts(
+    house: &House,
+    mut answer: AnswerHead,
+    document: &Document,
+    variant: &Variant,
+    parts: &[Range<u64>],
+) -> (AnswerHead, Pieces) {
+    answer.status = 206;
+    if let [only] = parts {
+        let range = format!("bytes {}-{}/{}", only.start, only.end - 1, variant.bytes());
+        let answer = answer.with("Content-Range", &range).with("Content-Type", &document.media_type);
+        return finish(answer, [piece(variant, only.clone())].into());
+    }
+    // Nobody who wrote the file could know it.
+    let boundary = house.ids.next();
+    let boundary = boundary.as_str();
+    let mut pieces = VecDeque::new();
+    for part in parts {
+        pieces.push_back(part_head(boundary, &document.media_type, part, variant.bytes()).into_bytes().into());
+        pieces.push_back(piece(variant, part.clone()));
+    }
+    pieces.push_back(part_end(boundary).into_bytes().into());
+    finish(answer.with("Content-Type", &format!("multipart/byteranges; boundary={boundary}")), pieces)
+}
+
+fn finish(mut answer: AnswerHead, pieces: VecDeque<Piece>) -> (AnswerHead, Pieces) {
+    answer.length = Some(pieces.iter().map(Piece::len).sum());
+    (answer, Pieces(pieces))
+}
+
+fn piece(variant: &Variant, range: Range<u64>) -> Piece {
+    match &variant.content {
+        // What is in memory is far shorter than `usize` can count.
+        Content::Memory(bytes) => {
+            Piece::Shared { bytes: bytes.clone(), range: range.start as usize..range.end as usize }
+        }
+        Content::File(file) => Piece::File { file: file.clone(), range },
+    }
+}
+
+/// 301 to the same path with a slash, the query kept.
+fn add_slash(head: &Head) -> (AnswerHead, Pieces) {
+    let mut location = [head.path(), b"/"].concat();
+    if !head.query().is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(head.query());
+    }
+    let mut answer = AnswerHead::new(301);
+    answer.fields.push(b"Location", &location);
+    answer.length = Some(0);
+    (answer, Pieces::default())
+}

@@ -1,0 +1,147 @@
+//! In:     documents that were asked for.
+//! Out:    the same again, looked at anew when they were not for a tenth of a second.
+//! Actors: the event loop that owns the shelf.
+//! Never:  does it hold more than its bounds, whatever clients ask for.
+
+use super::document::{Content, Document};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How old a look at a file may be.
+const FRESH_MS: u64 = 100;
+/// Documents, descriptors and bytes in memory of one event loop.
+const DOCUMENTS_MAX: usize = 1024;
+const FILES_MAX: usize = 64;
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Documents of one event loop by the paths of their requests.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    held: RefCell<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    documents: HashMap<Vec<u8>, Slot>,
+    files: usize,
+    bytes: usize,
+}
+
+struct Slot {
+    document: Arc<Document>,
+    looked_ms: u64,
+    used_ms: u64,
+}
+
+/// What the shelf knows of a path.
+pub(super) enum Known {
+    Fresh(Arc<Document>),
+    Stale(Arc<Document>),
+    Not,
+}
+
+impl Shelf {
+    pub(super) fn find(&self, path: &[u8], now_ms: u64) -> Known {
+        match self.held.borrow_mut().documents.get_mut(path) {
+            None => Known::Not,
+            Some(slot) => {
+                slot.used_ms = now_ms;
+                if now_ms < slot.looked_ms + FRESH_MS {
+                    Known::Fresh(slot.document.clone())
+                } else {
+                    Known::Stale(slot.document.clone())
+                }
+            }
+        }
+    }
+
+    pub(super) fn keep(&self, path: &[u8], document: Arc<Document>, now_ms: u64) -> Arc<Document> {
+        let mut held = self.held.borrow_mut();
+        held.remove(path);
+        let (files, bytes) = weight(&document);
+        if !held.has_room(files, bytes) {
+            // Those that nobody asked for since the last second go first; then all others.
+            held.retain(|slot| slot.used_ms + 1000 > now_ms);
+            if !held.has_room(files, bytes) {
+                held.retain(|_| false);
+            }
+        }
+        if held.has_room(files, bytes) {
+            (held.files, held.bytes) = (held.files + files, held.bytes + bytes);
+            let slot = Slot { document: document.clone(), looked_ms: now_ms, used_ms: now_ms };
+            held.documents.insert(path.to_vec(), slot);
+        }
+        document
+    }
+
+    pub(super) fn drop(&self, path: &[u8]) {
+        self.held.borrow_mut().remove(path);
+    }
+}
+
+impl Held {
+    fn has_room(&self, files: usize, bytes: usize) -> bool {
+        self.documents.len() < DOCUMENTS_MAX && self.files + files <= FILES_MAX && self.bytes + bytes <= BYTES_MAX
+    }
+
+    fn remove(&mut self, path: &[u8]) {
+        if let Some(slot) = self.documents.remove(path) {
+            let (files, bytes) = weight(&slot.document);
+            (self.files, self.bytes) = (self.files - files, self.bytes - bytes);
+        }
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&Slot) -> bool) {
+        let gone: Vec<Vec<u8>> =
+            self.documents.iter().filter(|(_, slot)| !keeps(slot)).map(|(path, _)| path.clone()).collect();
+        for path in gone {
+            self.remove(&path);
+        }
+    }
+}
+
+/// Descriptors and bytes that a document holds.
+fn weight(document: &Document) -> (usize, usize) {
+    document.variants.iter().fold((0, 0), |(files, bytes), variant| match &variant.content {
+        Content::File(_) => (files + 1, bytes),
+        Content::Memory(content) => (files, bytes + content.len()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(bytes: usize) -> Arc<Document> {
+        Arc::new(Document::of_bytes(vec![0; bytes]))
+    }
+
+    #[test]
+    fn it_keeps_its_bounds_and_what_is_used() {
+        let shelf = Shelf::default();
+        shelf.keep(b"hot", document(1000), 0);
+        for at in 0..3000u64 {
+            let now_ms = at * 10;
+            shelf.keep(format!("cold {at}").as_bytes(), document(20_000), now_ms);
+            assert!(!matches!(shelf.find(b"hot", now_ms), Known::Not), "round {at}");
+            let held = shelf.held.borrow();
+            assert!(held.bytes <= BYTES_MAX && held.documents.len() <= DOCUMENTS_MAX);
+        }
+        shelf.keep(b"too large", document(BYTES_MAX + 1), 30_000);
+        assert!(matches!(shelf.find(b"too large", 30_000), Known::Not));
+        let held = shelf.held.borrow();
+        let weighed: usize = held.documents.values().map(|slot| weight(&slot.document).1).sum();
+        assert_eq!(held.bytes, weighed);
+    }
+
+    #[test]
+    fn a_look_holds_for_a_tenth_of_a_second() {
+        let shelf = Shelf::default();
+        shelf.keep(b"a", document(1), 1000);
+        assert!(matches!(shelf.find(b"a", 1099), Known::Fresh(_)));
+        assert!(matches!(shelf.find(b"a", 1100), Known::Stale(_)));
+        shelf.drop(b"a");
+        assert!(matches!(shelf.find(b"a", 1100), Known::Not));
+    }
+}

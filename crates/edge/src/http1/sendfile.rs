@@ -1,0 +1,71 @@
+//! In:     a part of a file that an answer consists of.
+//! Out:    the same on the connection, by the kernel's own hand.
+//! Actors: the task of the connection; a thread for files brings in what is not in memory.
+//! Never:  does the event loop wait for a disk, or a short file pass for a whole one.
+
+use super::connection::Connection;
+use hallway_core::Fault;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Bytes that are looked for in memory, and sent, at a time.
+const STRIDE_BYTES: u64 = 1024 * 1024;
+/// Bytes that a thread reads at a time to have them in memory.
+const READ_BYTES: usize = 256 * 1024;
+
+impl Connection {
+    /// Writes `out`, then this part of the file; the client may pause for `write_timeout`.
+    pub(super) async fn send_file(&mut self, file: &Arc<File>, range: Range<u64>) -> Result<(), Fault> {
+        if range.is_empty() {
+            return self.flush_with(b"", b"").await;
+        }
+        // The head and the first bytes of the file leave in one packet.
+        self.flush_more().await?;
+        let mut at = range.start;
+        while at < range.end {
+            let stride = range.end.min(at + STRIDE_BYTES);
+            bring_in(file, at..stride).await?;
+            while at < stride {
+                let sent = self.send_from(file, at, (stride - at) as usize).await?;
+                if sent == 0 {
+                    return Err(Fault::Internal("A file became shorter while it was sent."));
+                }
+                at += sent as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Has a thread read what the kernel does not have in memory: `sendfile` would wait for it.
+async fn bring_in(file: &Arc<File>, part: Range<u64>) -> Result<(), Fault> {
+    // The first and the last byte speak for those between: reading ahead fills gaps from the front.
+    if is_in_memory(file, part.start) && is_in_memory(file, part.end - 1) {
+        return Ok(());
+    }
+    let file = file.clone();
+    let read = move || -> io::Result<()> {
+        let mut room = vec![0; READ_BYTES];
+        let mut at = part.start;
+        while at < part.end {
+            match file.read_at(&mut room, at)? {
+                0 => return Ok(()),
+                bytes => at += bytes as u64,
+            }
+        }
+        Ok(())
+    };
+    let failed = Fault::Internal("A file could not be read.");
+    tokio::task::spawn_blocking(read).await.map_err(|_| failed)?.map_err(|_| failed)
+}
+
+fn is_in_memory(file: &File, at: u64) -> bool {
+    let mut byte = [0];
+    let looked = preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
+    // The end of a file that became shorter is found when it is sent.
+    !matches!(looked, Err(Errno::AGAIN | Errno::OPNOTSUPP))
+}
