@@ -157,7 +157,7 @@ impl Master {
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
         let (Some(edge), Some(spawned)) = (&self.edge, self.workers.get(&worker)) else { return };
-        let slots = 1;
+        let slots = self.plan.app.threads;
         let order = Order::Lanes { worker, pid: spawned.pid, slots };
         match make_lanes(slots, self.plan.edge_threads) {
             Ok(lanes) => {
@@ -372,6 +372,7 @@ fn tell(spawned: &Spawned, order: Order, descriptors: &[BorrowedFd<'_>]) {
 fn event_of(child: Child, report: Report) -> Option<Event> {
     match (child, report) {
         (child, Report::Ready) => Some(Event::Ready(child)),
+        (Child::Edge, Report::Stuck { worker }) => Some(Event::Stuck(worker)),
         (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
         (Child::Worker(worker), Report::Spent) => Some(Event::Spent(worker)),
         // The edge exits by itself after this; a worker has nothing else to say.

@@ -36,6 +36,10 @@ impl Master for MasterOnChannel {
         self.report(Report::Overdue { worker });
     }
 
+    fn worker_is_stuck(&self, worker: u32) {
+        self.report(Report::Stuck { worker });
+    }
+
     fn edge_has_drained(&self) {
         self.report(Report::Drained);
         std::process::exit(0);

@@ -88,7 +88,7 @@ def share_the_core():
 
 def main():
     target, title, kind = sys.argv[1:4]
-    max_requests, channel, extension = map(int, sys.argv[4:7])
+    max_requests, threads, channel, extension = map(int, sys.argv[4:8])
     set_title(title)
     if sys.version_info < (3, 11):
         say(f"{sys.executable} is Python {sys.version.split()[0]}; hallway needs 3.11 or newer")
@@ -140,7 +140,7 @@ def main():
         return LOAD_FAILED
     settle()
     share_the_core()
-    return native.serve(application, channel, max_requests)
+    return native.serve(application, channel, max_requests, threads)
 
 
 def is_ours(file_name):

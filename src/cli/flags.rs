@@ -28,6 +28,7 @@ pub(crate) const FLAGS: &[Flag] = &[
         "where to listen: host:port, [::]:port, unix:PATH or fd://N;\nmay be repeated (default 127.0.0.1:8000)",
     ),
     flag("workers", Some('w'), "N|auto", "worker processes (default auto: one for each core, at least 2)"),
+    flag("threads", None, "N", "requests that one worker works on at a time (default 1)"),
     flag(
         "timeout",
         Some('t'),

@@ -61,6 +61,7 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         python,
         env: raw.all("env").iter().map(variable).collect::<Result<_, _>>()?,
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
+        threads: parsed(raw, "threads", threads)?.unwrap_or(1),
         timeout_ms: time("timeout", 30_000)?,
         graceful_timeout_ms: time("graceful-timeout", 30_000)?,
         max_requests: parsed(raw, "max-requests", number)?.unwrap_or(0) as u64,
@@ -91,6 +92,10 @@ fn switch(text: &str) -> Result<bool, String> {
         "" | "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("write 1 or 0".into()),
     }
+}
+
+fn threads(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|count| (1..=256).contains(count)).ok_or("write 1 to 256".into())
 }
 
 /// A number from 1, or `auto`.

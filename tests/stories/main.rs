@@ -27,6 +27,7 @@ mod roll;
 mod slow_clients;
 mod static_files;
 mod strict_http;
+mod threads;
 mod timeout;
 mod worker_killed;
 mod wsgi;

@@ -46,6 +46,11 @@ pub enum Report {
         /// The worker's number.
         worker: u32,
     },
+    /// Edge: a request on this worker took longer than the timeout, and others are still worked on.
+    Stuck {
+        /// The worker's number.
+        worker: u32,
+    },
     /// Edge: everything is answered.
     Drained,
     /// Worker: it has served `max_requests`.
@@ -85,6 +90,7 @@ impl Report {
             Report::Overdue { worker } => packet(2, &[worker]),
             Report::Drained => packet(3, &[]),
             Report::Spent => packet(4, &[]),
+            Report::Stuck { worker } => packet(5, &[worker]),
         }
     }
 
@@ -96,6 +102,7 @@ impl Report {
             2 => Report::Overdue { worker: reader.u32()? },
             3 => Report::Drained,
             4 => Report::Spent,
+            5 => Report::Stuck { worker: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -124,7 +131,9 @@ mod tests {
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
-        for report in [Report::Ready, Report::Overdue { worker: 9 }, Report::Drained, Report::Spent] {
+        for report in
+            [Report::Ready, Report::Overdue { worker: 9 }, Report::Stuck { worker: 2 }, Report::Drained, Report::Spent]
+        {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
         assert_eq!(Order::decode(&[]), None);

@@ -51,6 +51,8 @@ pub struct App {
     pub env: Vec<(String, String)>,
     /// Worker processes.
     pub workers: u32,
+    /// Requests that one worker works on at a time, each in a thread of its own.
+    pub threads: u32,
     /// A request that takes longer ends its worker.
     pub timeout_ms: u64,
     /// How long a stop waits for requests in flight.

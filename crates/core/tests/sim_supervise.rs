@@ -83,7 +83,9 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Ready(child) if !self.lives(child) => return,
-            Event::Overdue(worker) | Event::Spent(worker) if !self.ready.contains(&worker) => return,
+            Event::Overdue(worker) | Event::Stuck(worker) | Event::Spent(worker) if !self.ready.contains(&worker) => {
+                return;
+            }
             Event::Exited(child, _) if !self.lives(child) => return,
             Event::Exited(Child::Edge, _) => {
                 self.edge = false;

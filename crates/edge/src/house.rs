@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::files::Shelf;
 use crate::ids::RequestIds;
-use crate::lane::{AppDesk, Calls, Outbounds};
+use crate::lane::{AppDesk, Calls, Lane, Outbounds};
 use crate::log::Log;
 use crate::posts::Posts;
 use hallway_core::Head;
@@ -44,6 +44,19 @@ pub(crate) struct House {
     pub(crate) spares: Spares,
     /// Told when a first connection comes, for the sweeper that slept until then.
     pub(crate) work: Notify,
+}
+
+impl House {
+    /// A request on this worker took too long: it gets nothing more, and is replaced. While it works
+    /// on others too, they may be finished first.
+    pub(crate) fn end_worker(&self, lane: &Lane) {
+        self.desk.close(lane.worker);
+        if lane.slots > 1 {
+            self.master.worker_is_stuck(lane.worker);
+        } else {
+            self.master.worker_is_overdue(lane.worker);
+        }
+    }
 }
 
 /// Heads and read buffers that idle connections gave back.

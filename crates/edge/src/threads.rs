@@ -239,8 +239,13 @@ async fn serve(
 /// Waits for the end of a worker, which its socket tells.
 async fn watch(house: Rc<House>, lane: Arc<Lane>) {
     if let Ok(socket) = lane.as_fd().try_clone_to_owned().and_then(watched::watch) {
-        // A worker says nothing here, so whatever comes is its end.
-        let _ = socket.readable().await;
+        // Files of answers come by here, which the loop takes that they are for.
+        while let Ok(mut ready) = socket.readable().await {
+            if lane.has_ended() {
+                break;
+            }
+            ready.clear_ready();
+        }
     }
     if !lane.is_leaving() {
         // A worker that has ended is replaced anyway; one that only closed its lanes must be, too.

@@ -7,11 +7,14 @@ use crate::IS_FORK;
 use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
 use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape};
 use pyo3::prelude::*;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use std::io::{self, IoSliceMut};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +30,8 @@ pub(crate) struct Lanes {
     ended: Arc<AtomicBool>,
     /// The worker is to begin nothing more.
     finishing: AtomicBool,
+    /// How long requests take on average.
+    service_us: AtomicU64,
 }
 
 impl Lanes {
@@ -42,7 +47,14 @@ impl Lanes {
             Arc::new(Outbound { ring, bell, sender, memory: memory.clone(), ended: ended.clone() })
         });
         let outbound: Vec<_> = outbound.collect();
-        (!outbound.is_empty()).then_some(Lanes { memory, socket, outbound, ended, finishing: AtomicBool::new(false) })
+        (!outbound.is_empty()).then_some(Lanes {
+            memory,
+            socket,
+            outbound,
+            ended,
+            finishing: AtomicBool::new(false),
+            service_us: AtomicU64::new(0),
+        })
     }
 
     /// The socket, whose end tells that the edge has ended.
@@ -85,6 +97,21 @@ impl Lanes {
         self.outbound[0].send(py, &frame, b"");
     }
 
+    /// Sends the file of an answer, before the frame that says so; whether it could.
+    pub(crate) fn send_file(&self, ticket: u64, file: BorrowedFd<'_>) -> bool {
+        !IS_FORK.load(Ordering::Relaxed) && send_file(&self.socket, ticket, file)
+    }
+
+    /// Notes how long a request took, for the edge to know how many may wait here.
+    pub(crate) fn note_service(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 8).clamp(1, u64::MAX / 8);
+        let before_us = self.service_us.load(Ordering::Relaxed);
+        // On average over some eight requests; of two threads that do this at once one may be lost.
+        let service_us = if before_us == 0 { took_us } else { (7 * before_us + took_us).div_ceil(8) };
+        self.service_us.store(service_us, Ordering::Relaxed);
+        self.memory.put_note(INBOUND, SERVICE_NOTE, service_us);
+    }
+
     /// The file of a request's body, which was sent before its frame. Files of requests that were
     /// taken back come by too.
     pub(crate) fn receive_file(&self, ticket: u64) -> Option<OwnedFd> {
@@ -95,6 +122,16 @@ impl Lanes {
             }
         }
     }
+}
+
+/// What a file is called on its way: by the ticket of its call.
+fn send_file(socket: &OwnedFd, ticket: u64, file: BorrowedFd<'_>) -> bool {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    let (descriptors, ticket) = ([file], ticket.to_le_bytes());
+    beside.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&ticket)], &mut beside, flags)).is_ok()
 }
 
 fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
@@ -117,13 +154,11 @@ fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
 pub(crate) struct Inbound {
     lanes: Arc<Lanes>,
     ring: Receiver,
-    /// How long requests take on average.
-    service_us: u64,
 }
 
 impl Inbound {
     pub(crate) fn new(lanes: &Arc<Lanes>) -> Self {
-        Inbound { lanes: lanes.clone(), ring: Receiver::new(lanes.memory.clone(), INBOUND), service_us: 0 }
+        Inbound { lanes: lanes.clone(), ring: Receiver::new(lanes.memory.clone(), INBOUND) }
     }
 
     /// Waits for a request; nothing when the lanes have ended. When one is there already, the
@@ -167,13 +202,6 @@ impl Inbound {
     /// a free slot having room.
     pub(crate) fn release(&mut self) {
         self.ring.release();
-    }
-
-    /// Notes how long a request took, for the edge to know whether one may wait here.
-    pub(crate) fn note_service(&mut self, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 8).clamp(1, u64::MAX / 8);
-        self.service_us = if self.service_us == 0 { took_us } else { (7 * self.service_us + took_us).div_ceil(8) };
-        self.ring.put_note(SERVICE_NOTE, self.service_us);
     }
 }
 

@@ -125,13 +125,18 @@ impl Receiver {
 
     /// Tells the sender something beside the ring.
     pub fn put_note(&self, at: usize, value: u64) {
-        if let Some(note) = self.memory.words(self.ring).note(at) {
-            note.store(value, Ordering::Relaxed);
-        }
+        self.memory.put_note(self.ring, at, value);
     }
 }
 
 impl Memory {
+    /// Tells the sender of a ring something beside it. For the receiving side.
+    pub fn put_note(&self, ring: usize, at: usize, value: u64) {
+        if let Some(note) = self.words(ring).note(at) {
+            note.store(value, Ordering::Relaxed);
+        }
+    }
+
     /// Wakes everybody who sleeps on a ring or waits for room in one, because the lanes have ended.
     /// They have to look for that before each sleep.
     pub fn wake_all(&self) {

@@ -62,6 +62,7 @@ pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32
     let mut command = Command::new(&app.python);
     command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
     command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
+    command.arg(app.threads.to_string());
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
     start(command, &[extension], None)
 }

@@ -11,6 +11,7 @@ const PIECE: u8 = 18;
 const ABORT: u8 = 19;
 const DONE: u8 = 20;
 const LEAVE: u8 = 21;
+const FILE: u8 = 22;
 /// Flag of a start or piece: the answer is whole with it.
 const LAST: u8 = 1;
 /// Flag beside `LAST`: the worker has nothing left to do for it either.
@@ -55,6 +56,17 @@ pub enum AnswerFrame<'a> {
         /// The piece.
         body: &'a [u8],
     },
+    /// The rest of the body is this part of the file that came beside the lane.
+    File {
+        /// The call it belongs to.
+        ticket: u64,
+        /// Whether the worker's slot is free with it; else a `Done` follows.
+        frees: bool,
+        /// Where the part begins.
+        offset: u64,
+        /// How long it is.
+        bytes: u64,
+    },
     /// The worker has done all it had to do after an answer that was whole before.
     Done {
         /// The call it belonged to.
@@ -88,6 +100,11 @@ impl<'a> AnswerFrame<'a> {
                 Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 })
             }
             PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
+            FILE => {
+                let (ticket, offset, bytes) = (reader.u64()?, reader.u64()?, reader.u64()?);
+                offset.checked_add(bytes)?;
+                Some(AnswerFrame::File { ticket, frees, offset, bytes })
+            }
             LEAVE => Some(AnswerFrame::Leave),
             DONE => Some(AnswerFrame::Done { ticket: reader.u64()? }),
             ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
@@ -143,6 +160,14 @@ pub fn put_piece(out: &mut Vec<u8>, ticket: u64) {
     out.extend_from_slice(&ticket.to_le_bytes());
 }
 
+/// Appends that the rest of the body is a part of a file.
+pub fn put_file(out: &mut Vec<u8>, ticket: u64, (offset, bytes): (u64, u64)) {
+    out.extend_from_slice(&[FILE, LAST]);
+    for number in [ticket, offset, bytes] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
 /// Appends that the worker leaves.
 pub fn put_leave(out: &mut Vec<u8>) {
     out.extend_from_slice(&[LEAVE, 0]);
@@ -178,6 +203,21 @@ pub fn mark_length(frame: &mut [u8], bytes: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_file_has_an_end() {
+        let mut raw = Vec::new();
+        put_file(&mut raw, 7, (10, 20));
+        mark_last(&mut raw, true);
+        let frame = AnswerFrame::decode(&raw);
+        assert!(
+            matches!(frame, Some(AnswerFrame::File { ticket: 7, frees: true, offset: 10, bytes: 20 })),
+            "{frame:?}"
+        );
+        raw.clear();
+        put_file(&mut raw, 7, (u64::MAX, 1));
+        assert!(AnswerFrame::decode(&raw).is_none());
+    }
 
     #[test]
     fn an_answer_survives_the_way() {

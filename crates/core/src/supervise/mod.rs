@@ -43,6 +43,8 @@ pub enum Event {
     Exited(Child, Option<i32>),
     /// The edge says that a request took too long on this worker.
     Overdue(u32),
+    /// The same of a worker that has others to finish.
+    Stuck(u32),
     /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
     Spent(u32),
     /// The app has changed: every worker is to be replaced.
@@ -147,6 +149,13 @@ impl Supervisor {
             Event::Exited(Child::Edge, code) => self.edge_exited(now_ms, code, &mut out),
             Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
             Event::Overdue(worker) => self.doom(now_ms, worker, &mut out),
+            Event::Stuck(worker) => {
+                // Its replacement first; it finishes the others, and is killed with the stuck one in the end.
+                if self.workers.iter().any(|it| it.id == worker && it.phase == WorkerPhase::Ready) {
+                    out.push(Command::DumpStacks(worker));
+                    self.roll_one(worker);
+                }
+            }
             Event::Spent(worker) => self.roll_one(worker),
             Event::Roll => self.roll_all(),
             Event::More => self.more(now_ms),

@@ -130,7 +130,7 @@ impl Call {
     /// the head itself has a deadline of its own.
     fn waits_for_worker(&self) -> bool {
         let inbox = self.inbox.borrow();
-        let all_taken = inbox.begun && inbox.head.is_none() && inbox.memory_bytes == 0 && inbox.overflow.is_empty();
+        let all_taken = inbox.begun && inbox.head.is_none() && inbox.is_empty();
         inbox.end.is_none() && (self.abandoned.get() || all_taken)
     }
 
@@ -224,7 +224,8 @@ impl Call {
     /// Whether the whole body is here, and is shorter than this.
     pub(super) fn ends_short_of(&self, length: u64) -> bool {
         let inbox = self.inbox.borrow();
-        inbox.end == Some(Ok(())) && inbox.memory_bytes as u64 + inbox.overflow.unread_bytes() < length
+        let waiting: u64 = inbox.pieces.iter().chain(&inbox.newest).map(Piece::len).sum();
+        inbox.end == Some(Ok(())) && waiting + inbox.overflow.unread_bytes() < length
     }
 
     /// The next piece of the body, and whether it is the last.
@@ -272,7 +273,11 @@ impl Inbox {
 
     /// Whether nothing is left, and nothing will come.
     fn is_done(&self) -> bool {
-        self.end == Some(Ok(())) && self.memory_bytes == 0 && self.overflow.is_empty()
+        self.end == Some(Ok(())) && self.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.newest.is_empty() && self.overflow.is_empty()
     }
 
     /// Takes what is to go to the file next: all but the oldest piece. Nothing when the file is full.

@@ -11,6 +11,7 @@ use hallway_core::Fault;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Bits of a ticket: the loop, a serial number, the key in its table.
 const KEY_BITS: u32 = 20;
@@ -27,16 +28,9 @@ pub(crate) struct Calls {
 
 /// A slot that is not free although its answer is whole.
 struct Held {
-    worker: u32,
-    worker_pid: u32,
+    lane: Arc<Lane>,
     ticket: u64,
     since_ms: u64,
-}
-
-/// A worker that has let a call wait for too long.
-pub(crate) struct Stuck {
-    pub(crate) worker: u32,
-    pub(crate) worker_pid: u32,
 }
 
 impl Calls {
@@ -92,14 +86,14 @@ impl Calls {
     }
 
     /// An answer is whole, and its worker still has its slot.
-    pub(crate) fn hold(&self, lane: &Lane, ticket: u64, now_ms: u64) {
-        self.held.borrow_mut().push(Held { worker: lane.worker, worker_pid: lane.pid, ticket, since_ms: now_ms });
+    pub(crate) fn hold(&self, lane: &Arc<Lane>, ticket: u64, now_ms: u64) {
+        self.held.borrow_mut().push(Held { lane: lane.clone(), ticket, since_ms: now_ms });
     }
 
     /// The worker has tidied up; whether it had to.
     pub(crate) fn release(&self, worker: u32, ticket: u64) -> bool {
         let mut held = self.held.borrow_mut();
-        let at = held.iter().position(|it| (it.worker, it.ticket) == (worker, ticket));
+        let at = held.iter().position(|it| (it.lane.worker, it.ticket) == (worker, ticket));
         at.map(|at| held.swap_remove(at)).is_some()
     }
 
@@ -113,23 +107,19 @@ impl Calls {
 
     /// Workers that have sent nothing since `before_ms` although somebody waits for it, or that
     /// have not ended by then what nobody waits for.
-    pub(crate) fn stuck(&self, before_ms: u64) -> Vec<Stuck> {
-        let mut stuck = Vec::new();
-        for (_, call) in self.table.borrow().iter() {
-            if let Some(lane) = call.expire(before_ms) {
-                stuck.push(Stuck { worker: lane.worker, worker_pid: lane.pid });
-            }
-        }
+    pub(crate) fn stuck(&self, before_ms: u64) -> Vec<Arc<Lane>> {
+        let mut stuck: Vec<Arc<Lane>> =
+            self.table.borrow().iter().filter_map(|(_, call)| call.expire(before_ms)).collect();
         let (late, rest) = self.held.take().into_iter().partition(|held| held.since_ms < before_ms);
         self.held.replace(rest);
         let late: Vec<Held> = late;
-        stuck.extend(late.iter().map(|held| Stuck { worker: held.worker, worker_pid: held.worker_pid }));
+        stuck.extend(late.into_iter().map(|held| held.lane));
         stuck
     }
 
     /// A worker is gone: every call it had ends.
     pub(crate) fn lose(&self, worker: u32) {
-        self.held.borrow_mut().retain(|held| held.worker != worker);
+        self.held.borrow_mut().retain(|held| held.lane.worker != worker);
         let lost: Vec<Rc<Call>> =
             self.table.borrow().iter().map(|(_, call)| call).filter(|call| call.is_with(worker)).cloned().collect();
         for call in lost {
@@ -154,9 +144,8 @@ pub(crate) fn end_stuck(house: &House) {
         let seconds = timeout_ms as f64 / 1000.0;
         house.log.error(&format!(
             "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
-            stuck.worker_pid
+            stuck.pid
         ));
-        house.desk.close(stuck.worker);
-        house.master.worker_is_overdue(stuck.worker);
+        house.end_worker(&stuck);
     }
 }

@@ -155,8 +155,7 @@ fn end_overdue(house: &House, parcel: &Parcel, head: &Head) {
     house.log.error(&format!(
         "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));
-    house.desk.close(lane.worker);
-    house.master.worker_is_overdue(lane.worker);
+    house.end_worker(&lane);
 }
 
 /// The process that has it; 0 for none.

@@ -47,6 +47,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
             (ticket, last, frees)
         }
+        AnswerFrame::File { ticket, frees, .. } => (ticket, true, frees),
         AnswerFrame::Abort { ticket } => (ticket, true, true),
     };
     let Some(call) = house.calls.find(ticket, lane.worker) else { return Taken::Broken };
@@ -65,6 +66,11 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
             bytes
         }
         AnswerFrame::Piece { body, .. } => body.len(),
+        AnswerFrame::File { offset, bytes, .. } => {
+            let Some(file) = lane.receive_file(ticket) else { return Taken::Broken };
+            call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
+            0
+        }
         AnswerFrame::Abort { .. } => {
             end = Err(Fault::AppFailed);
             0

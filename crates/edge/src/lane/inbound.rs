@@ -6,9 +6,14 @@
 use crate::lane::parcel::Parcel;
 use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
 use hallway_ring::{Memory, Refused, Sender, Shape};
-use rustix::fs::{Mode, OFlags};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use std::io::{self, IoSlice};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
+    recvmsg, sendmsg,
+};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +31,8 @@ pub(crate) struct Lane {
     pub(super) memory: Arc<Memory>,
     sender: Mutex<Sender>,
     socket: OwnedFd,
+    /// Files of answers, by the tickets of their calls.
+    files: Mutex<Vec<(u64, OwnedFd)>>,
     /// An event loop saw that the worker is gone.
     dead: AtomicBool,
     /// The worker said hello.
@@ -33,6 +40,9 @@ pub(crate) struct Lane {
     /// The worker said that it leaves.
     leaving: AtomicBool,
 }
+
+/// Files of answers that wait to be taken; a worker has few answers at a time.
+const FILES_MAX: usize = 1024;
 
 /// Why a worker cannot be given a request.
 pub(super) enum NotSent {
@@ -63,6 +73,7 @@ impl Lane {
             sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
             memory,
             socket,
+            files: Mutex::default(),
             dead: AtomicBool::new(false),
             greeted: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
@@ -138,6 +149,28 @@ impl Lane {
         Ok(())
     }
 
+    /// The file that the worker sent for this call before it said so in its lane. Those of other
+    /// calls, which other event loops look for, are kept for them.
+    pub(super) fn receive_file(&self, ticket: u64) -> Option<File> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((number, file)) = receive_file(&self.socket) {
+            files.push((number, file?));
+            if files.len() > FILES_MAX {
+                return None;
+            }
+        }
+        let at = files.iter().position(|(number, _)| *number == ticket)?;
+        let (_, file) = files.swap_remove(at);
+        let is_regular = fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        is_regular.then(|| File::from(file))
+    }
+
+    /// Whether the worker's end of the socket is closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        let (mut byte, flags) = ([0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        !matches!(recv(&self.socket, &mut byte, flags), Ok((1.., _)) | Err(Errno::AGAIN | Errno::INTR))
+    }
+
     fn sender(&self) -> MutexGuard<'_, Sender> {
         // A panic ends the process (see `threads`), so a poisoned lock is never seen.
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,6 +181,22 @@ impl AsFd for Lane {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let (mut ticket, flags) = ([0; 8], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
+    let received =
+        rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut ticket)], &mut beside, flags));
+    if received.ok()?.bytes != ticket.len() {
+        return None;
+    }
+    let file = beside.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut received) => received.next(),
+        _ => None,
+    });
+    Some((u64::from_le_bytes(ticket), file))
 }
 
 /// The file of a body, opened anew for each worker that gets it: read-only, and with a position of

@@ -4,18 +4,21 @@
 //! Never:  does an exception of the application end the worker, or `close()` stay uncalled.
 
 mod environ;
+mod file_wrapper;
 mod reply;
 mod strings;
 
-use crate::lanes::Outbound;
+use crate::lanes::{Lanes, Outbound};
 use environ::EnvironMaker;
+use file_wrapper::FileWrapper;
 use hallway_core::lane::{PIECE_BYTES_MAX, RequestFrame};
 use pyo3::exceptions::{PyBrokenPipeError, PyException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reply::{Reply, StartResponse};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One request, ready to be answered.
 pub(crate) struct Call<'py> {
@@ -28,15 +31,15 @@ pub(crate) struct Call<'py> {
 /// Calls one application.
 pub(crate) struct Caller {
     app: Py<PyAny>,
-    environs: EnvironMaker,
+    environs: Mutex<EnvironMaker>,
 }
 
 impl Caller {
-    pub(crate) fn new(py: Python<'_>, app: Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, app: Bound<'_, PyAny>, is_threaded: bool) -> PyResult<Self> {
         if !app.is_callable() {
             return Err(PyTypeError::new_err(format!("the application is not callable: {}", app.repr()?)));
         }
-        Ok(Caller { app: app.unbind(), environs: EnvironMaker::new(py)? })
+        Ok(Caller { app: app.unbind(), environs: Mutex::new(EnvironMaker::new(py, is_threaded)?) })
     }
 
     /// Makes of a frame what the application is called with. After this the frame is not needed.
@@ -44,21 +47,22 @@ impl Caller {
     /// # Errors
     /// When Python has no memory.
     pub(crate) fn prepare<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         frame: &RequestFrame<'_>,
         file: Option<OwnedFd>,
-        outbound: Arc<Outbound>,
+        lanes: (Arc<Lanes>, Arc<Outbound>),
     ) -> PyResult<Call<'py>> {
-        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, outbound)))?;
-        Ok(Call { environ: self.environs.make(py, frame, file), start, name: [frame.method, frame.path].join(&b' ') })
+        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, lanes)))?;
+        let environ = self.environs.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).make(py, frame, file);
+        Ok(Call { environ, start, name: [frame.method, frame.path].join(&b' ') })
     }
 
     /// Answers one request.
     ///
     /// # Errors
     /// Only for what must end the worker: `SystemExit`, `KeyboardInterrupt` and their like.
-    pub(crate) fn call(&mut self, py: Python<'_>, call: Call<'_>) -> PyResult<()> {
+    pub(crate) fn call(&self, py: Python<'_>, call: Call<'_>) -> PyResult<()> {
         let Call { environ, start, name } = call;
         let outcome = environ.and_then(|environ| self.run(py, environ, &start));
         start.get().reply(py).finish(py);
@@ -96,6 +100,12 @@ impl Caller {
 fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>, frees: bool) -> PyResult<()> {
     if let Some(whole) = whole_body(body)? {
         return start.reply(py).send_last(py, whole.as_bytes(), frees);
+    }
+    if let Ok(wrapper) = body.cast_exact::<FileWrapper>()
+        && let Some((file, part)) = wrapper.get().part(py)?
+        && start.reply(py).send_file(py, &file, part)?
+    {
+        return Ok(());
     }
     for piece in body.try_iter()? {
         let piece = piece?;

@@ -4,19 +4,22 @@
 //! Never:  is a head sent before the first piece of the body, or the end; never twice.
 
 use super::misuse;
-use crate::lanes::Outbound;
+use crate::lanes::{Lanes, Outbound};
 use hallway_core::lane::{
-    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_done, put_piece,
+    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_done, put_file,
+    put_piece,
 };
 use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The answer to one request while it is made.
 pub(super) struct Reply {
     ticket: u64,
+    lanes: Arc<Lanes>,
     outbound: Arc<Outbound>,
     /// The frame of the head; empty until `start_response`.
     start: Vec<u8>,
@@ -30,9 +33,9 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(ticket: u64, outbound: Arc<Outbound>) -> Self {
+    pub(super) fn new(ticket: u64, (lanes, outbound): (Arc<Lanes>, Arc<Outbound>)) -> Self {
         let (is_started, is_sent, is_over, is_freed, is_unheard) = (false, false, false, false, false);
-        Reply { ticket, outbound, start: Vec::new(), is_started, is_sent, is_over, is_freed, is_unheard }
+        Reply { ticket, lanes, outbound, start: Vec::new(), is_started, is_sent, is_over, is_freed, is_unheard }
     }
 
     /// Notes status and headers; checks all that the edge would have to refuse.
@@ -108,6 +111,23 @@ impl Reply {
         }
         self.is_sent = true;
         self.is_unheard |= !self.outbound.send(py, &head, piece);
+    }
+
+    /// Sends a part of a file as the rest of the body; `false` when it has to be sent as bytes. Where
+    /// nothing was sent before, this is the whole body, and its length is told with the head.
+    pub(super) fn send_file(&mut self, py: Python<'_>, file: &OwnedFd, part: (u64, u64)) -> PyResult<bool> {
+        if !self.is_started || self.is_over || !self.lanes.send_file(self.ticket, file.as_fd()) {
+            return Ok(false);
+        }
+        if !self.is_sent {
+            mark_length(&mut self.start, part.1);
+            self.send_one(py, b"", None);
+        }
+        let mut frame = Vec::new();
+        put_file(&mut frame, self.ticket, part);
+        self.is_over = true;
+        self.is_unheard |= !self.outbound.send(py, &frame, b"");
+        Ok(true)
     }
 
     /// Says that the worker is done with this request: after an answer that was whole, that its slot

@@ -1,0 +1,67 @@
+//! In:     a file that the application opened and wants to be sent.
+//! Out:    its descriptor and the part of it to send; for other objects, their bytes.
+//! Actors: the thread that works on the request.
+//! Never:  is the file behind an object sent that reads something else from it, as `gzip.GzipFile` does.
+
+use crate::descriptors::duplicate;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustix::fs::{FileType, fstat};
+use std::os::fd::OwnedFd;
+
+/// What the application finds as `wsgi.file_wrapper` (PEP 3333, "Optional Platform-Specific File Handling").
+#[pyclass(frozen, name = "FileWrapper")]
+pub(super) struct FileWrapper {
+    file: Py<PyAny>,
+    block_bytes: usize,
+}
+
+impl FileWrapper {
+    /// The file and the part of it from where it stands to its end: offset and length. Nothing for
+    /// what is no plain file.
+    pub(super) fn part(&self, py: Python<'_>) -> PyResult<Option<(OwnedFd, (u64, u64))>> {
+        let file = self.file.bind(py);
+        let io = py.import("io")?;
+        let is_a =
+            |object: &Bound<'_, PyAny>, name: &str| -> PyResult<bool> { Ok(object.get_type().is(&io.getattr(name)?)) };
+        let is_buffered = is_a(file, "BufferedReader")? || is_a(file, "BufferedRandom")?;
+        if !is_a(if is_buffered { file.getattr("raw")? } else { file.clone() }.as_any(), "FileIO")? {
+            return Ok(None);
+        }
+        let number: i32 = file.call_method0("fileno")?.extract()?;
+        let file_descriptor = duplicate(number)?;
+        let stat = fstat(&file_descriptor).map_err(std::io::Error::from)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
+        let offset: u64 = file.call_method0("tell")?.extract()?;
+        let bytes = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(offset);
+        Ok(Some((file_descriptor, (offset, bytes))))
+    }
+}
+
+#[pymethods]
+impl FileWrapper {
+    #[new]
+    #[pyo3(signature = (filelike, blksize = 8192, /))]
+    fn new(filelike: Py<PyAny>, blksize: usize) -> FileWrapper {
+        FileWrapper { file: filelike, block_bytes: blksize }
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let block = self.file.bind(py).call_method1("read", (self.block_bytes,))?;
+        let is_end = block.cast::<PyBytes>().is_ok_and(|block| block.as_bytes().is_empty());
+        Ok((!is_end).then_some(block))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(close) = self.file.bind(py).getattr_opt("close")? {
+            close.call0()?;
+        }
+        Ok(())
+    }
+}
