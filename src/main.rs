@@ -10,6 +10,7 @@ mod port_holder;
 mod settings;
 mod signals;
 mod wire;
+mod words;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 
 use crate::listen::Listeners;
 use crate::signals::{Meaning, Signals};
+use crate::words::Words;
 use hallway_core::control::{Order, Report};
 use hallway_core::plan::{Listen, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
@@ -46,6 +47,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         listeners,
         edge: None,
         workers: BTreeMap::new(),
+        words: Vec::new(),
         ready: BTreeSet::new(),
         expected: BTreeSet::new(),
         started: Instant::now(),
@@ -91,6 +93,8 @@ struct Master {
     listeners: Listeners,
     edge: Option<Spawned>,
     workers: BTreeMap<u32, Spawned>,
+    /// What workers say, also those that have ended while something they started has not.
+    words: Vec<Words>,
     /// Workers that have loaded the app.
     ready: BTreeSet<u32>,
     /// Children that were told to end: their ends are no news.
@@ -121,7 +125,10 @@ impl Master {
             },
             Command::SpawnWorker { worker, place } => {
                 match spawn_worker(&self.plan.app, BOOT, self.extension.as_fd(), place) {
-                    Ok(spawned) => drop(self.workers.insert(worker, spawned)),
+                    Ok((spawned, pipe)) => {
+                        self.words.push(Words::new(&self.plan.app.name, spawned.pid, pipe));
+                        self.workers.insert(worker, spawned);
+                    }
                     Err(error) => {
                         say(&explain_spawn(&self.plan.app.python, &error));
                         return Some(Event::Exited(Child::Worker(worker), Some(3)));
@@ -205,12 +212,14 @@ impl Master {
             signals.sources().map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)).collect();
         let first_child = sources.len();
         sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
+        let first_words = sources.len();
+        sources.extend(self.words.iter().map(|words| PollFd::new(words, PollFlags::IN)));
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let (mut events, mut gone) = (Vec::new(), Vec::new());
-        let spoken = sources[first_child..]
+        let spoken = sources[first_child..first_words]
             .iter()
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
@@ -225,6 +234,10 @@ impl Master {
         }
         drop(sources);
         drop(children);
+        for words in &mut self.words {
+            words.tell();
+        }
+        self.words.retain(|words| !words.has_ended());
         self.part_with(&gone);
         for meaning in signals.heard() {
             match meaning {
@@ -289,6 +302,8 @@ impl Master {
 
     /// Forgets a child that has ended. Nothing for a process that was only adopted.
     fn bury(&mut self, ended: Ended) -> Option<Event> {
+        // Its last words come before the news of its end.
+        self.words.iter_mut().for_each(Words::tell_all);
         if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
             self.edge = None;
             self.expected.remove(&Child::Edge);

@@ -16,6 +16,7 @@ mod boot_failures;
 mod client_left;
 mod drain;
 mod edge_killed;
+mod file_wrapper;
 mod flask_hello;
 mod keep_alive;
 mod listeners;

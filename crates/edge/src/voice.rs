@@ -47,6 +47,13 @@ impl Voice {
         }
     }
 
+    /// Passes on whole lines of somebody else.
+    pub fn quote(&self, lines: String) {
+        if self.lines.try_send(Line::Words(lines)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Waits, for a moment, until what was said before is written.
     pub fn finish(&self) {
         let (done, written) = sync_channel(1);

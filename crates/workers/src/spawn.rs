@@ -7,10 +7,12 @@
 
 use crate::channel::Channel;
 use hallway_core::plan::App;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -55,16 +57,20 @@ pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_
 }
 
 /// Starts a worker: the user's own interpreter, which loads the extension and then the application.
+/// The pipe beside it reads, without waiting, what the worker writes to standard output and error.
 ///
 /// # Errors
 /// Those of starting a process; the interpreter may not exist.
-pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<Spawned> {
+pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<(Spawned, OwnedFd)> {
     let mut command = Command::new(&app.python);
     command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
     command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
     command.arg(app.threads.to_string());
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
-    start(command, &[extension], None)
+    let (reads, writes) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfl(&reads, OFlags::NONBLOCK)?;
+    command.stdout(writes.try_clone()?).stderr(writes);
+    Ok((start(command, &[extension], None)?, reads))
 }
 
 /// After how many requests this worker is replaced.
