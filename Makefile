@@ -18,7 +18,7 @@ build:
 	cargo build --release
 
 ## Installs what the tests need, and runs them all.
-test: $(VENVS)/test/.made /usr/bin/chromium
+test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -50,6 +50,15 @@ $(VENVS)/%/.made: Makefile
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check $(patsubst %,-r %,$(filter %.txt,$^))
+	touch $@
+
+# Gunicorn's own test vectors, which are in its source package only.
+target/gunicorn/.made: $(VENVS)/test/.made Makefile
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	$(VENVS)/test/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary gunicorn \
+		--dest $(@D) gunicorn==27.0.1
+	tar -xzf $(@D)/gunicorn-27.0.1.tar.gz -C $(@D) --strip-components 1
 	touch $@
 
 /usr/bin/chromium:

@@ -6,6 +6,7 @@
 use super::stage::PATIENCE;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// One answer.
 #[derive(Debug)]
@@ -45,6 +46,11 @@ impl Connection {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Connection {
         self.reader.get_mut().write_all(bytes.as_ref()).unwrap();
         self
+    }
+
+    /// How long a read may take from now on.
+    pub fn patience(&mut self, most: Duration) {
+        self.reader.get_mut().set_read_timeout(Some(most)).unwrap();
     }
 
     /// Reads the answer to a GET or POST.

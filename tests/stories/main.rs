@@ -18,6 +18,7 @@ mod drain;
 mod edge_killed;
 mod file_wrapper;
 mod flask_hello;
+mod gunicorn_vectors;
 mod keep_alive;
 mod listeners;
 mod master_killed;

@@ -10,7 +10,7 @@ use crate::head::{Framing, Head, Version};
 /// Settles framing and persistence (RFC 9112, 6.3 and 9.3; RFC 9110, 10.1.1).
 pub(super) fn settle(head: &mut Head) -> Result<(), Fault> {
     let (mut length, mut chunked) = (None, false);
-    let (mut close, mut keep_alive) = (false, false);
+    let (mut close, mut keep_alive, mut typed) = (false, false, false);
     for field in head.fields.iter() {
         match field.name {
             Name::ContentLength if length.is_some() => {
@@ -31,6 +31,14 @@ pub(super) fn settle(head: &mut Head) -> Result<(), Fault> {
             Name::Expect if !field.value.eq_ignore_ascii_case(b"100-continue") => {
                 return Err(Fault::ExpectationFailed);
             }
+            // What is not a list may be there once only (RFC 9110, 5.3): of two, each reader may take another.
+            Name::ContentType if std::mem::replace(&mut typed, true) => {
+                return Err(Fault::BadRequest("There is more than one Content-Type."));
+            }
+            // Some readers take an underscore for a hyphen: then these would frame the body.
+            Name::Other if is_framing_alias(field.raw_name) => {
+                return Err(Fault::BadRequest("A header looks like one that says where the body ends."));
+            }
             Name::Expect => head.expects_continue = head.version == Version::Http11,
             _ => {}
         }
@@ -49,6 +57,10 @@ pub(super) fn settle(head: &mut Head) -> Result<(), Fault> {
     head.keep_alive = !close && (head.version == Version::Http11 || keep_alive);
     head.expects_continue &= head.framing != Framing::None;
     Ok(())
+}
+
+fn is_framing_alias(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content_length") || name.eq_ignore_ascii_case(b"transfer_encoding")
 }
 
 /// Codings other than exactly one `chunked`: 501 where the body could be delimited, else 400.

@@ -10,8 +10,10 @@ use crate::http1::framing;
 use crate::route;
 use std::mem::MaybeUninit;
 
-/// Most header lines a head may have.
-const FIELDS_MAX: usize = 128;
+/// Most header lines a head may have; the default of Apache and Gunicorn.
+const FIELDS_MAX: usize = 100;
+/// Longest header line with its CR LF; as there.
+const FIELD_BYTES_MAX: usize = 8190;
 /// Longest method; the longest registered one has 17 letters.
 const METHOD_BYTES_MAX: usize = 32;
 
@@ -41,6 +43,9 @@ pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Resul
     head.set_method(method.as_bytes());
     let (mut hosts, mut host) = (0, &b""[..]);
     for line in request.headers.iter() {
+        if line_bytes(line) > FIELD_BYTES_MAX {
+            return Err(Fault::HeadTooLarge);
+        }
         let name = Name::of(line.name.as_bytes());
         if name == Name::Host {
             (hosts, host) = (hosts + 1, line.value.trim_ascii());
@@ -50,6 +55,12 @@ pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Resul
     framing::settle(head)?;
     settle_host(head, hosts, host)?;
     route::settle_target(head, target.as_bytes())
+}
+
+/// How long a line is, with its CR LF; both of its parts are in the same head.
+fn line_bytes(line: &httparse::Header<'_>) -> usize {
+    let value_at = (line.value.as_ptr() as usize).saturating_sub(line.name.as_ptr() as usize);
+    value_at.max(line.name.len() + 1) + line.value.len() + 2
 }
 
 /// Exactly one valid `Host` on HTTP/1.1, at most one on HTTP/1.0 (RFC 9112, 3.2).
