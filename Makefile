@@ -5,8 +5,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENVS  := target/venv
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 EXAMPLE := examples/rentomatic
+HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
+# What cargo-fuzz would set.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
 
-.PHONY: run build test lint bench clean
+.PHONY: run build test lint bench fuzz clean
 
 ## Builds hallway for release and serves the example at http://127.0.0.1:8000.
 run: build $(VENVS)/example/.made
@@ -36,6 +41,16 @@ bench: build $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
 	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--venv $(VENVS)/bench --out bench/results/first.md
+
+## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
+fuzz:
+	rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
+	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo +nightly build --locked --release --target $(HOST) --target-dir ../target/fuzz
+	for target in head chunked lane; do \
+		mkdir -p target/fuzz/found/$$target; \
+		target/fuzz/$(HOST)/release/$$target -max_total_time=60 -max_len=4096 \
+			target/fuzz/found/$$target fuzz/corpus/$$target || exit 1; \
+	done
 
 clean:
 	cargo clean

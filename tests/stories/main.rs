@@ -17,6 +17,7 @@ mod client_left;
 mod drain;
 mod edge_killed;
 mod file_wrapper;
+mod fire;
 mod flask_hello;
 mod gunicorn_vectors;
 mod keep_alive;

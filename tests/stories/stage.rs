@@ -154,6 +154,11 @@ impl Running {
         found
     }
 
+    /// Waits until exactly `count` children have this title: a process says its title a moment after its birth.
+    pub fn wait_for_children(&self, title: &str, count: usize) -> Vec<u32> {
+        wait_until(|| Some(self.children(title)).filter(|found| found.len() == count))
+    }
+
     /// Waits until there is a child with this title that is not among `known`.
     pub fn wait_for_child(&self, title: &str, known: &[u32]) -> u32 {
         wait_until(|| self.children(title).into_iter().find(|pid| !known.contains(pid)))

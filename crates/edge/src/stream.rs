@@ -20,6 +20,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Waits until there may be something to read.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.readable().await,
+            Stream::Unix(stream) => stream.readable().await,
+        }
+    }
+
     /// Sends bytes and says that more follow at once.
     pub(crate) async fn send_more(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;

@@ -139,8 +139,13 @@ impl Connection {
     pub(super) async fn await_end(&mut self) {
         while self.unused().len() < AHEAD_BYTES_MAX {
             if self.used == self.input.len() {
-                self.input.clear();
+                // However long the answer takes, no buffer waits with it.
                 self.used = 0;
+                self.house.spares.keep_buffer(std::mem::take(&mut self.input));
+                if self.stream.readable().await.is_err() {
+                    return;
+                }
+                self.input = self.house.spares.buffer();
             }
             self.input.reserve(READ_BYTES);
             if !matches!(self.stream.read_buf(&mut self.input).await, Ok(bytes) if bytes > 0) {
@@ -169,9 +174,13 @@ impl Connection {
     /// Reads the next bytes of a body straight into `into`, at most `most`.
     pub(super) async fn read_into(&mut self, into: &mut Vec<u8>, most: u64) -> Result<usize, Fault> {
         let due_ms = self.due_ms(self.limits().body_timeout_ms);
-        into.reserve(READ_BYTES);
-        let mut limited = (&mut self.stream).take(most);
-        match self.deadline.until(due_ms, limited.read_buf(into)).await {
+        let stream = &mut self.stream;
+        let read = async {
+            stream.readable().await?;
+            into.reserve(READ_BYTES);
+            stream.take(most).read_buf(into).await
+        };
+        match self.deadline.until(due_ms, read).await {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(_)) => Err(Fault::ClientGone),
             Err(_) => Err(Fault::RequestTimeout("The request body stopped coming.")),

@@ -12,11 +12,15 @@ use hallway_core::semantics::AnswerHead;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Body bytes of one answer that wait in memory.
+/// Body bytes of one answer that wait in memory; and when many answers wait.
 const MEMORY_BYTES_MAX: usize = 256 * 1024;
+const TIGHT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all answers of one event loop from which on many do.
+const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One request at the application.
 pub(crate) struct Call {
@@ -29,6 +33,8 @@ pub(crate) struct Call {
     expired: Cell<bool>,
     /// When the worker last sent something of its answer.
     progress_ms: Cell<u64>,
+    /// Bytes of all answers of this event loop that wait in memory.
+    all_bytes: Rc<Cell<usize>>,
 }
 
 /// What has come and was not taken: first `pieces`, then what is in the file, then `newest`.
@@ -56,7 +62,7 @@ enum Step {
 }
 
 impl Call {
-    pub(super) fn new(ticket: u64) -> Self {
+    pub(super) fn new(ticket: u64, all_bytes: Rc<Cell<usize>>) -> Self {
         Call {
             ticket,
             parcel: RefCell::default(),
@@ -64,6 +70,7 @@ impl Call {
             abandoned: Cell::new(false),
             expired: Cell::new(false),
             progress_ms: Cell::new(0),
+            all_bytes,
         }
     }
 
@@ -78,7 +85,7 @@ impl Call {
 
     /// Forgets what a lost worker left.
     pub(super) fn start_over(&self) {
-        *self.inbox.borrow_mut() = Inbox::default();
+        self.change(|inbox| *inbox = Inbox::default());
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
@@ -92,9 +99,10 @@ impl Call {
     /// Nobody waits for it any more.
     pub(super) fn abandon(&self) {
         self.abandoned.set(true);
-        let mut inbox = self.inbox.borrow_mut();
-        (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
-        wake(&mut inbox.lane);
+        self.change(|inbox| {
+            (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
+            wake(&mut inbox.lane);
+        });
     }
 
     /// Whether this worker has it and has not ended it.
@@ -146,14 +154,29 @@ impl Call {
 
     /// A piece of the body has come.
     pub(crate) fn add(&self, piece: Piece) {
+        self.change(|inbox| {
+            inbox.memory_bytes += piece.bytes().len();
+            if inbox.overflow.is_empty() && inbox.newest.is_empty() {
+                inbox.pieces.push_back(piece);
+            } else {
+                inbox.newest.push_back(piece);
+            }
+            wake(&mut inbox.request);
+        });
+    }
+
+    /// Changes what waits, and counts it with that of all others.
+    fn change<R>(&self, change: impl FnOnce(&mut Inbox) -> R) -> R {
         let mut inbox = self.inbox.borrow_mut();
-        inbox.memory_bytes += piece.bytes().len();
-        if inbox.overflow.is_empty() && inbox.newest.is_empty() {
-            inbox.pieces.push_back(piece);
-        } else {
-            inbox.newest.push_back(piece);
-        }
-        wake(&mut inbox.request);
+        let before = inbox.memory_bytes;
+        let result = change(&mut inbox);
+        self.all_bytes.set((self.all_bytes.get() + inbox.memory_bytes).saturating_sub(before));
+        result
+    }
+
+    /// Bytes of this answer that may wait in memory.
+    fn memory_bytes_max(&self) -> usize {
+        if self.all_bytes.get() > ALL_BYTES_MAX { TIGHT_BYTES_MAX } else { MEMORY_BYTES_MAX }
     }
 
     /// The worker is done with it.
@@ -168,7 +191,7 @@ impl Call {
 
     /// Whether more of the answer may come.
     pub(super) fn has_room(&self) -> bool {
-        self.inbox.borrow().memory_bytes < MEMORY_BYTES_MAX || self.abandoned.get()
+        self.inbox.borrow().memory_bytes < self.memory_bytes_max() || self.abandoned.get()
     }
 
     /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
@@ -176,30 +199,32 @@ impl Call {
     pub(crate) async fn make_room(&self) {
         // A client that is fast takes it now.
         tokio::task::yield_now().await;
-        while self.inbox.borrow().memory_bytes >= MEMORY_BYTES_MAX && !self.abandoned.get() {
-            let batch = self.inbox.borrow_mut().take_batch();
+        while !self.has_room() {
+            let is_tight = self.memory_bytes_max() == TIGHT_BYTES_MAX;
+            let batch = self.change(|inbox| inbox.take_batch(is_tight));
             let Some((writing, bytes)) = batch else { return self.await_room().await };
             let written = writing.write().await;
-            let mut inbox = self.inbox.borrow_mut();
-            match written {
-                Ok(file) => inbox.overflow.note_written(Some(file), bytes),
-                Err(batch) => {
-                    // No disk, or a full one: then memory and patience have to do.
-                    inbox.overflow.note_written(None, bytes);
-                    inbox.memory_bytes += batch.len();
-                    inbox.newest.push_front(batch.into());
+            self.change(|inbox| {
+                match written {
+                    Ok(file) => inbox.overflow.note_written(Some(file), bytes),
+                    Err(batch) => {
+                        // No disk, or a full one: then memory and patience have to do.
+                        inbox.overflow.note_written(None, bytes);
+                        inbox.memory_bytes += batch.len();
+                        inbox.newest.push_front(batch.into());
+                    }
                 }
-            }
-            wake(&mut inbox.request);
+                wake(&mut inbox.request);
+            });
         }
     }
 
     async fn await_room(&self) {
         poll_fn(|task| {
-            let mut inbox = self.inbox.borrow_mut();
-            if inbox.memory_bytes < MEMORY_BYTES_MAX || self.abandoned.get() {
+            if self.has_room() {
                 return Poll::Ready(());
             }
+            let mut inbox = self.inbox.borrow_mut();
             inbox.lane = Some(task.waker().clone());
             Poll::Pending
         })
@@ -233,7 +258,7 @@ impl Call {
         match poll_fn(|task| self.poll_step(task)).await? {
             Step::Give(piece, last) => Ok((piece, last)),
             Step::Read => {
-                let reading = self.inbox.borrow().overflow.reading();
+                let reading = self.inbox.borrow().overflow.reading(self.memory_bytes_max() as u64);
                 let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
                 let mut inbox = self.inbox.borrow_mut();
                 inbox.overflow.note_read(piece.len());
@@ -243,11 +268,10 @@ impl Call {
     }
 
     fn poll_step(&self, task: &Context<'_>) -> Poll<Result<Step, Fault>> {
+        let from_memory = self.change(Inbox::take_from_memory);
         let mut inbox = self.inbox.borrow_mut();
-        let from_memory = inbox.next_in_memory();
         match (from_memory, inbox.end) {
             (Some(piece), _) => {
-                inbox.memory_bytes -= piece.bytes().len();
                 wake(&mut inbox.lane);
                 let last = inbox.is_done();
                 Poll::Ready(Ok(Step::Give(piece, last)))
@@ -267,8 +291,11 @@ impl Call {
 
 impl Inbox {
     /// The oldest piece, where that is not in the file.
-    fn next_in_memory(&mut self) -> Option<Piece> {
-        self.pieces.pop_front().or_else(|| if self.overflow.is_empty() { self.newest.pop_front() } else { None })
+    fn take_from_memory(&mut self) -> Option<Piece> {
+        let newest = |inbox: &mut Inbox| if inbox.overflow.is_empty() { inbox.newest.pop_front() } else { None };
+        let piece = self.pieces.pop_front().or_else(|| newest(self))?;
+        self.memory_bytes -= piece.bytes().len();
+        Some(piece)
     }
 
     /// Whether nothing is left, and nothing will come.
@@ -280,10 +307,11 @@ impl Inbox {
         self.pieces.is_empty() && self.newest.is_empty() && self.overflow.is_empty()
     }
 
-    /// Takes what is to go to the file next: all but the oldest piece. Nothing when the file is full.
-    fn take_batch(&mut self) -> Option<(super::overflow::Writing, usize)> {
+    /// Takes what is to go to the file next: all but the oldest piece, which is most likely wanted
+    /// next; where memory is tight, that one too. Nothing when the file is full.
+    fn take_batch(&mut self, is_tight: bool) -> Option<(super::overflow::Writing, usize)> {
         let mut batch = Vec::new();
-        let keep = usize::from(self.overflow.is_empty());
+        let keep = usize::from(!is_tight && self.overflow.is_empty());
         if self.overflow.is_empty() && self.pieces.len() > keep {
             let rest = self.pieces.split_off(keep);
             rest.iter().for_each(|piece| batch.extend_from_slice(piece.bytes()));
@@ -300,6 +328,12 @@ impl Inbox {
                 None
             }
         }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.change(|inbox| inbox.memory_bytes = 0);
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Calls {
     table: RefCell<Slab<Rc<Call>>>,
     /// Answers that are whole while their worker still has to tidy up after them.
     held: RefCell<Vec<Held>>,
+    /// Bytes of answers that wait in memory.
+    all_bytes: Rc<Cell<usize>>,
 }
 
 /// A slot that is not free although its answer is whole.
@@ -35,7 +37,13 @@ struct Held {
 
 impl Calls {
     pub(crate) fn new(thread: u16) -> Self {
-        Calls { thread, serial: Cell::new(0), table: RefCell::default(), held: RefCell::default() }
+        Calls {
+            thread,
+            serial: Cell::new(0),
+            table: RefCell::default(),
+            held: RefCell::default(),
+            all_bytes: Rc::default(),
+        }
     }
 
     /// Which outbound lane answers come by.
@@ -60,7 +68,7 @@ impl Calls {
         self.serial.set(serial);
         let serial = (serial << KEY_BITS) & ((1 << THREAD_SHIFT) - 1);
         let ticket = (u64::from(self.thread) << THREAD_SHIFT) | serial | key;
-        let call = Rc::new(Call::new(ticket));
+        let call = Rc::new(Call::new(ticket, self.all_bytes.clone()));
         entry.insert(call.clone());
         Some(OpenCall::new(self.clone(), call))
     }

@@ -11,8 +11,6 @@ use std::sync::Arc;
 
 /// Unread bytes of one answer in its file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Bytes read at a time.
-const PIECE_BYTES: u64 = 256 * 1024;
 
 /// The file of one answer, made when it is first needed.
 #[derive(Default)]
@@ -76,9 +74,9 @@ impl Overflow {
         }
     }
 
-    /// The next piece to read.
-    pub(super) fn reading(&self) -> Reading {
-        Reading { file: self.file.clone(), at: self.read_bytes, bytes: self.unread_bytes().min(PIECE_BYTES) }
+    /// The next piece to read, of at most this length.
+    pub(super) fn reading(&self, bytes_max: u64) -> Reading {
+        Reading { file: self.file.clone(), at: self.read_bytes, bytes: self.unread_bytes().min(bytes_max) }
     }
 
     /// A read has ended.
