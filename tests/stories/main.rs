@@ -11,6 +11,7 @@ mod stage;
 mod access_log;
 mod ahead;
 mod app_failures;
+mod apps;
 mod bodies;
 mod boot_failures;
 mod client_left;
