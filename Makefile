@@ -37,10 +37,10 @@ lint:
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 
 ## Measures hallway beside its peers; writes bench/results/.
-bench: build $(VENVS)/bench/.made
+bench: build /usr/include/ev.h $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
 	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
-		--venv $(VENVS)/bench --out bench/results/first.md
+		--venv $(VENVS)/bench --out bench/results/peers.md
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
 fuzz:
@@ -75,6 +75,11 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 		--dest $(@D) gunicorn==27.0.1
 	tar -xzf $(@D)/gunicorn-27.0.1.tar.gz -C $(@D) --strip-components 1
 	touch $@
+
+# nginx, and what uWSGI and bjoern are compiled with.
+/usr/include/ev.h:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends nginx libev-dev python3-dev
 
 /usr/bin/chromium:
 	$(SUDO) apt-get update -qq

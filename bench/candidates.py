@@ -6,9 +6,12 @@ Actors: none: procs.py starts them.
 Never:  is a peer run with settings that are worse for it than those we know; access logs are off for all.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from shlex import join
 
 from rows import Row
 
@@ -45,8 +48,12 @@ class Candidate:
 
 
 def hallway(place: Place) -> list[str]:
+    """One event loop beside one worker; as many as cores where there are several workers."""
+    threads = place.row.server_cpus if place.row.workers > 1 else 1
     command = [str(place.tools.hallway), "run", "--bind", f"127.0.0.1:{place.port}", "--access-log", "off"]
-    command += ["--workers", str(place.row.workers), "--edge-threads", str(place.row.server_cpus)]
+    command += ["--workers", str(place.row.workers), "--edge-threads", str(threads)]
+    if place.row.files:
+        command += ["--static", f"/files={place.scratch / 'files'}"]
     return command + ["--chdir", str(APPS), "--python", str(place.tools.python), place.row.app]
 
 
@@ -63,6 +70,56 @@ def granian(place: Place) -> list[str]:
     return command + ["--no-access-log", "--log-level", "warning", "--working-dir", str(APPS), place.row.app]
 
 
+NGINX = """{user}
+daemon off;
+worker_processes 1;
+pid {scratch}/nginx.pid;
+error_log {scratch}/nginx.log warn;
+events {{ worker_connections 2048; }}
+http {{
+    include /etc/nginx/mime.types;
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000000;
+    client_body_temp_path {scratch}/body;
+    proxy_temp_path {scratch}/proxy;
+    fastcgi_temp_path {scratch}/fastcgi;
+    scgi_temp_path {scratch}/scgi;
+    uwsgi_temp_path {scratch}/uwsgi;
+    open_file_cache max=1000 inactive=60s;
+    open_file_cache_valid 60s;
+    server {{
+        listen 127.0.0.1:{port};
+        location /files/ {{ root {scratch}; }}
+        location / {{ include /etc/nginx/uwsgi_params; uwsgi_pass unix:{scratch}/uwsgi.sock; }}
+    }}
+}}
+"""
+
+
+def nginx(place: Place) -> list[str]:
+    configuration = place.scratch / "nginx.conf"
+    # Started as root its workers are somebody else, who may not look into the scratch directory.
+    user = "user root;" if os.geteuid() == 0 else ""
+    configuration.write_text(NGINX.format(scratch=place.scratch, port=place.port, user=user))
+    return ["/usr/sbin/nginx", "-c", str(configuration), "-e", str(place.scratch / "nginx.log")]
+
+
+def nginx_uwsgi(place: Place) -> list[str]:
+    """Both in one session, which ends as one."""
+    uwsgi = [str(place.tools.python.with_name("uwsgi")), "--socket", str(place.scratch / "uwsgi.sock")]
+    uwsgi += ["--processes", str(place.row.workers), "--master", "--disable-logging", "--die-on-term", "--need-app"]
+    uwsgi += ["--virtualenv", str(place.tools.python.parent.parent), "--chdir", str(APPS), "--module", place.row.app]
+    return ["/bin/sh", "-c", f"trap 'kill 0' TERM; {join(uwsgi)} & {join(nginx(place))} & wait"]
+
+
+def bjoern(place: Place) -> list[str]:
+    module, name = place.row.app.split(":")
+    program = f"import bjoern; from {module} import {name} as app; bjoern.run(app, '127.0.0.1', {place.port})"
+    return ["/usr/bin/env", f"PYTHONPATH={APPS}", str(place.tools.python), "-c", program]
+
+
 def package_version(name: str) -> Callable[[Tools], list[str]]:
     program = f"from importlib.metadata import version; print({name!r}, version({name!r}))"
     return lambda tools: [str(tools.python), "-c", program]
@@ -70,7 +127,10 @@ def package_version(name: str) -> Callable[[Tools], list[str]]:
 
 CANDIDATES = [
     Candidate("hallway", "hallway", hallway, lambda tools: [str(tools.hallway), "--version"]),
+    Candidate("nginx", "nginx (open_file_cache)", nginx, lambda tools: ["/usr/sbin/nginx", "-v"]),
+    Candidate("nginx-uwsgi", "nginx + uWSGI", nginx_uwsgi, package_version("uwsgi")),
     Candidate("gunicorn", "Gunicorn (sync)", gunicorn, package_version("gunicorn")),
     Candidate("granian", "Granian", granian, package_version("granian")),
+    Candidate("bjoern", "bjoern", bjoern, package_version("bjoern")),
 ]
 BY_KEY = {candidate.key: candidate for candidate in CANDIDATES}

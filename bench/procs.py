@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from candidates import Candidate, Place
 from faults import BenchFault
@@ -36,9 +37,11 @@ class Cpus:
         return bool(self.server & self.load)
 
 
-def choose_cpus(server_cpus: int) -> Cpus:
+def choose_cpus(server_cpus: int, layout: str = "one") -> Cpus:
     """The first CPUs are the server's, the one behind them is the generator's; with too few they share the last."""
     allowed = sorted(os.sched_getaffinity(0))
+    if layout == "free":
+        return Cpus(frozenset(allowed), frozenset(allowed))
     server = allowed[:server_cpus]
     rest = allowed[len(server) :] or allowed[-1:]
     return Cpus(frozenset(server), frozenset(rest[:1]))
@@ -86,6 +89,7 @@ class Server:
         self.tree = Tree(self.child.pid)
         try:
             self.wait_until_right()
+            self.settle_layout()
             self.assert_pinned()
         except BaseException:
             self.stop()
@@ -118,6 +122,16 @@ class Server:
             last = wrong
             time.sleep(0.05)
         raise self.fault(f"no right answer within {START_SECONDS_MAX} s: {last}")
+
+    def settle_layout(self) -> None:
+        """A core each: what calls the app on the last core, the rest on the first. Only hallway has two kinds."""
+        if self.place.row.layout != "each" or self.candidate.key != "hallway":
+            return
+        first, *_, last = sorted(self.cpus.server)
+        for process in self.tree.processes():
+            is_worker = b"hallway: app" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            for task in Path(f"/proc/{process.pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {last if is_worker else first})
 
     def assert_pinned(self) -> None:
         strays = self.tree.stray_tasks(set(self.cpus.server))

@@ -12,7 +12,7 @@ from statistics import median
 
 from candidates import BY_KEY
 from measure import Closed, Open
-from rows import Row
+from rows import LAYOUTS, Row
 
 OWN = "hallway"
 HEAD = ["", "CPU us/request", "hallway ÷ it", "requests/s"]
@@ -80,7 +80,7 @@ def table(sheet: Sheet, keys: list[str]) -> str:
     row = sheet.row
     text = [f"## {row.title}", ""]
     workers = "1 worker" if row.workers == 1 else f"{row.workers} workers"
-    words = f"CPU, rate and memory: closed loop, {row.connections} connections, {workers}."
+    words = f"CPU, rate and memory: closed loop, {row.connections} connections, {workers}, {LAYOUTS[row.layout]}."
     if sheet.open_rate:
         words += f" Latency: open loop at {sheet.open_rate:,.0f} requests/s, {row.open_connections} connections."
     text += [words, "", *markdown([HEAD, *lines])]

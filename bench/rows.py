@@ -48,13 +48,50 @@ class Row:
     connections: int = 64  # of the closed loop, which CPU is taken from
     open_connections: int = 16  # of the open loop, which latency is taken from
     paced_by: tuple[str, ...] = ("hallway", "granian")  # the open loop runs at half of the slowest of these
+    layout: str = "one"  # a key of LAYOUTS
+    files: tuple[tuple[str, int], ...] = ()  # names and lengths of what lies below files/ in the scratch directory
+
+
+# Where the processes of a server run.
+LAYOUTS = {
+    "one": "every process of a server on one core",
+    "each": "hallway's edge on one core and its worker on another, which the load shares; others on both",
+    "free": "nothing pinned, the load neither",
+}
+
+
+def static(length: int) -> Row:
+    """A file; both servers keep it in memory or open."""
+    name = f"{length}.bin"
+    return Row(
+        key=f"static-{length // 1024}k",
+        title=f"a static file of {length // 1024} KiB",
+        app="bare:app",
+        request=Request(letters(length), path=f"/files/{name}"),
+        candidates=("hallway", "nginx"),
+        paced_by=("hallway", "nginx"),
+        files=((name, length),),
+    )
 
 
 ECHO = Request(letters(10_240), "POST", "/echo", 10_240)
 
+ALL = ("hallway", "nginx-uwsgi", "gunicorn", "granian", "bjoern")
+BOTH = ("hallway", "granian")
+
 ROWS = [
-    Row("bare", "bare WSGI, 12 bytes", "bare:app", Request(TEXT)),
-    Row("flask", "Flask, 12 bytes", "flask_app:app", Request(TEXT)),
-    Row("bare-echo", "bare WSGI, POST of 10 KiB sent back", "bare:app", ECHO),
-    Row("flask-echo", "Flask, POST of 10 KiB sent back", "flask_app:app", ECHO),
+    Row("bare", "bare WSGI, 12 bytes", "bare:app", Request(TEXT), ALL),
+    Row("flask", "Flask, 12 bytes", "flask_app:app", Request(TEXT), ALL),
+    Row("bare-echo", "bare WSGI, POST of 10 KiB sent back", "bare:app", ECHO, ALL),
+    static(1024),
+    static(100 * 1024),
+    Row("bare-two", "bare WSGI, two workers on one core", "bare:app", Request(TEXT), BOTH, workers=2),
+    Row("bare-each", "bare WSGI, a core each", "bare:app", Request(TEXT), BOTH, server_cpus=2, layout="each"),
+    Row("flask-each", "Flask, a core each", "flask_app:app", Request(TEXT), BOTH, server_cpus=2, layout="each"),
+    Row("bare-free", "bare WSGI, unpinned", "bare:app", Request(TEXT), BOTH, server_cpus=2, layout="free"),
+    Row("flask-free", "Flask, unpinned", "flask_app:app", Request(TEXT), BOTH, server_cpus=2, layout="free"),
+    Row(
+        "bare-two-two", "bare WSGI, two workers and two event loops, unpinned", "bare:app", Request(TEXT), BOTH,
+        workers=2, server_cpus=2, layout="free",
+    ),
 ]

@@ -25,7 +25,7 @@ from faults import BenchFault
 from measure import Spans, run_closed, run_open
 from procs import Cpus, Server, choose_cpus, free_port, start_pinned
 from report import Sheet
-from rows import ROWS, Row
+from rows import ROWS, Row, letters
 
 # Above this share of what a server can do at most, its latency is the length of its queue.
 CAPACITY_SHARE_MAX = 0.9
@@ -52,8 +52,11 @@ class Bench:
         self.runs += 1
         scratch = self.scratch / f"{self.runs}-{candidate.key}"
         scratch.mkdir()
+        (scratch / "files").mkdir()
+        for name, length in row.files:
+            (scratch / "files" / name).write_bytes(letters(length))
         place = Place(self.tools, row, free_port(), scratch)
-        with Server(candidate, place, choose_cpus(row.server_cpus)) as server:
+        with Server(candidate, place, choose_cpus(row.server_cpus, row.layout)) as server:
             yield server
 
     def measure(self, row: Row) -> Sheet:
@@ -91,7 +94,7 @@ class Bench:
         say(sheet.row, round_, f"{candidate.key}: p50 {run.p50:.0f} us, p99 {run.p99:.0f} us")
 
     def measure_limit(self, sheet: Sheet, round_: int) -> None:
-        if not sheet.row.app:
+        if not sheet.row.app or sheet.row.files:
             return
         command = [str(self.tools.python), str(Path(__file__).with_name("limit.py")), sheet.row.key, str(LIMIT_SECONDS)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -35,7 +35,10 @@ pub(crate) fn read(stream: &[u8]) -> Verdict {
     verdict
 }
 
-fn read_one(rest: &[u8]) -> Result<Option<(Seen, &[u8], bool)>, Fault> {
+/// A request, what follows it, and whether the connection lives on.
+type One<'a> = (Seen, &'a [u8], bool);
+
+fn read_one(rest: &[u8]) -> Result<Option<One<'_>>, Fault> {
     let length = match Scan::default().feed(rest) {
         Found::Head(length) => length,
         Found::More => return Ok(None),

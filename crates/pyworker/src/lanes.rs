@@ -5,14 +5,9 @@
 
 use crate::IS_FORK;
 use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
-use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape};
+use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape, receive_file, send_file};
 use pyo3::prelude::*;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
-};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +94,7 @@ impl Lanes {
 
     /// Sends the file of an answer, before the frame that says so; whether it could.
     pub(crate) fn send_file(&self, ticket: u64, file: BorrowedFd<'_>) -> bool {
-        !IS_FORK.load(Ordering::Relaxed) && send_file(&self.socket, ticket, file)
+        !IS_FORK.load(Ordering::Relaxed) && send_file(&self.socket, ticket, file).is_ok()
     }
 
     /// Notes how long a request took, for the edge to know how many may wait here.
@@ -122,32 +117,6 @@ impl Lanes {
             }
         }
     }
-}
-
-/// What a file is called on its way: by the ticket of its call.
-fn send_file(socket: &OwnedFd, ticket: u64, file: BorrowedFd<'_>) -> bool {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut beside = SendAncillaryBuffer::new(&mut space);
-    let (descriptors, ticket) = ([file], ticket.to_le_bytes());
-    beside.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&ticket)], &mut beside, flags)).is_ok()
-}
-
-fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut beside = RecvAncillaryBuffer::new(&mut space);
-    let (mut ticket, flags) = ([0; 8], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
-    let received =
-        rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut ticket)], &mut beside, flags));
-    if received.ok()?.bytes != ticket.len() {
-        return None;
-    }
-    let file = beside.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut received) => received.next(),
-        _ => None,
-    });
-    Some((u64::from_le_bytes(ticket), file))
 }
 
 /// The receiving end of the inbound lane.

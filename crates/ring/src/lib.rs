@@ -5,6 +5,8 @@
 
 #[cfg(not(loom))]
 mod bell;
+#[cfg(not(loom))]
+mod files;
 #[cfg_attr(loom, path = "memory_model.rs")]
 mod memory;
 mod receiver;
@@ -19,6 +21,8 @@ mod tests;
 
 #[cfg(not(loom))]
 pub use bell::Bell;
+#[cfg(not(loom))]
+pub use files::{receive_file, send_file};
 pub use memory::Memory;
 #[cfg(not(loom))]
 pub use memory::create;

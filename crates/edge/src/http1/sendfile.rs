@@ -43,8 +43,8 @@ impl Connection {
 
 /// Has a thread read what the kernel does not have in memory: `sendfile` would wait for it.
 async fn bring_in(file: &Arc<File>, part: Range<u64>) -> Result<(), Fault> {
-    // The first and the last byte speak for those between: reading ahead fills gaps from the front.
-    if is_in_memory(file, part.start) && is_in_memory(file, part.end - 1) {
+    // The last byte speaks for those before it: reading ahead fills gaps from the front.
+    if is_in_memory(file, part.end - 1) {
         return Ok(());
     }
     let file = file.clone();

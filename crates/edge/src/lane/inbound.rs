@@ -5,16 +5,12 @@
 
 use crate::lane::parcel::Parcel;
 use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
-use hallway_ring::{Memory, Refused, Sender, Shape};
+use hallway_ring::{Memory, Refused, Sender, Shape, receive_file, send_file};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
-    recvmsg, sendmsg,
-};
+use rustix::net::{RecvFlags, recv};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -116,10 +112,12 @@ impl Lane {
             return Err(NotSent::Gone);
         }
         if let Some(file) = &parcel.file {
-            self.send_file(parcel.ticket, file).map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
-                _ => NotSent::Failed,
-            })?;
+            open_again(file).and_then(|file| send_file(&self.socket, parcel.ticket, file.as_fd())).map_err(
+                |error| match error.kind() {
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
+                    _ => NotSent::Failed,
+                },
+            )?;
         }
         match self.sender().send(&[&parcel.frame, &parcel.body]) {
             Ok(sent) => Ok((sent.position, sent.wakes)),
@@ -136,17 +134,6 @@ impl Lane {
     /// Takes back what the worker has not begun.
     pub(super) fn withdraw(&self, position: u64) -> bool {
         self.sender().withdraw(position)
-    }
-
-    fn send_file(&self, ticket: u64, file: &OwnedFd) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut beside = SendAncillaryBuffer::new(&mut space);
-        let file = open_again(file)?;
-        let descriptors = [file.as_fd()];
-        beside.push(SendAncillaryMessage::ScmRights(&descriptors));
-        let (ticket, flags) = (ticket.to_le_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-        rustix::io::retry_on_intr(|| sendmsg(&self.socket, &[IoSlice::new(&ticket)], &mut beside, flags))?;
-        Ok(())
     }
 
     /// The file that the worker sent for this call before it said so in its lane. Those of other
@@ -181,22 +168,6 @@ impl AsFd for Lane {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-fn receive_file(socket: &OwnedFd) -> Option<(u64, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut beside = RecvAncillaryBuffer::new(&mut space);
-    let (mut ticket, flags) = ([0; 8], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
-    let received =
-        rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut ticket)], &mut beside, flags));
-    if received.ok()?.bytes != ticket.len() {
-        return None;
-    }
-    let file = beside.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut received) => received.next(),
-        _ => None,
-    });
-    Some((u64::from_le_bytes(ticket), file))
 }
 
 /// The file of a body, opened anew for each worker that gets it: read-only, and with a position of
