@@ -29,6 +29,8 @@ def app(environ, start_response):
     file = open("large", "rb")
     if path == "/raw":
         file = open("large", "rb", buffering=0)
+    if path == "/made":
+        return wrap(open("/proc/cpuinfo", "rb"))
     if path == "/rest":
         assert file.read(10) == b"0123456789"
     if path == "/closed":
@@ -61,6 +63,7 @@ fn files_go_by_their_descriptors() {
     assert_eq!(ask("/memory").text(), "m".repeat(100_000));
     assert_eq!(ask("/gzip").text(), "unzipped ".repeat(50_000));
     assert_eq!(ask("/pipe").text(), "piped");
+    assert!(ask("/made").text().contains("processor"), "what has no length is read");
     assert_eq!(request(hallway.address, "HEAD", "/plain", "").header("content-length"), Some("3200000"));
     assert!(hallway.stage.as_ref().unwrap().dir.join("closed").exists(), "close() was called");
     // The worker is free although nobody has read yet, and its descriptors are closed in the end.

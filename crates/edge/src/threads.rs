@@ -276,11 +276,13 @@ async fn sweep(door: Rc<Door>) {
     loop {
         if door.open.get() == 0 && door.house.calls.is_empty() {
             door.house.log.send();
+            door.house.shelf.clear();
             door.house.work.notified().await;
         }
         tokio::time::sleep(SWEEP).await;
         house.clock.refresh();
         house.deadlines.sweep(house.clock.coarse_ms());
+        house.shelf.tidy(house.clock.coarse_ms());
         lane::end_stuck(&house);
         house.log.send();
     }

@@ -21,7 +21,7 @@ pub const FRAME_BYTES_MAX: usize = 160 * 1024;
 /// (measured: a Flask app's request takes 0.6 of the CPU time that it takes with 400 here).
 pub const AHEAD_US: u64 = 1_500;
 /// But no more than this.
-pub const AHEAD_MAX: u64 = 32;
+pub const AHEAD_MAX: u64 = 64;
 /// Frames of the greatest length for which the lane of a worker with this many slots has room: one
 /// for each, and one more. Of those that wait behind, usually small ones, it takes what fits.
 pub fn frames_max(slots: u32) -> usize {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// How old a look at a file may be.
 const FRESH_MS: u64 = 100;
+/// After how long an unused one is let go.
+const UNUSED_MS: u64 = 10_000;
 /// Documents, descriptors and bytes in memory of one event loop.
 const DOCUMENTS_MAX: usize = 1024;
 const FILES_MAX: usize = 64;
@@ -26,6 +28,7 @@ struct Held {
     documents: HashMap<Vec<u8>, Slot>,
     files: usize,
     bytes: usize,
+    tidied_ms: u64,
 }
 
 struct Slot {
@@ -73,6 +76,21 @@ impl Shelf {
             held.documents.insert(path.to_vec(), slot);
         }
         document
+    }
+
+    /// Lets go of what nobody has asked for in a while: a file that was deleted keeps its place on
+    /// the disk for as long as it is open here.
+    pub(crate) fn tidy(&self, now_ms: u64) {
+        let mut held = self.held.borrow_mut();
+        if held.tidied_ms + UNUSED_MS < now_ms {
+            held.tidied_ms = now_ms;
+            held.retain(|slot| slot.used_ms + UNUSED_MS > now_ms);
+        }
+    }
+
+    /// Lets go of everything.
+    pub(crate) fn clear(&self) {
+        self.held.borrow_mut().retain(|_| false);
     }
 
     pub(super) fn drop(&self, path: &[u8]) {
@@ -143,5 +161,9 @@ mod tests {
         assert!(matches!(shelf.find(b"a", 1100), Known::Stale(_)));
         shelf.drop(b"a");
         assert!(matches!(shelf.find(b"a", 1100), Known::Not));
+        shelf.keep(b"a", document(1), 1100);
+        shelf.keep(b"b", document(1), 9000);
+        shelf.tidy(12_000);
+        assert!(matches!(shelf.find(b"a", 12_000), Known::Not) && matches!(shelf.find(b"b", 12_000), Known::Stale(_)));
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::house::House;
 use crate::lane::call::Call;
-use crate::lane::inbound::Lane;
+use crate::lane::inbound::{Lane, Received};
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::lane::AnswerFrame;
@@ -67,8 +67,13 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         }
         AnswerFrame::Piece { body, .. } => body.len(),
         AnswerFrame::File { offset, bytes, .. } => {
-            let Some(file) = lane.receive_file(ticket) else { return Taken::Broken };
-            call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
+            match lane.receive_file(ticket) {
+                Received::File(file) => {
+                    call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
+                }
+                Received::Lost => end = Err(Fault::Internal("An answer's file was lost: too many files are open.")),
+                Received::Nothing => return Taken::Broken,
+            }
             0
         }
         AnswerFrame::Abort { .. } => {

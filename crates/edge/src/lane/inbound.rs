@@ -28,7 +28,7 @@ pub(crate) struct Lane {
     sender: Mutex<Sender>,
     socket: OwnedFd,
     /// Files of answers, by the tickets of their calls.
-    files: Mutex<Vec<(u64, OwnedFd)>>,
+    files: Mutex<Vec<(u64, Option<OwnedFd>)>>,
     /// An event loop saw that the worker is gone.
     dead: AtomicBool,
     /// The worker said hello.
@@ -39,6 +39,15 @@ pub(crate) struct Lane {
 
 /// Files of answers that wait to be taken; a worker has few answers at a time.
 const FILES_MAX: usize = 1024;
+
+/// What came for a call whose worker says that it sent a file.
+pub(super) enum Received {
+    File(File),
+    /// It came to a process that has too many files open.
+    Lost,
+    /// There is none, or what is no plain file.
+    Nothing,
+}
 
 /// Why a worker cannot be given a request.
 pub(super) enum NotSent {
@@ -138,18 +147,18 @@ impl Lane {
 
     /// The file that the worker sent for this call before it said so in its lane. Those of other
     /// calls, which other event loops look for, are kept for them.
-    pub(super) fn receive_file(&self, ticket: u64) -> Option<File> {
+    pub(super) fn receive_file(&self, ticket: u64) -> Received {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((number, file)) = receive_file(&self.socket) {
-            files.push((number, file?));
+        while let Some(received) = receive_file(&self.socket) {
+            files.push(received);
             if files.len() > FILES_MAX {
-                return None;
+                return Received::Nothing;
             }
         }
-        let at = files.iter().position(|(number, _)| *number == ticket)?;
-        let (_, file) = files.swap_remove(at);
+        let Some(at) = files.iter().position(|(number, _)| *number == ticket) else { return Received::Nothing };
+        let (_, Some(file)) = files.swap_remove(at) else { return Received::Lost };
         let is_regular = fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-        is_regular.then(|| File::from(file))
+        if is_regular { Received::File(File::from(file)) } else { Received::Nothing }
     }
 
     /// Whether the worker's end of the socket is closed.

@@ -36,6 +36,10 @@ impl Parcel {
     /// Puts it into the lane of a worker; whether that one has to be woken. The answer may come on
     /// another thread before this returns, so the holder is noted under the lock.
     pub(super) fn hand_to(&self, lane: &Arc<Lane>, begun_us: Option<u64>) -> Result<bool, NotSent> {
+        if begun_us.is_none() && self.file.is_some() {
+            // What is withdrawn from a lane would leave its file in the socket.
+            return Err(NotSent::Full);
+        }
         let mut holder = self.holder();
         let (position, wakes) = lane.put(self)?;
         *holder = Some(Holder { lane: lane.clone(), position, begun_us });

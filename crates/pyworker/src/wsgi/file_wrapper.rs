@@ -6,8 +6,11 @@
 use crate::descriptors::duplicate;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, fstat, fstatfs};
 use std::os::fd::OwnedFd;
+
+/// Types of file systems (statfs(2)): proc, sysfs, debugfs, tracefs, cgroup, cgroup2.
+const MADE_WHEN_READ: [i64; 6] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x0027_e0eb, 0x6367_7270];
 
 /// What the application finds as `wsgi.file_wrapper` (PEP 3333, "Optional Platform-Specific File Handling").
 #[pyclass(frozen, name = "FileWrapper")]
@@ -31,13 +34,19 @@ impl FileWrapper {
         let number: i32 = file.call_method0("fileno")?.extract()?;
         let file_descriptor = duplicate(number)?;
         let stat = fstat(&file_descriptor).map_err(std::io::Error::from)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !tells_its_length(&file_descriptor) {
             return Ok(None);
         }
         let offset: u64 = file.call_method0("tell")?.extract()?;
         let bytes = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(offset);
         Ok(Some((file_descriptor, (offset, bytes))))
     }
+}
+
+/// Whether the length that the kernel tells is that of what can be read: what is made while it is
+/// read, as below /proc and /sys, has none or any.
+fn tells_its_length(file: &OwnedFd) -> bool {
+    fstatfs(file).is_ok_and(|system| !MADE_WHEN_READ.contains(&(system.f_type as i64)))
 }
 
 #[pymethods]
