@@ -52,36 +52,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
     };
     let Some(call) = house.calls.find(ticket, lane.worker) else { return Taken::Broken };
     call.note_progress(house.clock.coarse_ms());
-    let mut end = Ok(());
-    let body_bytes = match frame {
-        AnswerFrame::Start { length, status, reason, lines, body, .. } => {
-            let mut head = take_app_answer(status, reason, lines);
-            if let (Ok(head), Some(length)) = (&mut head, length)
-                && head.length.is_none()
-            {
-                (head.length, head.is_counted) = (Some(length), true);
-            }
-            let bytes = body.len();
-            call.begin(head);
-            bytes
-        }
-        AnswerFrame::Piece { body, .. } => body.len(),
-        AnswerFrame::File { offset, bytes, .. } => {
-            match lane.receive_file(ticket) {
-                Received::File(file) => {
-                    call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
-                }
-                Received::Lost => end = Err(Fault::Internal("An answer's file was lost: too many files are open.")),
-                Received::Nothing => return Taken::Broken,
-            }
-            0
-        }
-        AnswerFrame::Abort { .. } => {
-            end = Err(Fault::AppFailed);
-            0
-        }
-        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => 0,
-    };
+    let Some((body_bytes, end)) = put(lane, &call, frame) else { return Taken::Broken };
     if call.is_abandoned() {
         house.outbounds.cancel(lane.worker, ticket);
     } else if body_bytes > 0 {
@@ -97,4 +68,32 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         house.calls.hold(lane, ticket, house.clock.coarse_ms());
     }
     Taken::Fully
+}
+
+/// Gives a call what a frame says, all but the bytes of its body at the end of the frame; how many
+/// these are, and how the call ends if this is the last frame. Nothing where the frame lies.
+fn put(lane: &Lane, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, Result<(), Fault>)> {
+    match frame {
+        AnswerFrame::Start { length, status, reason, lines, body, .. } => {
+            let mut head = take_app_answer(status, reason, lines);
+            if let (Ok(head), Some(length)) = (&mut head, length)
+                && head.length.is_none()
+            {
+                (head.length, head.is_counted) = (Some(length), true);
+            }
+            call.begin(head);
+            Some((body.len(), Ok(())))
+        }
+        AnswerFrame::Piece { body, .. } => Some((body.len(), Ok(()))),
+        AnswerFrame::File { ticket, offset, bytes, .. } => match lane.receive_file(ticket) {
+            Received::File(file) => {
+                call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
+                Some((0, Ok(())))
+            }
+            Received::Lost => Some((0, Err(Fault::Internal("An answer's file was lost: too many files are open.")))),
+            Received::Nothing => None,
+        },
+        AnswerFrame::Abort { .. } => Some((0, Err(Fault::AppFailed))),
+        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => Some((0, Ok(()))),
+    }
 }
