@@ -46,7 +46,7 @@ impl FileWrapper {
 /// Whether the length that the kernel tells is that of what can be read: what is made while it is
 /// read, as below /proc and /sys, has none or any.
 fn tells_its_length(file: &OwnedFd) -> bool {
-    fstatfs(file).is_ok_and(|system| !MADE_WHEN_READ.contains(&(system.f_type as i64)))
+    fstatfs(file).is_ok_and(|system| !MADE_WHEN_READ.contains(&system.f_type))
 }
 
 #[pymethods]
