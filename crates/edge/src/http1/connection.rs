@@ -18,7 +18,7 @@ use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Room that a read finds at least.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 /// What a client may send ahead while it waits for an answer.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What a closing connection still takes from a client that is sending, so that it reads its
@@ -212,9 +212,15 @@ impl Connection {
         let mut written = 0;
         let total = self.out.len() + piece.len() + tail.len();
         while written < total {
-            let parts = remaining([&self.out, piece, tail], written);
             let due_ms = self.due_ms(timeout_ms);
-            match self.deadline.until(due_ms, self.stream.write_vectored(&parts)).await {
+            // The system call for one part costs less than that for several.
+            let wrote = if total == self.out.len() {
+                self.deadline.until(due_ms, self.stream.write(&self.out[written..])).await
+            } else {
+                let parts = remaining([&self.out, piece, tail], written);
+                self.deadline.until(due_ms, self.stream.write_vectored(&parts)).await
+            };
+            match wrote {
                 Ok(Ok(bytes)) if bytes > 0 => written += bytes,
                 _ => return Err(Fault::ClientGone),
             }

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 const MEMORY_BYTES_MAX: usize = 256 * 1024;
 const TIGHT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of all answers of one event loop from which on many do.
-const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
+const ALL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One request at the application.
 pub(crate) struct Call {
