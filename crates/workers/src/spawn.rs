@@ -52,7 +52,7 @@ pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_
     let mut given = vec![plan];
     given.extend_from_slice(sockets);
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
-    // each time; like this it waits until they sleep, or have had their time (measured: bench/README.md).
+    // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md).
     start(command, &given, Some(libc::SCHED_BATCH))
 }
 

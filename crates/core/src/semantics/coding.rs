@@ -50,7 +50,7 @@ pub fn choose_coding(head: &Head, there_are: impl Iterator<Item = Coding>) -> Co
     weighed
         .filter(|(weight, _)| *weight > 0)
         .max_by_key(|(weight, coding)| (*weight, std::cmp::Reverse(*coding)))
-        .filter(|(best, _)| *best >= weight(head, Coding::Identity).min(1000) || !names_identity(head))
+        .filter(|(best, _)| *best >= weight(head, Coding::Identity) || !names_identity(head))
         .map_or(Coding::Identity, |(_, coding)| coding)
 }
 
