@@ -172,7 +172,8 @@ impl Supervisor {
     /// When `step` must be called with `Event::Tick` at the latest, if nothing happens before.
     pub fn wake_at(&self) -> Option<u64> {
         let kills = self.workers.iter().filter_map(|worker| worker.kill_at_ms);
-        let vacancies = self.vacancies.iter().filter(|_| self.refills()).map(|vacancy| vacancy.at_ms);
+        let vacancies = self.vacancies.iter().filter(|_| self.refills() && !self.first_boots());
+        let vacancies = vacancies.map(|vacancy| vacancy.at_ms);
         kills.chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
     }
 
@@ -200,6 +201,13 @@ impl Supervisor {
     /// While the edge drains, its requests still need workers.
     fn refills(&self) -> bool {
         self.phase != Phase::Leaving
+    }
+
+    /// The first worker loads the application alone: what the application does once (it creates
+    /// its tables, it writes its byte code) is done before the others come, and what it complains
+    /// of is shown once.
+    fn first_boots(&self) -> bool {
+        !self.was_ready && !self.workers.is_empty()
     }
 
     fn spawn_edge(&mut self, out: &mut Vec<Command>) {
@@ -369,7 +377,11 @@ impl Supervisor {
             let mut due: Vec<Vacancy> = due;
             due.sort_by_key(|vacancy| vacancy.place);
             for vacancy in due {
-                self.spawn_worker(now_ms, vacancy.place, out);
+                if self.first_boots() {
+                    self.vacancies.push(vacancy);
+                } else {
+                    self.spawn_worker(now_ms, vacancy.place, out);
+                }
             }
         }
     }

@@ -21,14 +21,18 @@ fn running(workers: u32) -> Supervisor {
 }
 
 #[test]
-fn starts_the_edge_then_the_workers() {
-    let (_, commands) = started(2);
+fn starts_the_edge_then_one_worker_then_the_others() {
+    let (mut tree, commands) = started(3);
+    let expected = [Command::SpawnEdge, Command::SpawnWorker { worker: 1, place: 1 }, Command::DealLanes(1)];
+    assert_eq!(commands, expected);
+    assert_eq!(tree.step(1, Event::Tick), []);
+    assert_eq!(tree.wake_at(), Some(BOOT_MS), "nothing is due but the end of the first one's time");
+    let commands = tree.step(2, Event::Ready(Child::Worker(1)));
     let expected = [
-        Command::SpawnEdge,
-        Command::SpawnWorker { worker: 1, place: 1 },
-        Command::DealLanes(1),
         Command::SpawnWorker { worker: 2, place: 2 },
         Command::DealLanes(2),
+        Command::SpawnWorker { worker: 3, place: 3 },
+        Command::DealLanes(3),
     ];
     assert_eq!(commands, expected);
 }
@@ -38,8 +42,7 @@ fn an_app_that_does_not_load_ends_the_start() {
     let (mut tree, _) = started(2);
     tree.step(1, Event::Ready(Child::Edge));
     let commands = tree.step(5, Event::Exited(Child::Worker(1), Some(4)));
-    assert_eq!(commands, [Command::Kill(Child::Edge), Command::Kill(Child::Worker(2))]);
-    assert_eq!(tree.step(6, Event::Exited(Child::Worker(2), None)), []);
+    assert_eq!(commands, [Command::Kill(Child::Edge)]);
     assert_eq!(tree.step(7, Event::Exited(Child::Edge, None)), [Command::Exit(4)]);
 }
 
