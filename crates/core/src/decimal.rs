@@ -4,7 +4,7 @@
 //! Never:  is a number written in another base, or with a sign.
 
 /// The digits of `number`, at the end of `room`.
-pub(crate) fn digits(number: u64, room: &mut [u8; 20]) -> &[u8] {
+pub fn digits(number: u64, room: &mut [u8; 20]) -> &[u8] {
     let mut at = room.len();
     let mut rest = number;
     loop {

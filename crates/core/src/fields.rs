@@ -171,12 +171,32 @@ pub fn list_members(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 
 /// A token of RFC 9110, 5.6.2: what a method or a field name may be made of.
 pub fn is_token(raw: &[u8]) -> bool {
-    !raw.is_empty() && raw.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !raw.is_empty() && raw.iter().all(|byte| IS_TOKEN[usize::from(*byte)])
+}
+
+/// `tchar` of RFC 9110, 5.6.2.
+const IS_TOKEN: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
+
+/// A table to look bytes up in: every byte of every name is asked.
+pub(crate) const fn letters_digits_and(marks: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 /// A field value of RFC 9110, 5.5: visible bytes, spaces and tabs, nothing that could end the line.
 pub fn is_value(raw: &[u8]) -> bool {
-    raw.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+    // To the end in any case: without an early way out the compiler looks at many bytes at once.
+    raw.iter().fold(true, |so_far, byte| so_far & (*byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)))
 }
 
 #[cfg(test)]

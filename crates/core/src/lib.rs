@@ -4,7 +4,7 @@
 //! Never:  does a function here wait, act, or give two answers to the same arguments.
 
 pub mod control;
-mod decimal;
+pub mod decimal;
 pub mod fault;
 pub mod fields;
 pub mod files;

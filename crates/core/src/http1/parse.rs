@@ -4,7 +4,7 @@
 //! Never:  does a line pass that is not exactly `name: value CRLF` (no folding, no space before the colon).
 
 use crate::fault::Fault;
-use crate::fields::{Name, is_token};
+use crate::fields::{Name, is_token, letters_digits_and};
 use crate::head::{Head, Version};
 use crate::http1::framing;
 use crate::route;
@@ -79,14 +79,14 @@ fn settle_host(head: &mut Head, hosts: usize, host: &[u8]) -> Result<(), Fault> 
 
 /// Host and optional port as RFC 3986, 3.2.2 spells them, without user information.
 pub(crate) fn is_authority(raw: &[u8]) -> bool {
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=".contains(byte);
+    const IS_KNOWN: [bool; 256] = letters_digits_and(b"-._~:[]%!$&'()*+,;=");
     let (host, port) = match raw.iter().rposition(|byte| *byte == b':') {
         Some(at) if !raw[at..].contains(&b']') => (&raw[..at], &raw[at + 1..]),
         _ => (raw, &b""[..]),
     };
     let bracketed = host.starts_with(b"[") && host.ends_with(b"]");
     let inner = if bracketed { &host[1..host.len() - 1] } else { host };
-    raw.iter().all(known)
+    raw.iter().all(|byte| IS_KNOWN[usize::from(*byte)])
         && port.iter().all(u8::is_ascii_digit)
         && port.len() <= 5
         && !inner.iter().any(|byte| matches!(byte, b'[' | b']'))

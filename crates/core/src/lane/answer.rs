@@ -134,24 +134,20 @@ pub fn put_hello(out: &mut Vec<u8>) {
     out.extend_from_slice(&[HELLO, 0]);
 }
 
-/// Appends the start of an answer; the first piece of the body may be appended after it, and
-/// `mark_last` called when that is all of it.
-pub fn put_answer_start<'a>(
-    out: &mut Vec<u8>,
-    ticket: u64,
-    (status, reason): (u16, &[u8]),
-    lines: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
-) {
+/// Appends the start of an answer, which so many lines follow (`put_answer_line`). The first piece
+/// of the body may be appended after those, and `mark_last` called when that is all of it.
+pub fn put_answer_start(out: &mut Vec<u8>, ticket: u64, (status, reason): (u16, &[u8]), lines: u16) {
     out.extend_from_slice(&[START, 0]);
     out.extend_from_slice(&ticket.to_le_bytes());
     out.extend_from_slice(&UNKNOWN.to_le_bytes());
     out.extend_from_slice(&status.to_le_bytes());
     put_short(out, reason);
-    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    out.extend_from_slice(&count.to_le_bytes());
-    for (name, value) in lines.take(usize::from(count)) {
-        put_line(out, name, value);
-    }
+    out.extend_from_slice(&lines.to_le_bytes());
+}
+
+/// Appends one header line of a start.
+pub fn put_answer_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    put_line(out, name, value);
 }
 
 /// Appends the head of a piece; the piece itself follows it.
@@ -222,8 +218,9 @@ mod tests {
     #[test]
     fn an_answer_survives_the_way() {
         let mut raw = Vec::new();
-        let lines = [(&b"A"[..], &b"1"[..]), (b"B", b"")];
-        put_answer_start(&mut raw, 9, (404, b"Nope"), lines.into_iter());
+        put_answer_start(&mut raw, 9, (404, b"Nope"), 2);
+        put_answer_line(&mut raw, b"A", b"1");
+        put_answer_line(&mut raw, b"B", b"");
         let head_bytes = raw.len();
         raw.extend_from_slice(b"text");
         mark_last(&mut raw, true);

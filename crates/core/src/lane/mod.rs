@@ -8,7 +8,7 @@ mod desk;
 mod request;
 
 pub use answer::{AnswerFrame, AnswerLines, mark_last, mark_length};
-pub use answer::{put_abort, put_answer_start, put_done, put_file, put_hello, put_leave, put_piece};
+pub use answer::{put_abort, put_answer_line, put_answer_start, put_done, put_file, put_hello, put_leave, put_piece};
 pub use desk::{Desk, Freed, Given, Placed, Withdraw};
 pub use request::{Addresses, RequestFrame, RequestLines, put_request};
 

@@ -9,6 +9,7 @@ use hallway_core::head::Version;
 use hallway_core::lane::RequestFrame;
 use hallway_core::route::percent_decode;
 use pyo3::exceptions::PyOSError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -19,7 +20,6 @@ pub(super) struct EnvironMaker {
     base: Py<PyDict>,
     keys: Keys,
     strings: Strings,
-    empty: Py<PyString>,
     bytes_io: Py<PyAny>,
     open: Py<PyAny>,
 }
@@ -62,13 +62,15 @@ impl EnvironMaker {
         // The input ends where the body does: no reader has to count.
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("SCRIPT_NAME", "")?;
+        base.set_item("QUERY_STRING", "")?;
+        base.set_item("SERVER_PROTOCOL", "HTTP/1.1")?;
+        base.set_item("wsgi.url_scheme", "http")?;
         base.set_item("SERVER_SOFTWARE", concat!("hallway/", env!("CARGO_PKG_VERSION")))?;
         let io = py.import("io")?;
         Ok(EnvironMaker {
             base: base.unbind(),
             keys: Keys::new(py),
-            strings: Strings::default(),
-            empty: PyString::new(py, "").unbind(),
+            strings: Strings::new(),
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
         })
@@ -86,22 +88,24 @@ impl EnvironMaker {
         let addresses = &frame.addresses;
         environ.set_item(&keys.request_method, strings.value(py, frame.method))?;
         environ.set_item(&keys.path_info, latin1(py, &percent_decode(frame.path)))?;
-        match frame.query {
-            b"" => environ.set_item(&keys.query_string, &self.empty)?,
-            query => environ.set_item(&keys.query_string, latin1(py, query))?,
+        if !frame.query.is_empty() {
+            environ.set_item(&keys.query_string, latin1(py, frame.query))?;
         }
         environ.set_item(&keys.remote_addr, strings.value(py, addresses.peer_ip.as_bytes()))?;
         if addresses.peer_port != 0 {
-            environ.set_item(&keys.remote_port, addresses.peer_port.to_string())?;
+            environ.set_item(&keys.remote_port, strings.number(py, addresses.peer_port.into()))?;
         }
         environ.set_item(&keys.server_name, strings.value(py, addresses.local_name.as_bytes()))?;
-        environ.set_item(&keys.server_port, strings.value(py, addresses.local_port.to_string().as_bytes()))?;
-        let protocol = if frame.version == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
-        environ.set_item(&keys.server_protocol, strings.value(py, protocol.as_bytes()))?;
-        let scheme = if addresses.https { "https" } else { "http" };
-        environ.set_item(&keys.url_scheme, strings.value(py, scheme.as_bytes()))?;
+        environ.set_item(&keys.server_port, strings.number(py, addresses.local_port.into()))?;
+        // What most requests have is in the base.
+        if frame.version == Version::Http10 {
+            environ.set_item(&keys.server_protocol, intern!(py, "HTTP/1.0"))?;
+        }
+        if addresses.https {
+            environ.set_item(&keys.url_scheme, intern!(py, "https"))?;
+        }
         if frame.body_bytes > 0 || matches!(frame.method, b"POST" | b"PUT" | b"PATCH") {
-            environ.set_item(&keys.content_length, frame.body_bytes.to_string())?;
+            environ.set_item(&keys.content_length, strings.number(py, frame.body_bytes))?;
         }
         self.put_headers(py, frame, &environ)?;
         environ.set_item(&self.keys.input, self.input(py, frame, file)?)?;

@@ -13,6 +13,7 @@ use environ::EnvironMaker;
 use file_wrapper::FileWrapper;
 use hallway_core::lane::{PIECE_BYTES_MAX, RequestFrame};
 use pyo3::exceptions::{PyBrokenPipeError, PyException, PyRuntimeError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -82,7 +83,9 @@ impl Caller {
 
     fn run(&self, py: Python<'_>, environ: Bound<'_, PyDict>, start: &Bound<'_, StartResponse>) -> PyResult<()> {
         let body = self.app.bind(py).call1((environ, start))?;
-        let close = body.getattr_opt("close")?;
+        let is_plain = body.is_exact_instance_of::<PyList>() || body.is_exact_instance_of::<PyTuple>();
+        // Those have no close(), and Python makes an exception to say so.
+        let close = if is_plain { None } else { body.getattr_opt(intern!(py, "close"))? };
         let sent = send_body(py, start.get(), &body, close.is_none());
         // PEP 3333: close() is called however the request ends. The answer does not wait for it, but
         // the worker's next request does.
@@ -121,6 +124,9 @@ fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>, fre
 /// its length is known before anything is sent.
 fn whole_body<'py>(body: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let pieces: Vec<Bound<'py, PyAny>> = if let Ok(list) = body.cast_exact::<PyList>() {
+        if list.len() == 1 {
+            return Ok(Some(bytes_of(&list.get_item(0)?)?.clone()));
+        }
         list.iter().collect()
     } else if let Ok(tuple) = body.cast_exact::<PyTuple>() {
         tuple.iter().collect()

@@ -6,15 +6,20 @@
 use super::misuse;
 use crate::lanes::{Lanes, Outbound};
 use hallway_core::lane::{
-    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_start, put_done, put_file,
-    put_piece,
+    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_line, put_answer_start, put_done,
+    put_file, put_piece,
 };
 use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Room for the head of an answer, before it has to grow.
+const USUAL_START_BYTES: usize = 512;
 
 /// The answer to one request while it is made.
 pub(super) struct Reply {
@@ -45,16 +50,17 @@ impl Reply {
         let (Some(code), Some(reason)) = (code, line.get(3..)) else {
             return Err(PyValueError::new_err(format!("the status must begin with three digits: {line:?}")));
         };
-        let mut lines = Vec::with_capacity(headers.len());
+        let too_long = || PyValueError::new_err(format!("the headers are longer than {ANSWER_HEAD_BYTES_MAX} bytes"));
+        let lines = u16::try_from(headers.len()).map_err(|_| too_long())?;
+        let mut start = Vec::with_capacity(USUAL_START_BYTES);
+        put_answer_start(&mut start, self.ticket, (code, reason.trim().as_bytes()), lines);
         for pair in headers.iter() {
-            lines.push(header(&pair)?);
+            put_header(&mut start, &pair)?;
         }
-        self.start.clear();
-        let borrowed = lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-        put_answer_start(&mut self.start, self.ticket, (code, reason.trim().as_bytes()), borrowed);
-        if self.start.len() > ANSWER_HEAD_BYTES_MAX {
-            return Err(PyValueError::new_err(format!("the headers are longer than {ANSWER_HEAD_BYTES_MAX} bytes")));
+        if start.len() > ANSWER_HEAD_BYTES_MAX {
+            return Err(too_long());
         }
+        self.start = start;
         self.is_started = true;
         Ok(())
     }
@@ -149,10 +155,10 @@ impl Reply {
     }
 }
 
-/// One header as bytes of Latin-1.
-fn header(pair: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, Vec<u8>)> {
+/// Appends one header as bytes of Latin-1.
+fn put_header(start: &mut Vec<u8>, pair: &Bound<'_, PyAny>) -> PyResult<()> {
     let (name, value) = match pair.cast::<PyTuple>() {
-        Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
+        Ok(pair) if pair.len() == 2 => (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?),
         _ => {
             return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
         }
@@ -160,22 +166,23 @@ fn header(pair: &Bound<'_, PyAny>) -> PyResult<(Vec<u8>, Vec<u8>)> {
     let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
         return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
     };
-    let (name, value) = (latin1_bytes(name)?, latin1_bytes(value)?);
+    let (name, value) = (latin1_bytes(&name)?, latin1_bytes(&value)?);
     let is_sound = hallway_core::fields::is_token(&name) && hallway_core::fields::is_value(&value);
     if !is_sound {
         return Err(PyValueError::new_err(format!("a header has a character that cannot be sent: {}", pair.repr()?)));
     }
-    Ok((name, value))
+    put_answer_line(start, &name, &value);
+    Ok(())
 }
 
-fn latin1_bytes(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+fn latin1_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     let utf8 = text.to_str()?;
     if utf8.is_ascii() {
-        return Ok(utf8.as_bytes().to_vec());
+        return Ok(Cow::Borrowed(utf8.as_bytes()));
     }
     let narrow = |character| u8::try_from(u32::from(character));
     let bytes: Result<Vec<u8>, _> = utf8.chars().map(narrow).collect();
-    bytes.map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
+    bytes.map(Cow::Owned).map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
 }
 
 /// What the application is given as `start_response`.
@@ -218,7 +225,7 @@ impl StartResponse {
         }
         reply.begin(status, headers)?;
         drop(reply);
-        slf.getattr("write")
+        slf.getattr(intern!(py, "write"))
     }
 
     /// The old way to send a body (PEP 3333, "The write() Callable").
