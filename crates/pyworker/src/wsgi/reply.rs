@@ -6,8 +6,8 @@
 use super::misuse;
 use crate::lanes::{Lanes, Outbound};
 use hallway_core::lane::{
-    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_line, put_answer_start, put_done,
-    put_file, put_piece,
+    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_line, put_answer_start,
+    put_done, put_file, put_piece,
 };
 use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -182,7 +182,9 @@ fn latin1_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     }
     let narrow = |character| u8::try_from(u32::from(character));
     let bytes: Result<Vec<u8>, _> = utf8.chars().map(narrow).collect();
-    bytes.map(Cow::Owned).map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
+    bytes
+        .map(Cow::Owned)
+        .map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
 }
 
 /// What the application is given as `start_response`.
