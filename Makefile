@@ -41,6 +41,8 @@ bench: build /usr/include/ev.h $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
 	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--venv $(VENVS)/bench --out bench/results/peers.md
+	$(PYTHON) -B bench/trials.py --hallway target/release/hallway --load target/load/release/hallway-load \
+		--venv $(VENVS)/bench --out bench/results/itself.md
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
 fuzz:

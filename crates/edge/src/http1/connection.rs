@@ -17,8 +17,9 @@ use std::rc::Rc;
 use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Room that a read finds at least.
+/// Room that a read finds in a fresh buffer, and at least.
 const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES_MIN: usize = 4 * 1024;
 /// What a client may send ahead while it waits for an answer.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What a closing connection still takes from a client that is sending, so that it reads its
@@ -147,7 +148,7 @@ impl Connection {
                 }
                 self.input = self.house.spares.buffer();
             }
-            self.input.reserve(READ_BYTES);
+            make_room(&mut self.input, READ_BYTES);
             if !matches!(self.stream.read_buf(&mut self.input).await, Ok(bytes) if bytes > 0) {
                 return;
             }
@@ -177,7 +178,7 @@ impl Connection {
         let stream = &mut self.stream;
         let read = async {
             stream.readable().await?;
-            into.reserve(READ_BYTES);
+            make_room(into, usize::try_from(most).unwrap_or(READ_BYTES));
             stream.take(most).read_buf(into).await
         };
         match self.deadline.until(due_ms, read).await {
@@ -198,7 +199,7 @@ impl Connection {
         if self.input.capacity() == 0 {
             self.input = self.house.spares.buffer();
         }
-        self.input.reserve(READ_BYTES);
+        make_room(&mut self.input, READ_BYTES);
         match self.deadline.wait(wait, due_ms, self.stream.read_buf(&mut self.input)).await {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(_)) => Err(Fault::ClientGone),
@@ -291,6 +292,15 @@ impl Connection {
         if self.out.capacity() == 0 {
             self.out = self.house.spares.buffer();
         }
+    }
+}
+
+/// Makes room for a read of at most this length. A buffer that has some room stays as it is: one
+/// more byte must not double what a slow client costs.
+fn make_room(buffer: &mut Vec<u8>, most: usize) {
+    let wanted = most.min(READ_BYTES);
+    if buffer.capacity() - buffer.len() < wanted.min(READ_BYTES_MIN) {
+        buffer.reserve(wanted);
     }
 }
 

@@ -20,7 +20,10 @@ use std::task::{Context, Poll, Waker};
 const MEMORY_BYTES_MAX: usize = 256 * 1024;
 const TIGHT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of all answers of one event loop from which on many do.
-const ALL_BYTES_MAX: usize = 4 * 1024 * 1024;
+const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes read back from a file at a time: the client has them in hand while it takes them.
+const READ_BYTES: u64 = 64 * 1024;
+const TIGHT_READ_BYTES: u64 = 16 * 1024;
 
 /// One request at the application.
 pub(crate) struct Call {
@@ -33,7 +36,7 @@ pub(crate) struct Call {
     expired: Cell<bool>,
     /// When the worker last sent something of its answer.
     progress_ms: Cell<u64>,
-    /// Bytes of all answers of this event loop that wait in memory.
+    /// Bytes of all answers of this event loop that wait in memory, or are being written.
     all_bytes: Rc<Cell<usize>>,
 }
 
@@ -48,6 +51,8 @@ struct Inbox {
     newest: VecDeque<Piece>,
     /// Bytes of `pieces` and `newest`.
     memory_bytes: usize,
+    /// Bytes of the piece that was given last: it is being written until the next one is asked for.
+    given_bytes: usize,
     /// The worker is done with it, well or badly.
     end: Option<Result<(), Fault>>,
     request: Option<Waker>,
@@ -168,15 +173,20 @@ impl Call {
     /// Changes what waits, and counts it with that of all others.
     fn change<R>(&self, change: impl FnOnce(&mut Inbox) -> R) -> R {
         let mut inbox = self.inbox.borrow_mut();
-        let before = inbox.memory_bytes;
+        let before = inbox.memory_bytes + inbox.given_bytes;
         let result = change(&mut inbox);
-        self.all_bytes.set((self.all_bytes.get() + inbox.memory_bytes).saturating_sub(before));
+        let after = inbox.memory_bytes + inbox.given_bytes;
+        self.all_bytes.set((self.all_bytes.get() + after).saturating_sub(before));
         result
     }
 
     /// Bytes of this answer that may wait in memory.
     fn memory_bytes_max(&self) -> usize {
-        if self.all_bytes.get() > ALL_BYTES_MAX { TIGHT_BYTES_MAX } else { MEMORY_BYTES_MAX }
+        if self.is_tight() { TIGHT_BYTES_MAX } else { MEMORY_BYTES_MAX }
+    }
+
+    fn is_tight(&self) -> bool {
+        self.all_bytes.get() > ALL_BYTES_MAX
     }
 
     /// The worker is done with it.
@@ -200,7 +210,7 @@ impl Call {
         // A client that is fast takes it now.
         tokio::task::yield_now().await;
         while !self.has_room() {
-            let is_tight = self.memory_bytes_max() == TIGHT_BYTES_MAX;
+            let is_tight = self.is_tight();
             let batch = self.change(|inbox| inbox.take_batch(is_tight));
             let Some((writing, bytes)) = batch else { return self.await_room().await };
             let written = writing.write().await;
@@ -258,11 +268,15 @@ impl Call {
         match poll_fn(|task| self.poll_step(task)).await? {
             Step::Give(piece, last) => Ok((piece, last)),
             Step::Read => {
-                let reading = self.inbox.borrow().overflow.reading(self.memory_bytes_max() as u64);
+                let bytes_max = if self.is_tight() { TIGHT_READ_BYTES } else { READ_BYTES };
+                let reading = self.inbox.borrow().overflow.reading(bytes_max);
                 let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
-                let mut inbox = self.inbox.borrow_mut();
-                inbox.overflow.note_read(piece.len());
-                Ok((piece.into(), inbox.is_done()))
+                let last = self.change(|inbox| {
+                    inbox.overflow.note_read(piece.len());
+                    inbox.given_bytes = piece.len();
+                    inbox.is_done()
+                });
+                Ok((piece.into(), last))
             }
         }
     }
@@ -292,9 +306,11 @@ impl Call {
 impl Inbox {
     /// The oldest piece, where that is not in the file.
     fn take_from_memory(&mut self) -> Option<Piece> {
+        self.given_bytes = 0;
         let newest = |inbox: &mut Inbox| if inbox.overflow.is_empty() { inbox.newest.pop_front() } else { None };
         let piece = self.pieces.pop_front().or_else(|| newest(self))?;
-        self.memory_bytes -= piece.bytes().len();
+        self.given_bytes = piece.bytes().len();
+        self.memory_bytes -= self.given_bytes;
         Some(piece)
     }
 
@@ -333,7 +349,7 @@ impl Inbox {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.change(|inbox| inbox.memory_bytes = 0);
+        self.change(|inbox| (inbox.memory_bytes, inbox.given_bytes) = (0, 0));
     }
 }
 
