@@ -15,7 +15,7 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 
 ## Builds hallway for release and serves the example at http://127.0.0.1:8000.
 run: build $(VENVS)/example/.made
-	@echo "The example is at http://127.0.0.1:8000 in a moment; try http://127.0.0.1:8000/rooms?status=available"
+	@echo "The example comes up at the address below; its rooms are at /rooms?status=available"
 	@exec target/release/hallway run --chdir $(EXAMPLE) --python $(VENVS)/example/bin/python \
 		--static /static=$(EXAMPLE)/rentomatic/web/static --access-log - wsgi:app
 

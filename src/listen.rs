@@ -80,7 +80,11 @@ impl Listeners {
         let address =
             SocketAddrUnix::new(path).map_err(|_| format!("cannot listen at unix:{shown}: the path is too long"))?;
         let unix_socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-        let failed = |error: Errno| format!("cannot listen at unix:{shown}: {error}");
+        let failed = |error: Errno| match error {
+            Errno::NOENT => format!("cannot listen at unix:{shown}: its directory is not there. Make it first."),
+            Errno::ACCESS => format!("cannot listen at unix:{shown}: this user may not write to its directory."),
+            other => format!("cannot listen at unix:{shown}: {other}"),
+        };
         let mut socket = unix_socket().map_err(failed)?;
         let mut bound = bind(&socket, &address);
         if bound == Err(Errno::ADDRINUSE) {

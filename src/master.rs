@@ -30,6 +30,8 @@ const LAST_WORDS_MS: u64 = 500;
 const LOADING_MS: u64 = 2_000;
 /// Between two looks at the memory of the workers.
 const WEIGH_MS: u64 = 1_000;
+/// The same while look after look finds one too large: no worker can stay below that limit.
+const WEIGH_MAX_MS: u64 = 60_000;
 
 /// Runs the whole tree until it has ended; returns the exit code.
 pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
@@ -54,6 +56,8 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         announced: false,
         said_loading: false,
         rolls_all: false,
+        overgrown_mib: BTreeMap::new(),
+        weigh_pause_ms: WEIGH_MS,
         weigh_at_ms: (plan.app.max_rss_bytes > 0).then_some(WEIGH_MS),
         plan,
     };
@@ -67,8 +71,11 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
             master.narrate(&tree, event);
             let was_rolling = tree.is_rolling();
             let commands = tree.step(master.now_ms(), event);
-            if was_rolling && !tree.is_rolling() {
+            if was_rolling && !tree.is_rolling() && !tree.is_stopping() {
                 master.narrate_roll(event);
+            }
+            if event == Event::Tick && tree.is_stopping() && commands.contains(&Command::Kill(Child::Edge)) {
+                say("what was not answered within --graceful-timeout is cut");
             }
             for command in commands {
                 if let Command::Exit(code) = command {
@@ -106,6 +113,9 @@ struct Master {
     rolls_all: bool,
     /// When the memory of the workers is looked at next; never without `max_rss`.
     weigh_at_ms: Option<u64>,
+    weigh_pause_ms: u64,
+    /// What workers that are too large weighed.
+    overgrown_mib: BTreeMap<u32, u64>,
 }
 
 impl Master {
@@ -243,6 +253,7 @@ impl Master {
             match meaning {
                 Meaning::ChildEnded => {}
                 Meaning::Event(event) => events.push(event),
+                Meaning::Upgrade => say("USR2 (upgrade) is not built yet; HUP replaces every worker"),
                 Meaning::ReopenLogs => {
                     self.edge.iter().for_each(|edge| tell(edge, Order::ReopenLogs, &[]));
                 }
@@ -279,10 +290,16 @@ impl Master {
         if self.weigh_at_ms.is_none_or(|at| at > now_ms) {
             return Vec::new();
         }
-        self.weigh_at_ms = Some(now_ms + WEIGH_MS);
         let most = self.plan.app.max_rss_bytes;
-        let is_overgrown = |pid| hallway_workers::resident_bytes(pid).is_some_and(|bytes| bytes > most);
-        self.workers.iter().filter(|(_, spawned)| is_overgrown(spawned.pid)).map(|(worker, _)| *worker).collect()
+        let weighed = |(worker, spawned): (&u32, &Spawned)| {
+            let bytes = hallway_workers::resident_bytes(spawned.pid).filter(|bytes| *bytes > most)?;
+            Some((*worker, bytes >> 20))
+        };
+        let overgrown: Vec<(u32, u64)> = self.workers.iter().filter_map(weighed).collect();
+        self.weigh_pause_ms = if overgrown.is_empty() { WEIGH_MS } else { (self.weigh_pause_ms * 2).min(WEIGH_MAX_MS) };
+        self.weigh_at_ms = Some(now_ms + self.weigh_pause_ms);
+        self.overgrown_mib.extend(overgrown.iter().copied());
+        overgrown.into_iter().map(|(worker, _)| worker).collect()
     }
 
     /// A child whose channel has ended has ended too, or soon will have. One that only closed its
@@ -324,6 +341,7 @@ impl Master {
             }
         }
         self.ready.remove(&worker);
+        self.overgrown_mib.remove(&worker);
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }
 
@@ -344,10 +362,9 @@ impl Master {
             Event::Ready(Child::Worker(worker)) if self.ready.insert(worker) && !self.announced => {
                 self.announced = true;
                 let addresses: Vec<String> = self.plan.listeners.iter().map(shown).collect();
-                let (workers, python) = (app.workers, app.python.display());
-                let plural = if workers == 1 { "" } else { "s" };
+                let (workers, python) = (counted(app.workers), app.python.display());
                 say(&format!("serving {} at {}", app.callable, addresses.join(", ")));
-                say(&format!("{workers} worker{plural} of {python}; stop with Ctrl-C"));
+                say(&format!("{workers} of {python}; stop with Ctrl-C"));
             }
             Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
                 say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
@@ -359,12 +376,16 @@ impl Master {
                 self.rolls_all = true;
                 say("replacing every worker, one by one");
             }
-            Event::More => say(&format!("{} workers from now on", tree.readiness().1 + 1)),
+            Event::More => say(&format!("{} from now on", counted(tree.readiness().1 + 1))),
             Event::Fewer if tree.readiness().1 == 1 => say("the last worker stays"),
-            Event::Fewer => say(&format!("{} workers from now on", tree.readiness().1 - 1)),
+            Event::Fewer => say(&format!("{} from now on", counted(tree.readiness().1 - 1))),
             Event::Spent(worker) if !tree.is_stopping() && !tree.is_to_be_replaced(worker) => {
                 let pid = self.workers.get(&worker).map_or(0, |spawned| spawned.pid);
-                say(&format!("worker {pid} has served enough; another one takes its place"));
+                let why = match self.overgrown_mib.remove(&worker) {
+                    Some(mib) => format!("has grown to {mib} MiB (--max-rss)"),
+                    None => "has served enough (--max-requests)".into(),
+                };
+                say(&format!("worker {pid} {why}; another one takes its place"));
             }
             Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
             Event::Stop if !tree.is_stopping() => {
@@ -373,6 +394,10 @@ impl Master {
             _ => {}
         }
     }
+}
+
+fn counted(workers: u32) -> String {
+    format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
 }
 
 /// Gives an order. A child that has not read the last hundred of them is stuck, and must not stop

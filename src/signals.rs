@@ -4,7 +4,7 @@
 //! Never:  is a signal lost, or anything done inside a handler.
 
 use hallway_core::supervise::Event;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -16,6 +16,8 @@ pub(crate) enum Meaning {
     ChildEnded,
     /// The log files were moved away.
     ReopenLogs,
+    /// An upgrade of the program itself, which is not built yet.
+    Upgrade,
     /// The supervisor decides.
     Event(Event),
 }
@@ -26,13 +28,14 @@ pub(crate) struct Signals(Vec<(UnixStream, Meaning)>);
 impl Signals {
     /// Begins to hear them.
     pub(crate) fn listen() -> io::Result<Signals> {
-        let meanings: [(&[i32], Meaning); 6] = [
+        let meanings: [(&[i32], Meaning); 7] = [
             (&[SIGCHLD], Meaning::ChildEnded),
             (&[SIGTERM, SIGINT, SIGQUIT], Meaning::Event(Event::Stop)),
             (&[SIGHUP], Meaning::Event(Event::Roll)),
             (&[SIGTTIN], Meaning::Event(Event::More)),
             (&[SIGTTOU], Meaning::Event(Event::Fewer)),
             (&[SIGUSR1], Meaning::ReopenLogs),
+            (&[SIGUSR2], Meaning::Upgrade),
         ];
         let mut all = Vec::new();
         for (numbers, meaning) in meanings {

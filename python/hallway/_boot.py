@@ -56,15 +56,43 @@ def load_application(target):
             from difflib import get_close_matches
 
             names = [name for name in dir(found) if not name.startswith("_")]
-            near = get_close_matches(part, names, 1) or [
-                name for name in ("app", "application", "wsgi") if name in names
-            ]
-            hint = f"; did you mean '{module_name}:{near[0]}'?" if near else ""
+            near = [name for name in ("app", "application", "wsgi") if name in names]
+            factories = [name for name in ("create_app", "make_app", "get_wsgi_application") if name in names]
+            near += [f"--factory {name}" for name in factories] + get_close_matches(part, names, 1)
+            words = near[0].split() if near else []
+            hint = f"; did you mean '{' '.join([*words[:-1], f'{module_name}:{words[-1]}'])}'?" if words else ""
             raise NotThere(f"the module '{module_name}' has no '{part}'{hint}")
         found = getattr(found, part)
     if not callable(found):
         raise NotThere(f"'{target}' is not callable: it is {found!r}")
     return found
+
+
+def check_takes_requests(target, application):
+    """Refuses what would fail on each request: an ASGI application, a factory. What cannot be told is let
+    through. By hand, because `inspect` takes longer to import than many an application."""
+    if isinstance(application, type):
+        return
+    bound = 1 if hasattr(application, "__self__") else 0
+    function = application
+    if not hasattr(function, "__code__"):
+        function, bound = getattr(type(application), "__call__", None), 1
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_kwonlyargcount:
+        return
+    varargs, coroutine = 0x04, 0x80 | 0x200
+    names = code.co_varnames[bound : code.co_argcount]
+    least = len(names) - len(getattr(function, "__defaults__", None) or ())
+    most = 1000 if code.co_flags & varargs else len(names)
+    if code.co_flags & coroutine or names[:3] == ("scope", "receive", "send"):
+        module, _, name = target.partition(":")
+        twin = ".".join(["wsgi" if part == "asgi" else part for part in module.split(".")])
+        hint = f"; did you mean '{twin}:{name}'?" if twin != module else ""
+        raise NotThere(f"'{target}' is an ASGI application; hallway serves WSGI applications today{hint}")
+    if not least <= 2 <= most:
+        takes = "no arguments" if most == 0 else "one argument" if most == 1 else f"{least} arguments"
+        hint = f"; if it makes the application, write '--factory {target}'" if least == 0 else ""
+        raise NotThere(f"'{target}' takes {takes}, and WSGI gives it environ and start_response{hint}")
 
 
 def settle():
@@ -120,9 +148,18 @@ def main():
     try:
         application = load_application(target)
         if kind == "factory":
-            application = application()
+            try:
+                application = application()
+            except TypeError as error:
+                if error.__traceback__.tb_next is None:  # It was not even begun: its arguments do not fit.
+                    raise NotThere(
+                        f"--factory {target}: it cannot be called without arguments ({error}); "
+                        "leave --factory out if it is the application itself"
+                    ) from None
+                raise
             if not callable(application):
                 raise NotThere(f"the factory '{target}' returned what is not callable: {application!r}")
+        check_takes_requests(target, application)
     except NotThere as error:
         say(str(error))
         return LOAD_FAILED

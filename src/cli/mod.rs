@@ -96,7 +96,7 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
             Arg::Short(short) => FLAGS
                 .iter()
                 .find(|flag| flag.short == Some(short))
-                .ok_or_else(|| format!("there is no flag '-{short}'; see 'hallway run --help'"))?,
+                .ok_or_else(|| unknown(("flag", "-"), &short.to_string(), std::iter::empty(), "hallway run --help"))?,
         };
         if flag.value.is_empty() {
             if parser.optional_value().is_some() {
@@ -110,9 +110,6 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
         raw.values.entry(flag.long).or_default().push(Written { text, origin: format!("--{}", flag.long) });
     }
     add_environment(&mut raw, environment);
-    if raw.target.is_empty() {
-        return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
-    }
     Ok(Asked::Run(raw))
 }
 
@@ -139,6 +136,14 @@ fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) 
 }
 
 fn unknown((kind, prefix): (&str, &str), word: &str, known: impl Iterator<Item = &'static str>, help: &str) -> String {
+    // What other servers call it.
+    match (kind, word) {
+        ("flag", "port" | "host" | "listen" | "p") => {
+            return format!("there is no flag '{prefix}{word}'; write '--bind HOST:PORT'");
+        }
+        ("flag", "reload" | "preload") => return format!("--{word} is not built yet; HUP replaces every worker"),
+        _ => {}
+    }
     match near::nearest(word, known) {
         Some(near) => format!("there is no {kind} '{prefix}{word}'; did you mean '{prefix}{near}'?"),
         None => format!("there is no {kind} '{prefix}{word}'; see '{help}'"),
@@ -201,7 +206,12 @@ fn run_help() -> String {
         "  -h, --help                      show this\n\n\
          Every flag may also be set by a variable: HALLWAY_WORKERS=4; a flag wins over its variable.\n\
          WEB_CONCURRENCY is taken for the workers, PORT for 0.0.0.0:PORT. Paths are relative to this\n\
-         directory. Times are written 500ms, 30s, 5m, 2h (a plain number is seconds), sizes 64KiB, 10MiB.\n",
+         directory, but for ./.venv, which is looked for in --chdir. Times are written 500ms, 30s, 5m, 2h\n\
+         (a plain number is seconds), sizes 64KiB, 10MiB.\n\n\
+         Signals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP replaces every\n\
+         worker with the app as it is now; TTIN and TTOU: one worker more or less; USR1 opens the log anew.\n\
+         Exit codes: 0 ended as asked, 1 cannot listen or start, 2 a wrong command line, 3 a worker could\n\
+         not be started, 4 the app could not be loaded.\n",
     );
     text
 }

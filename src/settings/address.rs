@@ -9,7 +9,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 /// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`.
 pub(super) fn read(text: &str) -> Result<Vec<Listen>, String> {
     const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
+    if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
+        return Err(format!("an address has no scheme; write {}", rest.trim_end_matches('/')));
+    }
+    if text.starts_with('/') || text.starts_with("./") {
+        return Err(format!("a socket file is written unix:{text}"));
+    }
     if let Some(path) = text.strip_prefix("unix:") {
+        if path.is_empty() {
+            return Err("the path of the socket file must follow unix:".into());
+        }
         let path = std::path::absolute(path).map_err(|error| error.to_string())?;
         return Ok(vec![Listen::Unix(path)]);
     }
@@ -18,7 +27,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Listen>, String> {
         return Ok(vec![Listen::Inherited(number.ok_or("the number of a descriptor above 2 must follow fd://")?)]);
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
-    let port: u16 = port.parse().map_err(|_| FORMS.to_owned())?;
+    let port: u16 = port.parse().map_err(|_| match port.bytes().all(|byte| byte.is_ascii_digit()) {
+        true if !port.is_empty() => format!("there is no port {port}; write 0 to 65535"),
+        _ => FORMS.to_owned(),
+    })?;
     if host.is_empty() {
         return Ok(vec![Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))]);
     }

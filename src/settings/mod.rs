@@ -13,6 +13,9 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use units::{duration_ms, size_bytes};
 
+/// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
+const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
+
 /// The plan of `hallway run`.
 pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -37,12 +40,6 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
 }
 
 fn app(raw: &Raw, cores: usize) -> Result<App, String> {
-    let callable = match raw.target.split_once(':') {
-        Some((module, name)) if !module.is_empty() && !name.is_empty() => raw.target.clone(),
-        _ => {
-            return Err(format!("'{0}' names no app; write MODULE:APP, as in '{0}:app'", raw.target.trim_matches(':')));
-        }
-    };
     let chdir = match raw.last("chdir") {
         Some(written) => directory(written)?,
         None => std::env::current_dir().map_err(|error| format!("this directory cannot be used: {error}"))?,
@@ -51,11 +48,15 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         Some(written) => interpreter(written)?,
         None => default_interpreter(&chdir),
     };
+    let max_rss = |text: &str| match size_bytes(text)? {
+        bytes if bytes > 0 && bytes < MAX_RSS_BYTES_MIN => Err("Python alone takes more; write 32MiB or more".into()),
+        bytes => Ok(bytes),
+    };
     let workers = parsed(raw, "workers", |text| count(text, cores.max(2)))?.unwrap_or(cores.max(2));
     let time = |flag, default: u64| parsed(raw, flag, duration_ms).map(|given| given.unwrap_or(default));
     Ok(App {
         name: "web".into(),
-        callable,
+        callable: callable(&raw.target)?,
         factory: parsed(raw, "factory", switch)?.unwrap_or(false),
         chdir,
         python,
@@ -66,10 +67,34 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         graceful_timeout_ms: time("graceful-timeout", 30_000)?,
         max_requests: parsed(raw, "max-requests", number)?.unwrap_or(0) as u64,
         max_requests_jitter: parsed(raw, "max-requests-jitter", number)?.unwrap_or(0) as u64,
-        max_rss_bytes: parsed(raw, "max-rss", size_bytes)?.unwrap_or(0),
+        max_rss_bytes: parsed(raw, "max-rss", max_rss)?.unwrap_or(0),
         queue_size: parsed(raw, "queue-size", number)?.unwrap_or(256),
         queue_max_wait_ms: time("queue-max-wait", 10_000)?,
     })
+}
+
+/// `MODULE:APP`, with what people write instead of it explained.
+fn callable(target: &str) -> Result<String, String> {
+    let Some((module, name)) = target.split_once(':').filter(|(module, name)| !module.is_empty() && !name.is_empty())
+    else {
+        if target.is_empty() {
+            return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
+        }
+        let word = target.trim_matches(':');
+        return Err(format!("'{word}' names no app; write MODULE:APP, as in '{}:app'", module_of(word)));
+    };
+    if let Some(factory) = name.strip_suffix("()") {
+        return Err(format!("'{target}' is a call; write '--factory {}:{factory}'", module_of(module)));
+    }
+    if module_of(module) != module {
+        return Err(format!("'{module}' is a file; write its module: '{}:{name}'", module_of(module)));
+    }
+    Ok(target.into())
+}
+
+/// The module of a file: `shop/wsgi.py` is `shop.wsgi`.
+fn module_of(file: &str) -> String {
+    file.trim_start_matches("./").trim_end_matches(".py").replace('/', ".")
 }
 
 /// The value of a flag through `parse`, with its origin before what is wrong with it.
@@ -133,7 +158,13 @@ fn interpreter(written: &Written) -> Result<PathBuf, String> {
         return Ok(PathBuf::from(&written.text));
     }
     let path = std::path::absolute(&written.text).map_err(|error| blame(written, &error.to_string()))?;
-    if path.is_file() { Ok(path) } else { Err(blame(written, "there is no interpreter")) }
+    if path.is_file() {
+        return Ok(path);
+    }
+    let inside = ["bin/python", "python"].map(|name| Path::new(&written.text).join(name));
+    let near = inside.iter().find(|path| path.is_file());
+    let mend = near.map_or_else(String::new, |near| format!("; did you mean {}?", near.display()));
+    Err(blame(written, &format!("there is no interpreter{mend}")))
 }
 
 fn default_interpreter(chdir: &Path) -> PathBuf {
@@ -166,7 +197,10 @@ fn routes(raw: &Raw) -> Result<Vec<Route>, String> {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
         };
         let prefix = prefix.trim_end_matches('/').to_owned();
-        let dir = absolute_directory(dir).map_err(|why| blame(written, why))?;
+        let dir = absolute_directory(dir).map_err(|why| {
+            let place = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
+            blame(written, &format!("{why}: {} (not below --chdir)", place.display()))
+        })?;
         if prefix.is_empty() {
             return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
         }

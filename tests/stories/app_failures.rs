@@ -73,7 +73,7 @@ fn an_exception_is_500_and_a_traceback() {
     let answer = get(hallway.address, "/raise");
     assert_eq!((answer.status, answer.header("content-type")), (500, Some("application/problem+json")));
     assert!(!answer.text().contains("bug"), "nothing of the inside is told: {}", answer.text());
-    hallway.wait_for_line(|line| line.starts_with("web[") && line.ends_with("]: hallway: GET /raise failed:"));
+    hallway.wait_for_line(|line| line.contains("]: hallway: GET /raise (") && line.ends_with(") failed:"));
     hallway.wait_for_line(|line| line.ends_with("]: ValueError: a bug of the app"));
     let page = request(hallway.address, "GET", "/raise", "Accept: text/html\r\n");
     assert!(page.text().contains("<h1>500 Internal Server Error</h1>"), "{}", page.text());
@@ -114,6 +114,8 @@ fn an_app_that_exits_is_replaced() {
     let worker = hallway.children("hallway: app")[0];
     assert_eq!(get(hallway.address, "/exit").status, 500);
     hallway.wait_for_child("hallway: app", &[worker]);
+    hallway.wait_for_line(|line| line.contains("]: hallway: GET /exit (") && line.ends_with(") failed:"));
+    hallway.wait_for_line(|line| line.ends_with("]: SystemExit: 7"));
     hallway.wait_for_line(|line| line.contains(&format!("worker {worker} ended with exit code 7")));
     assert_eq!(get(hallway.address, "/").text(), "fine");
 }

@@ -88,3 +88,73 @@ fn an_app_that_breaks_later_does_not_end_what_serves() {
         (answer.text() == "mended").then_some(())
     });
 }
+
+#[test]
+fn what_would_fail_on_every_request_is_refused_at_the_start() {
+    let app = "class Api:\n    async def __call__(self, scope, receive, send): ...\n\napi = Api()\n\
+               async def asgi(scope, receive, send): ...\n\
+               def create_app(): return lambda environ, start_response: []\n\
+               def with_name(name, debug=False): ...\n\
+               def plain(environ, start_response): ...\n\
+               class Wrapped:\n    def __call__(self, *arguments): ...\n\
+               def odd(): return with_name\n";
+    for (target, said) in [
+        (&["app:api"][..], "'app:api' is an ASGI application; hallway serves WSGI applications today"),
+        (&["app:asgi"], "is an ASGI application"),
+        (
+            &["app:create_app"],
+            "takes no arguments, and WSGI gives it environ and start_response; if it makes the application, write '--factory app:create_app'",
+        ),
+        (&["--factory", "app:with_name"], "it cannot be called without arguments"),
+        (&["--factory", "app:plain"], "leave --factory out if it is the application itself"),
+        (&["app:app"], "the module 'app' has no 'app'; did you mean '--factory app:create_app'?"),
+    ] {
+        let (code, heard) = Stage::with_app(app).run_to_end(&[&["--bind", "127.0.0.1:0"], target].concat());
+        assert!(code == Some(4) && heard.contains(said), "{target:?}: {heard}");
+    }
+    let asgi = Stage::with_app("")
+        .file("shop/__init__.py", "")
+        .file("shop/asgi.py", "async def app(scope, receive, send): ...\n");
+    let (code, said) = asgi.run_to_end(&["--bind", "127.0.0.1:0", "shop.asgi:app"]);
+    assert!(code == Some(4) && said.contains("did you mean 'shop.wsgi:app'?"), "{said}");
+}
+
+#[test]
+fn what_only_looks_like_a_wrong_app_is_served() {
+    let app = "import functools\n\
+               def app(environ, start_response):\n    start_response('200 OK', []); return [b'ok']\n\n\
+               class Method:\n    def serve(self, environ, start_response): return app(environ, start_response)\n\n\
+               method = Method().serve\n\
+               partial = functools.partial(lambda extra, environ, start: app(environ, start), 1)\n\
+               wrapped = functools.wraps(app)(lambda *arguments: app(*arguments))\n\
+               class Called:\n    def __call__(self, environ, start_response=None): return app(environ, start_response)\n\n\
+               called = Called()\n\
+               class Old:\n    def __init__(self, environ, start_response):\n        self.body = app(environ, start_response)\n    \
+               def __iter__(self): return iter(self.body)\n";
+    for target in ["app:app", "app:method", "app:partial", "app:wrapped", "app:called", "app:Old"] {
+        let hallway = Stage::with_app(app).run(&["-w", "1", target]);
+        assert_eq!(super::client::get(hallway.address, "/").text(), "ok", "{target}");
+    }
+}
+
+#[test]
+fn what_people_write_instead_of_module_and_app_is_explained() {
+    for (arguments, said) in [
+        (&["shop/wsgi.py:app"][..], "'shop/wsgi.py' is a file; write its module: 'shop.wsgi:app'"),
+        (&["shop:create_app()"], "is a call; write '--factory shop:create_app'"),
+        (&[], "which app? write 'hallway run MODULE:APP'"),
+        (&["shop.py"], "'shop.py' names no app; write MODULE:APP, as in 'shop:app'"),
+        (&["--workers", "shop:app"], "--workers shop:app: write 1 to 1024, or 'auto'"),
+        (&["--bind", "http://127.0.0.1:80", "a:b"], "an address has no scheme; write 127.0.0.1:80"),
+        (&["--bind", "/run/x.sock", "a:b"], "a socket file is written unix:/run/x.sock"),
+        (&["--bind", "unix:/no/such/dir/x.sock", "a:b"], "its directory is not there"),
+        (&["--bind", "127.0.0.1:99999", "a:b"], "there is no port 99999"),
+        (&["-p", "80", "a:b"], "there is no flag '-p'; write '--bind HOST:PORT'"),
+        (&["--max-rss", "10", "a:b"], "--max-rss 10: Python alone takes more; write 32MiB or more"),
+        (&["--static", "/s=none", "a:b"], "/none (not below --chdir)"),
+    ] {
+        let (code, heard) = Stage::with_app("").run_to_end(arguments);
+        assert!(code == Some(2) || code == Some(1), "{arguments:?}: {code:?}");
+        assert!(heard.contains(said), "{arguments:?}: {heard}");
+    }
+}

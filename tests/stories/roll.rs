@@ -98,7 +98,7 @@ fn a_worker_that_has_served_enough_is_replaced_before_it_leaves() {
     enough.store(true, Ordering::Relaxed);
     let seen: BTreeSet<String> = asking.join().unwrap().into_iter().collect();
     assert!(seen.len() >= 3, "{seen:?}");
-    hallway.wait_for_line(|line| line.contains("has served enough; another one takes its place"));
+    hallway.wait_for_line(|line| line.contains("has served enough (--max-requests); another one takes its place"));
 }
 
 #[test]
@@ -136,4 +136,12 @@ fn usr1_opens_the_log_anew() {
     let (old, new) = (std::fs::read_to_string(&moved).unwrap(), std::fs::read_to_string(&log).unwrap());
     assert!(old.contains("/before") && !old.contains("/after"), "{old}");
     assert!(new.contains("/after") && !new.contains("/before"), "{new}");
+}
+
+#[test]
+fn an_upgrade_is_not_built_yet_and_harms_nothing() {
+    let mut hallway = Stage::with_app(APP).run(&["-w", "1", "app:app"]);
+    hallway.signal("USR2");
+    hallway.wait_for_line(|line| line.contains("USR2 (upgrade) is not built yet"));
+    assert_eq!(get(hallway.address, "/").status, 200);
 }

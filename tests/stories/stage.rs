@@ -208,6 +208,7 @@ pub fn signal(pid: u32, name: &str) {
         "QUIT" => Signal::QUIT,
         "KILL" => Signal::KILL,
         "HUP" => Signal::HUP,
+        "USR2" => Signal::USR2,
         "TTIN" => Signal::TTIN,
         "TTOU" => Signal::TTOU,
         "USR1" => Signal::USR1,

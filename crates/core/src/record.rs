@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub body_bytes: u64,
     /// From the first byte of the head to the last of the answer.
     pub total_us: u64,
+    /// Whether the answer was begun and could not be finished.
+    pub cut: bool,
     /// What the lane saw, if the application had the request.
     pub lane: Option<LaneFacts>,
 }
@@ -96,6 +98,9 @@ fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
     put_request_line(out, facts.head, escape_json);
     let _ = write!(out, "\",\"status\":{},\"body_bytes_sent\":{}", facts.status, facts.body_bytes);
     let _ = write!(out, ",\"request_time\":{}", Seconds(facts.total_us));
+    if facts.cut {
+        out.extend_from_slice(b",\"cut\":true");
+    }
     for (key, name) in [("host", Name::Host), ("http_referer", Name::Referer), ("http_user_agent", Name::UserAgent)] {
         if let Some(value) = facts.head.and_then(|head| head.fields.get(name)) {
             let _ = write!(out, ",\"{key}\":\"");
@@ -193,6 +198,7 @@ mod tests {
             status: 200,
             body_bytes: 5,
             total_us: 1_250_000,
+            cut: false,
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),
         };
         let mut out = Vec::new();

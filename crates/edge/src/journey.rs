@@ -122,6 +122,7 @@ fn record(house: &House, head: &Head, peer_ip: &str, trip: &Trip, outcome: Resul
         unix_ms: house.clock.unix_ms(trip.begun_us),
         status: if begun { trip.status } else { Fault::ClientGone.status() },
         body_bytes: trip.body_bytes,
+        cut: begun && outcome.is_err(),
         total_us: house.clock.now_us().saturating_sub(trip.begun_us),
         lane: trip.lane,
     });

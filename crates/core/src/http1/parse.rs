@@ -41,6 +41,7 @@ pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Resul
     }
     head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     head.set_method(method.as_bytes());
+    head.set_raw_target(target.as_bytes());
     let (mut hosts, mut host) = (0, &b""[..]);
     for line in request.headers.iter() {
         if line_bytes(line) > FIELD_BYTES_MAX {

@@ -25,7 +25,6 @@ pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
     if head.method() == b"CONNECT" {
         return Err(Fault::NotImplemented("CONNECT is not taken here."));
     }
-    head.set_raw_target(raw);
     if raw == b"*" && head.method() == b"OPTIONS" {
         head.set_path(b"*");
         return Ok(());

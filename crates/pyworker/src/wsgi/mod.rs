@@ -25,8 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Call<'py> {
     environ: PyResult<Bound<'py, PyDict>>,
     start: Bound<'py, StartResponse>,
-    /// Method and path, for the log.
-    name: Vec<u8>,
 }
 
 /// Calls one application.
@@ -56,7 +54,7 @@ impl Caller {
     ) -> PyResult<Call<'py>> {
         let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, lanes)))?;
         let environ = self.environs.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).make(py, frame, file);
-        Ok(Call { environ, start, name: [frame.method, frame.path].join(&b' ') })
+        Ok(Call { environ, start })
     }
 
     /// Answers one request.
@@ -64,21 +62,16 @@ impl Caller {
     /// # Errors
     /// Only for what must end the worker: `SystemExit`, `KeyboardInterrupt` and their like.
     pub(crate) fn call(&self, py: Python<'_>, call: Call<'_>) -> PyResult<()> {
-        let Call { environ, start, name } = call;
+        let Call { environ, start } = call;
+        let said = environ.as_ref().ok().cloned();
         let outcome = environ.and_then(|environ| self.run(py, environ, &start));
         start.get().reply(py).finish(py);
-        match outcome {
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            Err(error) if !(start.get().reply(py).is_unheard() && error.is_instance_of::<PyBrokenPipeError>(py)) => {
-                let name = String::from_utf8_lossy(&name);
-                // Through Python's own stream, where the traceback goes too.
-                let _ =
-                    py.import("sys")?.getattr("stderr")?.call_method1("write", (format!("hallway: {name} failed:\n"),));
-                error.print(py);
-                Ok(())
-            }
-            _ => Ok(()),
+        let Err(error) = outcome else { return Ok(()) };
+        let is_unheard = start.get().reply(py).is_unheard() && error.is_instance_of::<PyBrokenPipeError>(py);
+        if !is_unheard {
+            tell(py, said.as_ref(), &error);
         }
+        if error.is_instance_of::<PyException>(py) { Ok(()) } else { Err(error) }
     }
 
     fn run(&self, py: Python<'_>, environ: Bound<'_, PyDict>, start: &Bound<'_, StartResponse>) -> PyResult<()> {
@@ -96,6 +89,25 @@ impl Caller {
             return Ok(());
         }
         sent
+    }
+}
+
+/// Writes the request and the traceback of what went wrong with it through Python's own stream, as
+/// one text, so that those of several threads do not mix.
+fn tell(py: Python<'_>, environ: Option<&Bound<'_, PyDict>>, error: &PyErr) {
+    let said = |key| environ.and_then(|environ| environ.get_item(key).ok().flatten()).map(|text| text.to_string());
+    let part = |key| said(key).unwrap_or_default();
+    let (method, path) = (part("REQUEST_METHOD"), part("SCRIPT_NAME") + &part("PATH_INFO"));
+    let written = py.import("traceback").and_then(|traceback| {
+        let whole = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = traceback.call_method1("format_exception", whole)?;
+        let trace: Vec<String> = lines.extract()?;
+        let text = format!("hallway: {method} {path} ({}) failed:\n{}", part("HTTP_X_REQUEST_ID"), trace.concat());
+        py.import("sys")?.getattr("stderr")?.call_method1("write", (text,))
+    });
+    if written.is_err() {
+        // The application has taken its own stream away; Python's last resort is left.
+        error.clone_ref(py).print(py);
     }
 }
 
