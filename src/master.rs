@@ -62,8 +62,9 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         plan,
     };
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let app = &master.plan.app;
     let settings =
-        Settings { workers: master.plan.app.workers, graceful_timeout_ms: master.plan.app.graceful_timeout_ms };
+        Settings { workers: app.workers, graceful_timeout_ms: app.graceful_timeout_ms, timeout_ms: app.timeout_ms };
     let mut tree = Supervisor::new(settings);
     let mut events = vec![Event::Start];
     loop {
@@ -77,6 +78,11 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
             if event == Event::Tick && tree.is_stopping() && commands.contains(&Command::Kill(Child::Edge)) {
                 say("what was not answered within --graceful-timeout is cut");
             }
+            let missing = commands.iter().filter_map(|command| match command {
+                Command::DumpStacks(worker) if event == Event::Tick => Some(*worker),
+                _ => None,
+            });
+            missing.for_each(|worker| master.narrate_missing(worker));
             for command in commands {
                 if let Command::Exit(code) = command {
                     Voice::of_process().finish();
@@ -345,6 +351,13 @@ impl Master {
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }
 
+    /// Tells of a worker that is still busy with what it had when the last edge died.
+    fn narrate_missing(&self, worker: u32) {
+        let (pid, timeout_ms) = (self.workers.get(&worker).map_or(0, |spawned| spawned.pid), self.plan.app.timeout_ms);
+        let seconds = timeout_ms as f64 / 1000.0;
+        say(&format!("worker {pid} has not come to the new edge for {seconds} s: it shows its stacks and is replaced"));
+    }
+
     /// Tells how a roll has ended.
     fn narrate_roll(&mut self, event: Event) {
         match event {
@@ -414,6 +427,7 @@ fn event_of(child: Child, report: Report) -> Option<Event> {
         (child, Report::Ready) => Some(Event::Ready(child)),
         (Child::Edge, Report::Stuck { worker }) => Some(Event::Stuck(worker)),
         (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
+        (Child::Edge, Report::Joined { worker }) => Some(Event::Joined(worker)),
         (Child::Worker(worker), Report::Spent) => Some(Event::Spent(worker)),
         // The edge exits by itself after this; a worker has nothing else to say.
         _ => None,

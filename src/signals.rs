@@ -4,10 +4,11 @@
 //! Never:  is a signal lost, or anything done inside a handler.
 
 use hallway_core::supervise::Event;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 /// What a signal to the master means.
 #[derive(Clone, Copy)]
@@ -46,6 +47,8 @@ impl Signals {
             }
             all.push((socket, meaning));
         }
+        // A file that may not grow is an error of its write (EFBIG), not the end of everything.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         Ok(Signals(all))
     }
 

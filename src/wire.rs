@@ -9,7 +9,7 @@ use hallway_core::ports::Master;
 use hallway_edge::{Edge, Ground, Socket, Voice};
 use hallway_workers::{Channel, take_inherited};
 use rustix::net::{AddressFamily, getsockname};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -40,6 +40,10 @@ impl Master for MasterOnChannel {
         self.report(Report::Stuck { worker });
     }
 
+    fn worker_has_joined(&self, worker: u32) {
+        self.report(Report::Joined { worker });
+    }
+
     fn edge_has_drained(&self) {
         self.report(Report::Drained);
         std::process::exit(0);
@@ -52,7 +56,8 @@ pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     // Keys and traffic are in this memory: no other process of this user may look into it.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.
-    for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP] {
+    // A file that may not grow is an error of its write (EFBIG), not the end of everything.
+    for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXFSZ] {
         let _ = signal_hook::flag::register(signal, Arc::default());
     }
     match serve(arguments) {

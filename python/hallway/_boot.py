@@ -126,15 +126,38 @@ def main():
     import os
     import signal
     import traceback
+    from _thread import get_ident
 
     os.set_inheritable(channel, False)
     native = load_native(extension)
     os.close(extension)
-    os.register_at_fork(after_in_child=native.note_fork)
+
     # Only the master ends a worker: a signal to all processes at once (as systemd sends it) must not
     # cut a request in flight. A handler, not SIG_IGN: programs the application starts inherit that.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: None)
+    def leave_it_to_the_master(number, frame):
+        pass
+
+    usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    for number in usual:
+        signal.signal(number, leave_it_to_the_master)
+
+    # A child is an ordinary process. What is sent to it before it has its own handlers waits for those.
+    masks = {}
+
+    def before_fork():
+        masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, usual)
+
+    def after_in_parent():
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop(get_ident(), ()))
+
+    def after_in_child():
+        native.note_fork()
+        for number, handler in usual.items():
+            if signal.getsignal(number) is leave_it_to_the_master:
+                signal.signal(number, handler)
+        after_in_parent()
+
+    os.register_at_fork(before=before_fork, after_in_parent=after_in_parent, after_in_child=after_in_child)
     # The master asks for the stacks of a worker that does not answer in time.
     faulthandler.register(signal.SIGQUIT, all_threads=True, chain=False)
     for stream in (sys.stdout, sys.stderr):

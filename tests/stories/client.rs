@@ -48,6 +48,11 @@ impl Connection {
         self
     }
 
+    /// Sends what may not be wanted any more.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
+    }
+
     /// How long a read may take from now on.
     pub fn patience(&mut self, most: Duration) {
         self.reader.get_mut().set_read_timeout(Some(most)).unwrap();

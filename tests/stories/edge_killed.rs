@@ -9,9 +9,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
-import os
+import os, time
 
 def app(environ, start_response):
+    if environ["QUERY_STRING"]:
+        time.sleep(float(environ["QUERY_STRING"]))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 "#;
@@ -41,4 +43,18 @@ fn another_edge_takes_over() {
     assert_eq!(connection.answer().status, 200);
     hallway.signal("TERM");
     assert_eq!(hallway.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn what_was_too_slow_for_the_old_edge_is_too_slow_for_the_new_one() {
+    let mut hallway = Stage::with_app(APP).run(&["-w", "1", "-t", "1s", "app:app"]);
+    let worker = hallway.children("hallway: app")[0];
+    let mut slow = Connection::open(hallway.address);
+    slow.send("GET /?600 HTTP/1.1\r\nHost: s\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(hallway.children("hallway: edge")[0], "KILL");
+    hallway.wait_for_line(|line| line.contains(&format!("worker {worker} has not come to the new edge for 1 s")));
+    hallway.wait_for_line(|line| line.contains("in app"));
+    let answer = get(hallway.address, "/");
+    assert!(answer.status == 200 && answer.text() != worker.to_string(), "{answer:?}");
 }

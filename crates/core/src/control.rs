@@ -51,6 +51,11 @@ pub enum Report {
         /// The worker's number.
         worker: u32,
     },
+    /// Edge: this worker said hello.
+    Joined {
+        /// The worker's number.
+        worker: u32,
+    },
     /// Edge: everything is answered.
     Drained,
     /// Worker: it has served `max_requests`.
@@ -91,6 +96,7 @@ impl Report {
             Report::Drained => packet(3, &[]),
             Report::Spent => packet(4, &[]),
             Report::Stuck { worker } => packet(5, &[worker]),
+            Report::Joined { worker } => packet(6, &[worker]),
         }
     }
 
@@ -103,6 +109,7 @@ impl Report {
             3 => Report::Drained,
             4 => Report::Spent,
             5 => Report::Stuck { worker: reader.u32()? },
+            6 => Report::Joined { worker: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -131,9 +138,14 @@ mod tests {
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
-        for report in
-            [Report::Ready, Report::Overdue { worker: 9 }, Report::Stuck { worker: 2 }, Report::Drained, Report::Spent]
-        {
+        for report in [
+            Report::Ready,
+            Report::Overdue { worker: 9 },
+            Report::Stuck { worker: 2 },
+            Report::Joined { worker: 4 },
+            Report::Drained,
+            Report::Spent,
+        ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
         assert_eq!(Order::decode(&[]), None);

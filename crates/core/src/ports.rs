@@ -11,6 +11,8 @@ pub trait Master: Send + Sync {
     fn worker_is_overdue(&self, worker: u32);
     /// A request on this worker took longer than that, while others on it are not done yet.
     fn worker_is_stuck(&self, worker: u32);
+    /// This worker said hello: it takes requests of this edge.
+    fn worker_has_joined(&self, worker: u32);
     /// The edge has answered everything and may be let go.
     fn edge_has_drained(&self);
 }

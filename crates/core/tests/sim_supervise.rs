@@ -52,7 +52,7 @@ impl World {
     fn new(seed: u64) -> World {
         World {
             dice: Dice(seed),
-            tree: Supervisor::new(Settings { workers: WORKERS, graceful_timeout_ms: GRACEFUL_MS }),
+            tree: Supervisor::new(Settings { workers: WORKERS, graceful_timeout_ms: GRACEFUL_MS, timeout_ms: 2_000 }),
             now_ms: 0,
             future: BTreeMap::new(),
             planned: 0,
@@ -125,6 +125,11 @@ impl World {
             Command::DealLanes(worker) => {
                 assert!(self.edge && self.workers.contains(&worker), "lanes to nobody: {worker}");
                 self.laned.insert(worker);
+                // Now and then one is busy for too long to come to a new edge.
+                if self.ready.contains(&worker) && !(self.faults && self.dice.roll(8) == 0) {
+                    let busy_ms = self.dice.roll(500);
+                    self.plan(busy_ms, Event::Joined(worker));
+                }
             }
             Command::Finish(child) => {
                 assert!(self.lives(child), "{child:?} is asked to finish and is not there");
@@ -229,9 +234,18 @@ fn the_tree_heals_and_ends() {
         world.run_until(100_000);
         assert!(world.ready.is_disjoint(&before), "a roll replaces every worker");
         assert_eq!(world.ready.len(), WORKERS as usize);
+        world.happen(Event::Roll);
+        let (fewer_ms, more_ms) = (world.dice.roll(600), world.dice.roll(600));
+        world.plan(fewer_ms, Event::Fewer);
+        world.run_until(165_000);
+        assert_eq!(world.workers.len(), WORKERS as usize - 1, "one less, also in the middle of a roll");
+        world.happen(Event::Roll);
+        world.plan(more_ms, Event::More);
+        world.run_until(230_000);
+        assert_eq!((world.workers.len(), world.ready.len()), (WORKERS as usize, WORKERS as usize), "one more");
         world.faults = seed % 2 == 0;
         world.happen(Event::Stop);
-        world.run_until(100_000 + GRACEFUL_MS + 5_000);
+        world.run_until(230_000 + GRACEFUL_MS + 5_000);
         assert_eq!(world.exited, Some(0), "a stop ends everything in time");
     }
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Between two sweeps.
 pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 
+/// A connection that has been idle for less than this is not ended for others.
+const IDLE_MS_MIN: u64 = 1_000;
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -53,6 +56,13 @@ impl Deadlines {
     /// Ends every wait of this kind; the loop is closing down.
     pub(crate) fn end(&self, wait: Wait) {
         self.fire(|entry| entry.wait == wait);
+    }
+
+    /// Ends waits for a request of connections that have waited for some time; what they have left
+    /// until their end says for how long, `idle_ms` being all they get.
+    pub(crate) fn end_idle(&self, now_ms: u64, idle_ms: u64) {
+        let latest_ms = now_ms + idle_ms.saturating_sub(IDLE_MS_MIN.min(idle_ms));
+        self.fire(|entry| matches!(entry.wait, Wait::Fresh | Wait::KeptAlive) && entry.due_ms <= latest_ms);
     }
 
     fn fire(&self, is_due: impl Fn(&Entry) -> bool) {

@@ -16,6 +16,11 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Notify;
 
+/// Between two looks for idle connections while there is no room for another one.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// Between two words about that.
+const BETWEEN_COMPLAINTS_MS: u64 = 60_000;
+
 /// A listening socket of the edge.
 #[derive(Debug)]
 pub enum Socket {
@@ -38,6 +43,8 @@ pub(crate) struct Door {
     /// At most so many; who comes then waits in the kernel.
     pub(crate) open_max: usize,
     pub(crate) room: Notify,
+    /// When the operator may be told of it again.
+    pub(crate) complain_ms: Cell<u64>,
 }
 
 impl Door {
@@ -117,7 +124,9 @@ impl Door {
     /// The result of an accept; nothing once the door is closed and nobody waits before it.
     async fn unless_closed<T>(&self, accept: impl Future<Output = T>) -> Option<T> {
         while self.open.get() >= self.open_max && !self.house.draining.get() {
-            self.room.notified().await;
+            self.make_room();
+            // Some are idle for long enough in a moment, if not now.
+            let _ = tokio::time::timeout(BETWEEN_LOOKS, self.room.notified()).await;
         }
         let mut accept = std::pin::pin!(accept);
         let mut closed = std::pin::pin!(self.closed.notified());
@@ -131,6 +140,19 @@ impl Door {
             std::task::Poll::Pending
         })
         .await
+    }
+
+    /// No descriptor is left for one more connection: those that are idle make room, as with nginx.
+    fn make_room(&self) {
+        let (house, now_ms) = (&self.house, self.house.clock.coarse_ms());
+        if now_ms >= self.complain_ms.get() {
+            self.complain_ms.set(now_ms + BETWEEN_COMPLAINTS_MS);
+            let open = self.open_max;
+            house.log.error(&format!(
+                "{open} connections are open, the most for which there are descriptors (ulimit -n); idle ones are closed"
+            ));
+        }
+        house.deadlines.end_idle(now_ms, house.plan.limits.idle_timeout_ms);
     }
 
     /// After a failed accept. A connection that was reset in the queue is nobody's loss; out of

@@ -10,14 +10,17 @@ use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines gathered before they go to the writer; the sweeper sends fewer after 100 ms.
 const BATCH_BYTES: usize = 16 * 1024;
 /// Batches that may wait for the writer.
 const BATCHES_MAX: usize = 256;
+
+/// Between two words about a log that cannot be written.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(60);
 
 /// How often, and how long apart, the last lines are offered to a writer that is behind.
 const FLUSH_TRIES: u32 = 20;
@@ -40,7 +43,7 @@ pub(crate) fn start(access: &AccessLog) -> io::Result<Batches> {
     let (batches, queue) = sync_channel(BATCHES_MAX);
     let path = access.path.clone();
     let out = open(path.as_deref())?;
-    std::thread::Builder::new().name("log".into()).spawn(move || write_all(&queue, out, path.as_deref()))?;
+    std::thread::Builder::new().name("log".into()).spawn(move || Writer::new(out, path).write_all(&queue))?;
     Ok(batches)
 }
 
@@ -51,14 +54,68 @@ fn open(path: Option<&Path>) -> io::Result<File> {
     }
 }
 
-fn write_all(queue: &Receiver<Batch>, mut out: File, path: Option<&Path>) {
-    for batch in queue {
-        match batch {
-            // A full disk or a closed pipe costs lines, never the server.
-            Batch::Lines(lines) => drop(out.write_all(&lines)),
-            // Until a new file can be opened the old one is as good as any.
-            Batch::Reopen => out = open(path).unwrap_or(out),
-            Batch::Flush(done) => drop(done.send(())),
+/// Writes what all event loops send. A full disk or a closed pipe costs lines, never the server.
+struct Writer {
+    out: File,
+    path: Option<PathBuf>,
+    /// Lines that could not be written since the operator was last told.
+    lost: usize,
+    told: Option<Instant>,
+    /// The last line was written in part: the next one begins anew.
+    is_torn: bool,
+}
+
+impl Writer {
+    fn new(out: File, path: Option<PathBuf>) -> Writer {
+        Writer { out, path, lost: 0, told: None, is_torn: false }
+    }
+
+    fn write_all(mut self, queue: &Receiver<Batch>) {
+        for batch in queue {
+            match batch {
+                Batch::Lines(lines) => self.write(&lines),
+                Batch::Reopen => self.reopen(),
+                Batch::Flush(done) => drop(done.send(())),
+            }
+        }
+    }
+
+    /// Until a new file can be opened the old one is as good as any.
+    fn reopen(&mut self) {
+        match open(self.path.as_deref()) {
+            Ok(out) => (self.out, self.is_torn) = (out, false),
+            Err(error) => Voice::of_process().say(&format!("the access log could not be opened anew: {error}")),
+        }
+    }
+
+    fn write(&mut self, lines: &[u8]) {
+        let mut rest = lines;
+        if self.is_torn {
+            self.is_torn = self.out.write_all(b"\n").is_err();
+        }
+        while !rest.is_empty() && !self.is_torn {
+            match self.out.write(rest) {
+                Ok(0) => break,
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_torn = rest.len() < lines.len() && lines[lines.len() - rest.len() - 1] != b'\n';
+                    return self.lose(rest, &error);
+                }
+            }
+        }
+        if !rest.is_empty() {
+            self.lose(rest, &io::Error::from(io::ErrorKind::WriteZero));
+        }
+    }
+
+    /// Counts lines that are lost; the operator is told at once, then once a minute.
+    fn lose(&mut self, lines: &[u8], error: &io::Error) {
+        self.lost += memchr::memchr_iter(b'\n', lines).count();
+        if self.told.is_none_or(|told| told.elapsed() >= BETWEEN_COMPLAINTS) {
+            let lost = std::mem::take(&mut self.lost);
+            Voice::of_process().say(&format!("the access log cannot be written: {error}; {lost} lines are lost"));
+            self.told = Some(Instant::now());
         }
     }
 }

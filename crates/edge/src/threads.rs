@@ -28,6 +28,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Descriptors that are never given to clients.
 const RESERVED_DESCRIPTORS: u64 = 100;
+/// Where fewer connections than this are possible the operator is told.
+const FEW_CONNECTIONS: usize = 256;
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
@@ -62,6 +64,11 @@ impl Edge {
     pub fn start(ground: Ground) -> io::Result<Edge> {
         end_on_panic();
         raise_descriptor_limit();
+        let most = open_max(1);
+        if most < FEW_CONNECTIONS {
+            let text = format!("there are descriptors for {most} connections only; raise the limit (ulimit -n)");
+            Voice::of_process().say(&text);
+        }
         let writer = match &ground.plan.access_log {
             Some(access) => Some((log::start(access)?, access.format)),
             None => None,
@@ -192,6 +199,7 @@ async fn serve(
         open: Cell::new(0),
         open_max: open_max(shared.plan.edge_threads),
         room: Notify::new(),
+        complain_ms: Cell::new(0),
     });
     for socket in sockets {
         let door = door.clone();

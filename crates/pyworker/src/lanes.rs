@@ -4,6 +4,7 @@
 //! Never:  is the interpreter's lock held while the worker waits for the edge.
 
 use crate::IS_FORK;
+use crate::control::end_process;
 use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
 use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape, receive_file, send_file};
 use pyo3::prelude::*;
@@ -194,8 +195,10 @@ impl Outbound {
             let sent = self.sender().send(&[head, body]);
             match sent {
                 Ok(sent) => {
-                    if sent.wakes {
-                        self.bell.ring();
+                    if sent.wakes && self.bell.ring().is_err() {
+                        // The application has closed descriptors that are not its own: nobody would
+                        // hear this worker any more. Another one takes its place.
+                        end_process();
                     }
                     return true;
                 }

@@ -1,6 +1,6 @@
 //! In:     the lanes of one edge after another; the application.
 //! Out:    every request begun, answered, counted.
-//! Actors: Python's main thread; with `--threads` further ones, of which one at a time waits for a request.
+//! Actors: Python's main thread; with `--threads` others instead, of which one at a time waits for a request.
 //! Never:  does a thread hold what another needs while it works on a request.
 
 use crate::control::{Control, end_process};
@@ -8,11 +8,14 @@ use crate::lanes::{Inbound, Lanes};
 use crate::{IS_FORK, wsgi};
 use hallway_core::control::Report;
 use hallway_core::lane::RequestFrame;
+use hallway_ring::Bell;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyCFunction, PyDict};
-use std::sync::atomic::{AtomicU64, Ordering};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -32,6 +35,8 @@ struct Shift {
     inbound: Mutex<Inbound>,
     /// Why the worker has to end; the first reason counts.
     end: Mutex<Option<PyErr>>,
+    /// Threads that have not ended.
+    working: AtomicUsize,
 }
 
 impl Service {
@@ -52,15 +57,14 @@ impl Service {
     /// Whatever must end the worker: `SystemExit` and its like from the application.
     pub(crate) fn serve(self: &Arc<Self>, py: Python<'_>, lanes: &Arc<Lanes>) -> PyResult<()> {
         let inbound = Mutex::new(Inbound::new(lanes));
-        let shift = Arc::new(Shift { service: self.clone(), lanes: lanes.clone(), inbound, end: Mutex::default() });
-        let mut others = Vec::new();
-        for number in 1..self.threads {
-            others.push(shift.start_thread(py, number)?);
-        }
+        let working = AtomicUsize::new(self.threads);
+        let shift =
+            Arc::new(Shift { service: self.clone(), lanes: lanes.clone(), inbound, end: Mutex::default(), working });
         lanes.say_hello(py);
-        shift.work(py);
-        for thread in others {
-            thread.call_method0("join")?;
+        if self.threads > 1 {
+            shift.work_in_threads(py)?
+        } else {
+            shift.work(py)
         }
         lanes.say_leave(py);
         let end = shift.end.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).take();
@@ -77,10 +81,38 @@ impl Service {
     }
 }
 
+/// Ends a process that the application forked and let come back to us: as `sys.exit` would where it
+/// called that, else at once.
+fn end_fork(py: Python<'_>, called: PyResult<()>) {
+    if let Err(error) = called {
+        let code = match error.value(py).getattr("code") {
+            Ok(code) if code.is_none() => 0,
+            Ok(code) => code.extract().unwrap_or(1),
+            Err(_) => 1,
+        };
+        // What the interpreter does at its end, without waiting for threads that are not here.
+        let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
+        for stream in ["stdout", "stderr"] {
+            let _ = py.import("sys").and_then(|sys| sys.getattr(stream)?.call_method0("flush"));
+        }
+        let _ = py.import("os").and_then(|os| os.call_method1("_exit", (code,)));
+    }
+    end_process();
+}
+
 impl Shift {
-    fn start_thread<'py>(self: &Arc<Self>, py: Python<'py>, number: usize) -> PyResult<Bound<'py, PyAny>> {
-        let shift = self.clone();
-        let work = PyCFunction::new_closure(py, None, None, move |arguments, _| shift.work(arguments.py()))?;
+    fn start_thread<'py>(
+        self: &Arc<Self>,
+        py: Python<'py>,
+        number: usize,
+        done: &Arc<Bell>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (shift, done) = (self.clone(), done.clone());
+        let work = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+            shift.work(arguments.py());
+            shift.working.fetch_sub(1, Ordering::AcqRel);
+            let _ = done.ring();
+        })?;
         let settings = PyDict::new(py);
         settings.set_item("target", work)?;
         settings.set_item("name", format!("hallway-{number}"))?;
@@ -89,6 +121,30 @@ impl Shift {
         let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&settings))?;
         thread.call_method0("start")?;
         Ok(thread)
+    }
+
+    /// The work in threads, until all of them have ended. The main thread takes none of it: it alone can
+    /// run the application's handlers of signals, and it has to be there when one comes.
+    fn work_in_threads(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let done = Arc::new(Bell::create()?);
+        let mut threads = Vec::new();
+        for number in 1..=self.service.threads {
+            threads.push(self.start_thread(py, number, &done)?);
+        }
+        while self.working.load(Ordering::Acquire) > 0 {
+            let waited = py.detach(|| {
+                let mut sources = [PollFd::new(&*done, PollFlags::IN)];
+                poll(&mut sources, None).map(drop)
+            });
+            match waited {
+                Err(Errno::INTR) => py.check_signals().inspect_err(|_| self.lanes.finish())?,
+                _ => done.hush(),
+            }
+        }
+        for thread in threads {
+            thread.call_method0("join")?;
+        }
+        Ok(())
     }
 
     /// One thread's work. What must end the worker ends the work of all threads.
@@ -121,11 +177,13 @@ impl Shift {
         inbound.release();
         drop(inbound);
         let begun = Instant::now();
-        self.service.caller.call(py, call)?;
+        let called = self.service.caller.call(py, call);
         if IS_FORK.load(Ordering::Relaxed) {
             // The application forked, and this is the child, come back as if it were the worker.
-            end_process();
+            end_fork(py, called);
+            return Ok(false);
         }
+        called?;
         self.lanes.note_service(begun.elapsed());
         self.service.count()?;
         Ok(true)

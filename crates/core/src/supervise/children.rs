@@ -21,11 +21,18 @@ pub(super) struct Worker {
     pub(super) place: u32,
     pub(super) phase: WorkerPhase,
     pub(super) kill_at_ms: Option<u64>,
+    /// When it must have said hello to a new edge at the latest.
+    pub(super) join_by_ms: Option<u64>,
 }
 
 impl Worker {
     pub(super) fn booting(id: u32, place: u32, kill_at_ms: u64) -> Self {
-        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: Some(kill_at_ms) }
+        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: Some(kill_at_ms), join_by_ms: None }
+    }
+
+    /// Whether its time to say hello is over.
+    pub(super) fn is_missing(&self, now_ms: u64) -> bool {
+        self.join_by_ms.is_some_and(|at| at <= now_ms)
     }
 
     pub(super) fn may_serve(&self) -> bool {

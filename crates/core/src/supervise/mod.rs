@@ -45,6 +45,8 @@ pub enum Event {
     Overdue(u32),
     /// The same of a worker that has others to finish.
     Stuck(u32),
+    /// The edge says that this worker said hello to it.
+    Joined(u32),
     /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
     Spent(u32),
     /// The app has changed: every worker is to be replaced.
@@ -90,6 +92,8 @@ pub struct Settings {
     pub workers: u32,
     /// How long a stop waits for requests in flight.
     pub graceful_timeout_ms: u64,
+    /// How long a worker may be busy with a request that began under an edge that has died; 0 for ever.
+    pub timeout_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,19 +146,17 @@ impl Supervisor {
         match event {
             Event::Start => {
                 self.vacancies = (1..=self.settings.workers).map(|place| Vacancy { place, at_ms: now_ms }).collect();
-                self.spawn_edge(&mut out);
+                self.spawn_edge(now_ms, &mut out);
             }
             Event::Ready(Child::Edge) => self.edge.become_ready(),
             Event::Ready(Child::Worker(worker)) => self.worker_ready(now_ms, worker, &mut out),
             Event::Exited(Child::Edge, code) => self.edge_exited(now_ms, code, &mut out),
             Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
             Event::Overdue(worker) => self.doom(now_ms, worker, &mut out),
-            Event::Stuck(worker) => {
-                // Its replacement first; it finishes the others, and is killed with the stuck one in the end.
-                if self.workers.iter().any(|it| it.id == worker && it.phase == WorkerPhase::Ready) {
-                    out.push(Command::DumpStacks(worker));
-                    self.roll_one(worker);
-                }
+            Event::Stuck(worker) => self.stuck(worker, &mut out),
+            Event::Joined(worker) => {
+                let joined = self.workers.iter_mut().find(|it| it.id == worker);
+                joined.into_iter().for_each(|worker| worker.join_by_ms = None);
             }
             Event::Spent(worker) => self.roll_one(worker),
             Event::Roll => self.roll_all(),
@@ -174,7 +176,8 @@ impl Supervisor {
         let kills = self.workers.iter().filter_map(|worker| worker.kill_at_ms);
         let vacancies = self.vacancies.iter().filter(|_| self.refills() && !self.first_boots());
         let vacancies = vacancies.map(|vacancy| vacancy.at_ms);
-        kills.chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
+        let joins = self.workers.iter().filter_map(|worker| worker.join_by_ms);
+        kills.chain(joins).chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
     }
 
     /// Workers that take requests, and workers that there are to be.
@@ -210,10 +213,18 @@ impl Supervisor {
         !self.was_ready && !self.workers.is_empty()
     }
 
-    fn spawn_edge(&mut self, out: &mut Vec<Command>) {
+    /// Workers that were busy when the last edge died come to the new one when they are done; nobody
+    /// else knows since when they are.
+    fn spawn_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         self.edge = Edge::starting();
         out.push(Command::SpawnEdge);
-        out.extend(self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| Command::DealLanes(worker.id)));
+        let join_by_ms = (self.settings.timeout_ms > 0).then_some(now_ms + self.settings.timeout_ms);
+        for worker in self.workers.iter_mut().filter(|worker| worker.may_serve()) {
+            if worker.phase == WorkerPhase::Ready {
+                worker.join_by_ms = worker.join_by_ms.or(join_by_ms);
+            }
+            out.push(Command::DealLanes(worker.id));
+        }
     }
 
     fn spawn_worker(&mut self, now_ms: u64, place: u32, out: &mut Vec<Command>) -> u32 {
@@ -251,26 +262,49 @@ impl Supervisor {
             return;
         }
         self.settings.workers -= 1;
-        let last_vacancy = self.vacancies.iter().map(|vacancy| vacancy.place).max();
-        let serving = self.workers.iter().filter(|worker| worker.may_serve());
-        match (serving.max_by_key(|worker| worker.place).map(|worker| (worker.id, worker.place)), last_vacancy) {
-            (Some((_, place)), Some(vacant)) if vacant > place => self.vacancies.retain(|it| it.place != vacant),
-            (Some((id, _)), _) => self.retire(now_ms, id, out),
-            (None, Some(vacant)) => self.vacancies.retain(|it| it.place != vacant),
-            (None, None) => {}
+        // While one is being replaced, two have its place.
+        let serving = self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| worker.place);
+        let Some(last) = serving.chain(self.vacancies.iter().map(|vacancy| vacancy.place)).max() else { return };
+        self.vacancies.retain(|vacancy| vacancy.place != last);
+        let leaving: Vec<u32> =
+            self.workers.iter().filter(|it| it.may_serve() && it.place == last).map(|it| it.id).collect();
+        for worker in leaving {
+            self.roll_forget(worker);
+            self.retire(now_ms, worker, out);
+        }
+    }
+
+    /// A request on this worker takes too long, others are not done yet. Its replacement first; it
+    /// finishes the others, and is killed with the stuck one in the end.
+    fn stuck(&mut self, id: u32, out: &mut Vec<Command>) {
+        match self.workers.iter().find(|it| it.id == id).map(|it| it.phase) {
+            Some(WorkerPhase::Ready) => {
+                out.push(Command::DumpStacks(id));
+                self.roll_one(id);
+            }
+            Some(WorkerPhase::Retiring) => out.push(Command::DumpStacks(id)),
+            _ => {}
         }
     }
 
     fn doom(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
-        let serving = |it: &&mut Worker| it.id == worker && it.may_serve();
-        let Some(worker) = self.workers.iter_mut().find(serving) else { return };
-        worker.kill_at_ms = Some(now_ms + LAST_WORDS_MS);
-        // One that is still loading has no request to show a stack of: its lanes are broken, most
-        // likely because it is just ending by itself.
-        if worker.phase == WorkerPhase::Ready {
-            worker.phase = WorkerPhase::Doomed;
-            out.push(Command::DumpStacks(worker.id));
+        let Some(worker) = self.workers.iter_mut().find(|it| it.id == worker) else { return };
+        let kill_at_ms = now_ms + LAST_WORDS_MS;
+        match worker.phase {
+            WorkerPhase::Ready => {
+                worker.phase = WorkerPhase::Doomed;
+                out.push(Command::DumpStacks(worker.id));
+            }
+            // Its place is another's already; it is only not waited for any longer.
+            WorkerPhase::Retiring if worker.kill_at_ms.is_none_or(|at| at > kill_at_ms) => {
+                out.push(Command::DumpStacks(worker.id));
+            }
+            // One that is still loading has no request to show a stack of: its lanes are broken, most
+            // likely because it is just ending by itself.
+            WorkerPhase::Booting => {}
+            WorkerPhase::Doomed | WorkerPhase::Retiring => return,
         }
+        (worker.kill_at_ms, worker.join_by_ms) = (Some(kill_at_ms), None);
     }
 
     fn worker_exited(&mut self, now_ms: u64, id: u32, code: Option<i32>, out: &mut Vec<Command>) {
@@ -298,7 +332,7 @@ impl Supervisor {
         let failures = self.edge.failures;
         self.edge = Edge::absent();
         match self.phase {
-            Phase::Running if was_ready => self.spawn_edge(out),
+            Phase::Running if was_ready => self.spawn_edge(now_ms, out),
             Phase::Running if failures == 0 && !self.was_ready => self.give_up(code.unwrap_or(1).max(1), out),
             Phase::Running => {
                 self.edge.failures = failures + 1;
@@ -317,7 +351,11 @@ impl Supervisor {
                     out.push(Command::Finish(Child::Worker(worker.id)));
                     worker.kill_at_ms = Some(now_ms + LEAVE_MS);
                 }
-                WorkerPhase::Doomed | WorkerPhase::Retiring => {}
+                // No request waits for it any more.
+                WorkerPhase::Doomed | WorkerPhase::Retiring => {
+                    let leave_at_ms = now_ms + LEAVE_MS;
+                    worker.kill_at_ms = Some(worker.kill_at_ms.map_or(leave_at_ms, |at| at.min(leave_at_ms)));
+                }
             }
         }
     }
@@ -363,7 +401,7 @@ impl Supervisor {
         }
         if due(&mut self.edge.respawn_at_ms) && self.phase == Phase::Running {
             let failures = self.edge.failures;
-            self.spawn_edge(out);
+            self.spawn_edge(now_ms, out);
             self.edge.failures = failures;
         }
         for worker in &mut self.workers {
@@ -371,6 +409,8 @@ impl Supervisor {
                 out.push(Command::Kill(Child::Worker(worker.id)));
             }
         }
+        let missing: Vec<u32> = self.workers.iter().filter(|it| it.is_missing(now_ms)).map(|it| it.id).collect();
+        missing.into_iter().for_each(|worker| self.doom(now_ms, worker, out));
         if self.refills() {
             let (due, later) = self.vacancies.drain(..).partition(|vacancy| vacancy.at_ms <= now_ms);
             self.vacancies = later;

@@ -79,6 +79,12 @@ impl Supervisor {
         current.old == worker.id
     }
 
+    /// A worker is let go for another reason: the roll goes on without it.
+    pub(super) fn roll_forget(&mut self, worker: u32) {
+        self.roll.due.retain(|due| *due != worker);
+        self.roll.current.take_if(|current| current.old == worker || current.new == worker);
+    }
+
     /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
     pub(super) fn retire(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
         let kill_at_ms = now_ms + self.settings.graceful_timeout_ms;
@@ -87,7 +93,7 @@ impl Supervisor {
         match std::mem::replace(&mut worker.phase, WorkerPhase::Retiring) {
             WorkerPhase::Booting => out.push(Command::Kill(child)),
             WorkerPhase::Ready => {
-                worker.kill_at_ms = Some(kill_at_ms);
+                (worker.kill_at_ms, worker.join_by_ms) = (Some(kill_at_ms), None);
                 out.push(Command::Finish(child));
             }
             // Its end is near anyway.

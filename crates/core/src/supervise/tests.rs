@@ -6,7 +6,7 @@
 use super::*;
 
 fn started(workers: u32) -> (Supervisor, Vec<Command>) {
-    let mut tree = Supervisor::new(Settings { workers, graceful_timeout_ms: 30_000 });
+    let mut tree = Supervisor::new(Settings { workers, graceful_timeout_ms: 30_000, timeout_ms: 5_000 });
     let commands = tree.step(0, Event::Start);
     (tree, commands)
 }
@@ -98,6 +98,8 @@ fn a_dead_edge_comes_back_and_meets_the_living_workers() {
     let commands = tree.step(10, Event::Exited(Child::Edge, None));
     assert_eq!(commands, [Command::SpawnEdge, Command::DealLanes(1), Command::DealLanes(2)]);
     // One that dies before it is ready waits.
+    tree.step(11, Event::Joined(1));
+    tree.step(11, Event::Joined(2));
     assert_eq!(tree.step(11, Event::Exited(Child::Edge, Some(1))), []);
     assert_eq!(tree.wake_at(), Some(111));
     assert_eq!(tree.step(111, Event::Tick)[0], Command::SpawnEdge);
@@ -176,4 +178,52 @@ fn a_second_stop_is_at_once() {
     assert_eq!(tree.step(510, Event::Stop), [Command::Kill(Child::Edge), Command::Kill(Child::Worker(1))]);
     tree.step(512, Event::Exited(Child::Worker(1), None));
     assert_eq!(tree.step(513, Event::Exited(Child::Edge, None)), [Command::Exit(0)]);
+}
+
+#[test]
+fn a_worker_that_does_not_come_to_a_new_edge_is_replaced() {
+    let mut tree = running(2);
+    tree.step(10, Event::Exited(Child::Edge, None));
+    tree.step(20, Event::Ready(Child::Edge));
+    assert_eq!(tree.step(30, Event::Joined(1)), []);
+    // A second death of the edge gives it no more time.
+    tree.step(1_000, Event::Exited(Child::Edge, None));
+    tree.step(1_010, Event::Ready(Child::Edge));
+    tree.step(1_020, Event::Joined(1));
+    assert_eq!(tree.wake_at(), Some(5_010));
+    assert_eq!(tree.step(5_010, Event::Tick), [Command::DumpStacks(2)]);
+    assert_eq!(tree.step(5_010 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(2))]);
+    assert_eq!(tree.wake_at(), None);
+}
+
+#[test]
+fn fewer_workers_in_the_middle_of_a_roll() {
+    let mut tree = running(2);
+    tree.step(10, Event::Roll);
+    tree.step(20, Event::Ready(Child::Worker(3)));
+    tree.step(30, Event::Exited(Child::Worker(1), Some(0)));
+    // The second place has two: the old one, and its replacement that loads.
+    let commands = tree.step(40, Event::Fewer);
+    assert_eq!(commands, [Command::Kill(Child::Worker(4)), Command::Finish(Child::Worker(2))]);
+    tree.step(50, Event::Exited(Child::Worker(4), None));
+    assert_eq!(tree.step(60, Event::Exited(Child::Worker(2), Some(0))), []);
+    assert!(!tree.is_rolling());
+    assert_eq!((tree.readiness(), tree.wake_at()), ((1, 1), None));
+}
+
+#[test]
+fn who_leaves_is_not_waited_for_longer_than_needed() {
+    let mut tree = running(1);
+    tree.step(10, Event::Roll);
+    tree.step(20, Event::Ready(Child::Worker(2)));
+    // Its request takes too long: it shows its stacks, and is killed before its time to leave is over.
+    assert_eq!(tree.step(30, Event::Overdue(1)), [Command::DumpStacks(1)]);
+    assert_eq!(tree.step(30, Event::Overdue(1)), []);
+    assert_eq!(tree.step(30 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(1))]);
+    let mut tree = running(1);
+    tree.step(10, Event::Roll);
+    tree.step(20, Event::Ready(Child::Worker(2)));
+    tree.step(30, Event::Stop);
+    tree.step(40, Event::Exited(Child::Edge, Some(0)));
+    assert_eq!(tree.wake_at(), Some(40 + LEAVE_MS), "nothing is in flight any more");
 }

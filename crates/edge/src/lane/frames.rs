@@ -29,6 +29,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         AnswerFrame::Hello if lane.is_greeted() => return Taken::Broken,
         AnswerFrame::Hello => {
             house.desk.join(lane);
+            house.master.worker_has_joined(lane.worker);
             return Taken::Fully;
         }
         AnswerFrame::Leave => {

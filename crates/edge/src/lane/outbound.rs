@@ -219,7 +219,7 @@ impl Outbounds {
     fn stay_awake(&self) {
         let lanes = self.lanes.borrow();
         if let Some(Ok(bell)) = lanes.first().map(|it| it.bell.get_ref().try_clone()) {
-            Bell::from(bell).ring();
+            let _ = Bell::from(bell).ring();
         }
     }
 

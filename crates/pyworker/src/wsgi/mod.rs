@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reply::{Reply, StartResponse};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,8 +107,8 @@ fn tell(py: Python<'_>, environ: Option<&Bound<'_, PyDict>>, error: &PyErr) {
         py.import("sys")?.getattr("stderr")?.call_method1("write", (text,))
     });
     if written.is_err() {
-        // The application has taken its own stream away; Python's last resort is left.
-        error.clone_ref(py).print(py);
+        // The application has taken Python's stream away; the process's own is left.
+        let _ = writeln!(std::io::stderr(), "hallway: {method} {path} failed: {error}");
     }
 }
 
