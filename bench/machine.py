@@ -38,7 +38,7 @@ def first_line(command: list[str]) -> str:
 def revision() -> str:
     try:
         head = first_line(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"])
-        changed = first_line(["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"])
+        changed = first_line(["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no", ".", ":!bench/results"])
     except BenchFault:
         return "unknown"
     return f"{head or 'unknown'}{' and changes' if changed else ''}"
