@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import machine
+import options
 import peers
 import report
 from candidates import BY_KEY, CANDIDATES, Candidate, Place, Tools
@@ -123,17 +124,9 @@ def say(row: Row, round_: int, text: str) -> None:
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures hallway beside its peers.")
-    target = machine.ROOT / "target"
-    parser.add_argument("--venv", type=Path, required=True, metavar="DIR", help="made and filled when it is not there")
-    parser.add_argument("--hallway", type=Path, default=target / "release" / "hallway", metavar="PATH")
-    parser.add_argument("--load", type=Path, default=target / "load" / "release" / "hallway-load", metavar="PATH")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N")
-    parser.add_argument("--seconds", type=float, default=4, metavar="S", help="of each measured run")
-    parser.add_argument("--warmup", type=float, default=1, metavar="S", help="before each measured run")
+    parser = options.parser("Measures hallway beside its peers.")
     parser.add_argument("--rows", type=names([row.key for row in ROWS]), metavar="A,B", help="all when not given")
     parser.add_argument("--candidates", type=names(list(BY_KEY)), metavar="A,B", help="all when not given")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the report goes, besides stdout")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.seconds <= 0 or arguments.warmup <= 0:
         parser.error("--rounds, --seconds and --warmup must be above 0")

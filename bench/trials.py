@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import machine
+import options
 import peers
 from candidates import APPS, BY_KEY, Place, Tools
 from faults import BenchFault
@@ -261,18 +262,6 @@ def say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures hallway by itself under what happens to servers.")
-    target = machine.ROOT / "target"
-    parser.add_argument("--venv", type=Path, required=True, metavar="DIR", help="made and filled when it is not there")
-    parser.add_argument("--hallway", type=Path, default=target / "release" / "hallway", metavar="PATH")
-    parser.add_argument("--load", type=Path, default=target / "load" / "release" / "hallway-load", metavar="PATH")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N")
-    parser.add_argument("--seconds", type=float, default=4, metavar="S", help="of each measured run")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the report goes, besides stdout")
-    return parser.parse_args()
-
-
 def render(promises: list[Promise], facts: list[tuple[str, str]]) -> str:
     text = ["# hallway by itself", "", *[f"- {name}: {value}" for name, value in facts], ""]
     head = ["", "promised", "measured: median (least–most)", ""]
@@ -284,7 +273,7 @@ def run(arguments: argparse.Namespace) -> int:
     tools = Tools(arguments.hallway.absolute(), arguments.load.absolute(), python)
     facts = machine.gather([BY_KEY["hallway"]], tools)
     facts.append(("rounds", f"{arguments.rounds}, each measured run {arguments.seconds:g} s; hallway on one core"))
-    spans = Spans(arguments.seconds, 0.5)
+    spans = Spans(arguments.seconds, arguments.warmup)
     promises: list[Promise] = []
     with tempfile.TemporaryDirectory(prefix="hallway-bench-") as scratch:
         stage = Stage(tools, arguments.rounds, spans, Path(scratch), itertools.count(1))
@@ -303,7 +292,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     try:
-        return run(read_arguments())
+        return run(options.parser("Measures hallway by itself, under what happens to servers.").parse_args())
     except BenchFault as fault:
         print(f"bench: FAILED: {fault.show()}", file=sys.stderr)
         return 1
