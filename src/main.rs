@@ -4,6 +4,7 @@
 //! Never:  is anything decided here that `core` could decide.
 
 mod cli;
+mod config;
 mod listen;
 mod master;
 mod port_holder;
@@ -12,7 +13,9 @@ mod signals;
 mod wire;
 mod words;
 
+use hallway_core::plan::Plan;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -21,6 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Exit codes beside 0; 3 and 4 are a worker's, handed on by the master.
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
+const INVALID: u8 = 78;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -29,15 +33,39 @@ fn main() -> ExitCode {
         return wire::run_edge(arguments);
     }
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
-        Ok(cli::Asked::Text(text)) => {
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+        Ok(cli::Asked::Text(text)) => print(&text),
+        Ok(cli::Asked::Schema) => print(&format!("{:#}\n", config::schema())),
+        Ok(cli::Asked::File(errand, file)) => with_file(errand, file),
         Ok(cli::Asked::Run(raw)) => run(&raw),
         Err(problem) => {
             complain(&problem);
             ExitCode::from(USAGE)
         }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Where a configuration file is looked for when none is named.
+const FILES: [&str; 2] = ["hallway.toml", "/etc/hallway/hallway.toml"];
+
+fn with_file(errand: cli::Errand, file: Option<PathBuf>) -> ExitCode {
+    let found = file.or_else(|| FILES.iter().map(PathBuf::from).find(|path| path.exists()));
+    let Some(file) = found else {
+        complain(&format!("there is no {}; name a file with -c", FILES.join(" and no ")));
+        return ExitCode::from(INVALID);
+    };
+    match (config::load(&file, &|name| std::env::var(name).ok()), errand) {
+        (Err(problems), _) => {
+            let _ = std::io::stderr().write_all(problems.as_bytes());
+            ExitCode::from(INVALID)
+        }
+        (Ok(plan), cli::Errand::Check) => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
+        (Ok(plan), cli::Errand::Routes) => print(&config::routes(&plan)),
+        (Ok(plan), cli::Errand::Serve) => serve(plan),
     }
 }
 
@@ -56,6 +84,10 @@ fn run(raw: &cli::Raw) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    serve(plan)
+}
+
+fn serve(plan: Plan) -> ExitCode {
     match master::run(plan) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(ERROR)),
         Err(problem) => {

@@ -82,11 +82,11 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let edge = Edge::start(Ground { plan, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
     while let Some(message) = orders.receive()? {
         match Order::decode(&message.bytes) {
-            Some(Order::Lanes { worker, pid, slots }) => {
+            Some(Order::Lanes { worker, pid, slots, app }) => {
                 let mut ends = message.descriptors.into_iter();
                 let dealt = match (ends.next(), ends.next()) {
                     (Some(socket), Some(memory)) if ends.len() == edge_threads => {
-                        edge.deal_lanes((worker, pid, slots), socket, &memory, ends.collect()).is_ok()
+                        edge.deal_lanes((worker, pid, slots, app), socket, &memory, ends.collect()).is_ok()
                     }
                     _ => false,
                 };

@@ -5,6 +5,8 @@
 
 mod flags;
 mod near;
+
+pub(crate) use near::nearest;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,7 @@ use lexopt::{Arg, Parser};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// What the command line asks for.
 pub(crate) enum Asked {
@@ -20,6 +23,21 @@ pub(crate) enum Asked {
     Text(String),
     /// `hallway run`.
     Run(Raw),
+    /// Something with a configuration file.
+    File(Errand, Option<PathBuf>),
+    /// `hallway config --schema`.
+    Schema,
+}
+
+/// What is to be done with a configuration file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Errand {
+    /// Serve what it says.
+    Serve,
+    /// Say whether it is valid.
+    Check,
+    /// Show its routes.
+    Routes,
 }
 
 /// Settings as they were written.
@@ -62,19 +80,67 @@ pub(crate) fn read(
         Some(Arg::Long("version") | Arg::Short('V')) => Ok(Asked::Text(version())),
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "run" => read_run(parser, environment),
+            "serve" => read_file_command(parser, Errand::Serve),
+            "check" => read_file_command(parser, Errand::Check),
+            "routes" => read_file_command(parser, Errand::Routes),
+            "config" => read_config(parser),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
-            later @ ("serve" | "check" | "config" | "routes" | "explain" | "status" | "reload" | "exec") => {
-                Err(format!("'hallway {later}' is not built yet; 'hallway run MODULE:APP' serves one app today"))
-            }
+            later @ ("explain" | "status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop"
+            | "trust") => Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is")),
             other if other.contains(':') => {
                 Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
             }
-            other => Err(unknown(("command", ""), other, ["run", "help", "version"].into_iter(), "hallway --help")),
+            other => Err(unknown(
+                ("command", ""),
+                other,
+                ["run", "serve", "check", "routes", "config", "help", "version"].into_iter(),
+                "hallway --help",
+            )),
         },
         Some(Arg::Long(flag)) => Err(format!("--{flag} must stand behind a command; see 'hallway --help'")),
         Some(Arg::Short(flag)) => Err(format!("-{flag} must stand behind a command; see 'hallway --help'")),
     }
+}
+
+/// The commands that read a configuration file, which `-c` names.
+fn read_file_command(mut parser: Parser, errand: Errand) -> Result<Asked, String> {
+    let mut file = None;
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(file_help(errand))),
+            Arg::Long("config") | Arg::Short('c') => {
+                file = Some(PathBuf::from(parser.value().map_err(|_| "-c needs a value: the configuration file")?));
+            }
+            Arg::Long(long) => {
+                return Err(unknown(("flag", "--"), long, ["config", "help"].into_iter(), "hallway --help"));
+            }
+            Arg::Short(short) => return Err(format!("there is no flag '-{short}'; see 'hallway --help'")),
+            Arg::Value(word) => {
+                return Err(format!("'{0}' is one word too many; a file is named with -c: -c {0}", word.display()));
+            }
+        }
+    }
+    Ok(Asked::File(errand, file))
+}
+
+fn read_config(mut parser: Parser) -> Result<Asked, String> {
+    match parser.next().map_err(|error| error.to_string())? {
+        Some(Arg::Long("schema")) => Ok(Asked::Schema),
+        _ => Err("write 'hallway config --schema'; the effective configuration is not shown yet".into()),
+    }
+}
+
+fn file_help(errand: Errand) -> String {
+    let (word, what) = match errand {
+        Errand::Serve => ("serve", "Serves the sites and apps of a configuration file."),
+        Errand::Check => ("check", "Says every problem of a configuration file; exit code 78 where there is one."),
+        Errand::Routes => ("routes", "Shows the routes of each site in the order in which they are tried."),
+    };
+    format!(
+        "Usage: hallway {word} [-c FILE]\n\n{what}\n\n  -c, --config FILE   default ./hallway.toml, then \
+         /etc/hallway/hallway.toml; conf.d/*.toml beside it\n                      is read with it\n"
+    )
 }
 
 fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) -> Result<Asked, String> {
@@ -144,7 +210,7 @@ fn unknown((kind, prefix): (&str, &str), word: &str, known: impl Iterator<Item =
         ("flag", "reload" | "preload") => return format!("--{word} is not built yet; HUP replaces every worker"),
         _ => {}
     }
-    match near::nearest(word, known) {
+    match nearest(word, known) {
         Some(near) => format!("there is no {kind} '{prefix}{word}'; did you mean '{prefix}{near}'?"),
         None => format!("there is no {kind} '{prefix}{word}'; see '{help}'"),
     }
@@ -176,8 +242,12 @@ fn version() -> String {
 fn overview() -> String {
     format!(
         "hallway {}: the whole production web stack in one program\n\n\
-         Usage:\n  hallway run [flags] MODULE:APP    serve one Python app\n  \
-         hallway run --help                its flags\n  hallway --version\n\n\
+         Usage:\n  hallway run [flags] MODULE:APP    serve one Python app, without a file\n  \
+         hallway run --help                its flags\n  \
+         hallway serve [-c FILE]           serve the sites and apps of a file (default ./hallway.toml)\n  \
+         hallway check [-c FILE]           say every problem of the file\n  \
+         hallway routes [-c FILE]          show its routes in the order in which they are tried\n  \
+         hallway config --schema           the JSON Schema of the file, for editors\n  hallway --version\n\n\
          Example:\n  hallway run --workers 4 shop.wsgi:application\n",
         env!("CARGO_PKG_VERSION")
     )

@@ -4,7 +4,7 @@
 //! Never:  is a guess acted on; it is only said.
 
 /// The known word that is nearest, if it is near enough to have been meant.
-pub(super) fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.len() / 3).clamp(2, 3);
     known.map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= limit).min().map(|(_, other)| other)
 }

@@ -14,7 +14,7 @@ fn ask(line: &str, environment: &[(&str, &str)]) -> Result<Asked, String> {
 fn run(line: &str, environment: &[(&str, &str)]) -> Raw {
     match ask(line, environment) {
         Ok(Asked::Run(raw)) => raw,
-        Ok(Asked::Text(text)) => panic!("a text: {text}"),
+        Ok(_) => panic!("this is no run: {line}"),
         Err(problem) => panic!("{problem}"),
     }
 }

@@ -7,7 +7,7 @@ use hallway_core::plan::Listen;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 /// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`.
-pub(super) fn read(text: &str) -> Result<Vec<Listen>, String> {
+pub(crate) fn read(text: &str) -> Result<Vec<Listen>, String> {
     const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
     if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
         return Err(format!("an address has no scheme; write {}", rest.trim_end_matches('/')));

@@ -7,11 +7,13 @@ mod address;
 mod units;
 
 use crate::cli::{Raw, Written};
+pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
-use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Target};
+use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target};
+use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use units::{duration_ms, size_bytes};
+pub(crate) use units::{duration_ms, size_bytes};
 
 /// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
 const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
@@ -32,8 +34,8 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
     Ok(Plan {
         listeners: listeners(raw)?,
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
-        app,
-        routes: routes(raw)?,
+        apps: vec![app],
+        sites: vec![site(raw)?],
         access_log: access_log(raw)?,
         limits,
     })
@@ -74,7 +76,7 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
 }
 
 /// `MODULE:APP`, with what people write instead of it explained.
-fn callable(target: &str) -> Result<String, String> {
+pub(crate) fn callable(target: &str) -> Result<String, String> {
     let Some((module, name)) = target.split_once(':').filter(|(module, name)| !module.is_empty() && !name.is_empty())
     else {
         if target.is_empty() {
@@ -167,7 +169,7 @@ fn interpreter(written: &Written) -> Result<PathBuf, String> {
     Err(blame(written, &format!("there is no interpreter{mend}")))
 }
 
-fn default_interpreter(chdir: &Path) -> PathBuf {
+pub(crate) fn default_interpreter(chdir: &Path) -> PathBuf {
     let activated = std::env::var_os("VIRTUAL_ENV").map(|root| PathBuf::from(root).join("bin/python"));
     let beside = chdir.join(".venv/bin/python");
     activated.into_iter().chain([beside]).find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
@@ -190,26 +192,31 @@ fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
     Ok(listeners)
 }
 
-fn routes(raw: &Raw) -> Result<Vec<Route>, String> {
-    let mut routes = vec![Route { prefix: String::new(), target: Target::App }];
+/// One site for every host: the app, and before it the directories of files.
+fn site(raw: &Raw) -> Result<Site, String> {
+    let mut routes = vec![Route::new("/*", Target::App { app: 0, strip: false })];
     for written in raw.all("static") {
         let Some((prefix, dir)) = written.text.split_once('=').filter(|(prefix, _)| prefix.starts_with('/')) else {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
         };
-        let prefix = prefix.trim_end_matches('/').to_owned();
-        let dir = absolute_directory(dir).map_err(|why| {
+        let path = format!("{}/*", prefix.trim_end_matches('/'));
+        let directory = absolute_directory(dir).map_err(|why| {
             let place = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
             blame(written, &format!("{why}: {} (not below --chdir)", place.display()))
         })?;
-        if prefix.is_empty() {
+        if path == "/*" {
             return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
         }
-        if routes.iter().any(|route| route.prefix == prefix) {
+        let pattern = Pattern::parse(&path).map_err(|why| blame(written, &why))?;
+        if pattern.names().next().is_some() {
+            return Err(blame(written, "a prefix has no captures"));
+        }
+        if routes.iter().any(|route| route.path == path) {
             return Err(blame(written, "this prefix is given twice"));
         }
-        routes.push(Route { prefix, target: Target::Files(dir) });
+        routes.push(Route::new(&path, Target::Files { directory, only: None }));
     }
-    Ok(routes)
+    Ok(Site { hosts: vec!["*".into()], routes })
 }
 
 fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {

@@ -4,13 +4,13 @@
 //! Never:  is a unit guessed.
 
 /// `500ms`, `30s`, `5m`, `2h`; a plain number is seconds.
-pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
+pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1_000)];
     scaled(text, &units).ok_or_else(|| "write a time, as in 500ms, 30s, 5m or 2h".into())
 }
 
 /// `512`, `64KiB`, `10MiB`, `1GiB`; decimal units too.
-pub(super) fn size_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
     let units = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),

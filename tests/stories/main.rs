@@ -30,6 +30,7 @@ mod port_taken;
 mod rentomatic;
 mod roll;
 mod scarcity;
+mod sites;
 mod slow_clients;
 mod static_files;
 mod strict_http;

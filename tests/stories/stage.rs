@@ -104,8 +104,22 @@ impl Running {
         // It serves as soon as the first worker is ready; a story counts them all.
         let line = running.wait_for_line(|line| line.contains(" of ") && line.contains("; stop with Ctrl-C"));
         let workers: usize = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
-        wait_until(|| (running.children("hallway: ").len() == 1 + workers).then_some(()));
+        running.wait_for_workers(workers);
         running
+    }
+
+    /// The same for a configuration file, whose apps have so many workers together.
+    pub fn start_all(command: Command, stage: Option<Stage>, workers: usize) -> Running {
+        let mut running = Running::launch(command, stage);
+        let line = running.wait_for_line(|line| line.contains("hallway: serving ") && line.contains(" at "));
+        let rest = &line[line.find("http://").unwrap() + 7..];
+        running.address = rest.split(',').next().unwrap().trim().parse().unwrap();
+        running.wait_for_workers(workers);
+        running
+    }
+
+    fn wait_for_workers(&self, workers: usize) {
+        wait_until(|| (self.children("hallway: ").len() == 1 + workers).then_some(()));
     }
 
     fn launch(mut command: Command, stage: Option<Stage>) -> Running {

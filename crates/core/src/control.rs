@@ -24,6 +24,8 @@ pub enum Order {
         pid: u32,
         /// Requests it works on at a time.
         slots: u32,
+        /// Its app, of those in the plan.
+        app: u32,
     },
     /// Finish what has begun, then exit.
     Finish,
@@ -66,7 +68,7 @@ impl Order {
     /// The packet of an order.
     pub fn encode(self) -> Vec<u8> {
         match self {
-            Order::Lanes { worker, pid, slots } => packet(1, &[worker, pid, slots]),
+            Order::Lanes { worker, pid, slots, app } => packet(1, &[worker, pid, slots, app]),
             Order::Finish => packet(2, &[]),
             Order::ReopenLogs => packet(3, &[]),
             Order::Gone { worker } => packet(4, &[worker]),
@@ -77,7 +79,7 @@ impl Order {
     pub fn decode(raw: &[u8]) -> Option<Order> {
         let mut reader = Reader(raw);
         let order = match reader.u8()? {
-            1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()?, slots: reader.u32()? },
+            1 => Order::Lanes { worker: reader.u32()?, pid: reader.u32()?, slots: reader.u32()?, app: reader.u32()? },
             2 => Order::Finish,
             3 => Order::ReopenLogs,
             4 => Order::Gone { worker: reader.u32()? },
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn messages_survive_the_way() {
         for order in [
-            Order::Lanes { worker: 7, pid: 1 << 20, slots: 4 },
+            Order::Lanes { worker: 7, pid: 1 << 20, slots: 4, app: 2 },
             Order::Finish,
             Order::ReopenLogs,
             Order::Gone { worker: 3 },

@@ -3,15 +3,19 @@
 //! Actors: none.
 //! Never:  is an error erased to text and guessed again; every stop speaks this one enum.
 
+use crate::method::Methods;
+
 /// Why a request has no answer of its own. The text of a variant is for the client and the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// 400: the bytes are not a request (RFC 9112), or mean two things.
     BadRequest(&'static str),
+    /// 403: the route is not for this client.
+    Forbidden,
     /// 404: no route, no file.
     NotFound,
-    /// 405: the resource exists, not for this method; the text is the `Allow` value.
-    MethodNotAllowed(&'static str),
+    /// 405: the resource exists, for these methods.
+    MethodNotAllowed(Methods),
     /// 408: the head or the body did not arrive in time.
     RequestTimeout(&'static str),
     /// 412: what is there is not in the state that the request asks for.
@@ -24,6 +28,8 @@ pub enum Fault {
     RangeNotSatisfiable(u64),
     /// 417: an expectation other than `100-continue`.
     ExpectationFailed,
+    /// 421: there is no site of this name here.
+    Misdirected,
     /// 431: the head is longer than the limit, or has too many fields.
     HeadTooLarge,
     /// 499 in the log only: the client left before its answer.
@@ -53,6 +59,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Fault::BadRequest(_) => 400,
+            Fault::Forbidden => 403,
             Fault::NotFound => 404,
             Fault::MethodNotAllowed(_) => 405,
             Fault::RequestTimeout(_) => 408,
@@ -61,6 +68,7 @@ impl Fault {
             Fault::TargetTooLong => 414,
             Fault::RangeNotSatisfiable(_) => 416,
             Fault::ExpectationFailed => 417,
+            Fault::Misdirected => 421,
             Fault::HeadTooLarge => 431,
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
@@ -77,7 +85,9 @@ impl Fault {
         match self {
             Fault::BadRequest(why) | Fault::RequestTimeout(why) | Fault::NotImplemented(why) => why,
             Fault::BadAnswer(why) | Fault::Internal(why) => why,
+            Fault::Forbidden => "This address is not for everybody.",
             Fault::NotFound => "There is nothing at this address.",
+            Fault::Misdirected => "There is no site of this name here.",
             Fault::MethodNotAllowed(_) => "This address does not take this method.",
             Fault::PreconditionFailed => "What is at this address has changed.",
             Fault::RangeNotSatisfiable(_) => "What is at this address is shorter than that.",

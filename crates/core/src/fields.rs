@@ -130,6 +130,12 @@ impl Fields {
         self.lines.clear();
     }
 
+    /// Keeps the lines for which this holds of their name.
+    pub fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.lines.retain(|line| keeps(&bytes[line.at as usize..line.at as usize + usize::from(line.name_len)]));
+    }
+
     /// The lines in their order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
         self.lines.iter().map(|line| {

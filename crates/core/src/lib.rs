@@ -11,6 +11,8 @@ pub mod files;
 pub mod head;
 pub mod http1;
 pub mod lane;
+pub mod method;
+pub mod network;
 pub mod permit;
 pub mod plan;
 pub mod ports;

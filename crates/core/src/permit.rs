@@ -1,11 +1,14 @@
-//! In:     a head and the plan's limits.
+//! In:     a head, who sent it, the plan's limits.
 //! Out:    pass, or the fault that stops the request before anything is done for it.
 //! Actors: none.
 //! Never:  is a refused request's body read first.
 
 use crate::fault::Fault;
 use crate::head::{Framing, Head};
-use crate::plan::Limits;
+use crate::method::Methods;
+use crate::network::Network;
+use crate::plan::Access;
+use std::net::IpAddr;
 
 /// Whether a request may come in at all.
 ///
@@ -13,18 +16,28 @@ use crate::plan::Limits;
 /// 405 for TRACE, which would show a client's own credentials to a script (as nginx refuses it).
 pub fn admit(head: &Head) -> Result<(), Fault> {
     match head.method() {
-        b"TRACE" | b"TRACK" => Err(Fault::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+        b"TRACE" | b"TRACK" => Err(Fault::MethodNotAllowed(Methods::ALL)),
         _ => Ok(()),
     }
+}
+
+/// Whether a route is for this client. One without an address (it came by a unix socket) is in no network.
+///
+/// # Errors
+/// 403 where it is not.
+pub fn allow_client(access: &Access, client: Option<IpAddr>) -> Result<(), Fault> {
+    let is_in = |networks: &[Network]| client.is_some_and(|client| networks.iter().any(|one| one.holds(client)));
+    let is_allowed = (access.allow.is_empty() || is_in(&access.allow)) && !is_in(&access.deny);
+    if is_allowed { Ok(()) } else { Err(Fault::Forbidden) }
 }
 
 /// Whether the body that a head announces is within the limit. A chunked body is counted as it comes.
 ///
 /// # Errors
 /// 413 where it is not.
-pub fn allow_body(head: &Head, limits: &Limits) -> Result<(), Fault> {
+pub fn allow_body(head: &Head, body_bytes_max: u64) -> Result<(), Fault> {
     match head.framing {
-        Framing::Length(bytes) if bytes > limits.body_bytes_max => Err(Fault::BodyTooLarge),
+        Framing::Length(bytes) if bytes > body_bytes_max => Err(Fault::BodyTooLarge),
         _ => Ok(()),
     }
 }

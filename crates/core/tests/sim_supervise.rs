@@ -11,7 +11,7 @@
     clippy::disallowed_methods
 )]
 
-use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
+use hallway_core::supervise::{AppSettings, Child, Command, Event, Settings, Supervisor};
 use std::collections::{BTreeMap, BTreeSet};
 
 const WORKERS: u32 = 4;
@@ -28,6 +28,12 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % below
     }
+}
+
+/// Two apps, the first with two workers.
+fn settings() -> Settings {
+    let app = |workers| AppSettings { workers, timeout_ms: 2_000, graceful_timeout_ms: GRACEFUL_MS };
+    Settings { apps: vec![app(2), app(WORKERS - 2)], graceful_timeout_ms: GRACEFUL_MS }
 }
 
 struct World {
@@ -52,7 +58,7 @@ impl World {
     fn new(seed: u64) -> World {
         World {
             dice: Dice(seed),
-            tree: Supervisor::new(Settings { workers: WORKERS, graceful_timeout_ms: GRACEFUL_MS, timeout_ms: 2_000 }),
+            tree: Supervisor::new(settings()),
             now_ms: 0,
             future: BTreeMap::new(),
             planned: 0,
@@ -238,7 +244,7 @@ fn the_tree_heals_and_ends() {
         let (fewer_ms, more_ms) = (world.dice.roll(600), world.dice.roll(600));
         world.plan(fewer_ms, Event::Fewer);
         world.run_until(165_000);
-        assert_eq!(world.workers.len(), WORKERS as usize - 1, "one less, also in the middle of a roll");
+        assert_eq!(world.workers.len(), WORKERS as usize - 2, "one less of each app, also in the middle of a roll");
         world.happen(Event::Roll);
         world.plan(more_ms, Event::More);
         world.run_until(230_000);

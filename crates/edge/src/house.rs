@@ -13,6 +13,7 @@ use crate::posts::Posts;
 use hallway_core::Head;
 use hallway_core::plan::Plan;
 use hallway_core::ports::Master;
+use hallway_core::route::Sites;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,8 +28,10 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct House {
     pub(crate) plan: Arc<Plan>,
     pub(crate) master: Arc<dyn Master>,
-    /// Shared by all loops.
-    pub(crate) desk: Arc<AppDesk>,
+    /// Which route answers.
+    pub(crate) sites: Arc<Sites>,
+    /// One for each app, shared by all loops.
+    pub(crate) desks: Arc<[AppDesk]>,
     pub(crate) clock: Clock,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
@@ -47,10 +50,15 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// The desk of a worker's app.
+    pub(crate) fn desk_of(&self, lane: &Lane) -> &AppDesk {
+        &self.desks[lane.app]
+    }
+
     /// A request on this worker took too long: it gets nothing more, and is replaced. While it works
     /// on others too, they may be finished first.
     pub(crate) fn end_worker(&self, lane: &Lane) {
-        self.desk.close(lane.worker);
+        self.desk_of(lane).close(lane.worker);
         if lane.slots > 1 {
             self.master.worker_is_stuck(lane.worker);
         } else {

@@ -6,13 +6,17 @@
 use crate::answer::{Answer, Body};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
+use crate::lane::Destination;
 use crate::piece::Piece;
 use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
 use hallway_core::record::Facts;
-use hallway_core::semantics::{ShapeFacts, delimit, explain_fault, shape};
-use hallway_core::{Fault, Head, permit, route};
+use hallway_core::route::Matched;
+use hallway_core::semantics::{
+    AnswerHead, ShapeFacts, adjust, delimit, explain_fault, options, redirect, respond, shape,
+};
+use hallway_core::{Fault, Head, permit};
 
 /// Carries one request from its head to its log line. Arriving (1) and reading (2) were the
 /// listener's and the engine's; there is no cache yet to look up in (6).
@@ -36,20 +40,38 @@ pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
 
 /// Stops 3 to 8.
 async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Answer, Fault> {
-    permit::admit(exchange.head)?; // 3 admit
-    let route = route::pick(&house.plan, exchange.head)?; // 4 route
-    permit::allow_body(exchange.head, &house.plan.limits)?; // 5 permit
-    match &route.target {
-        // 7 choose, 8 fetch
-        Target::Files(directory) => {
-            let (head, pieces) = files::fetch(house, exchange.head, &route.prefix, directory).await?;
-            Ok(Answer { head, body: Body::Pieces(pieces) })
-        }
-        Target::App => {
-            let (head, stream) = lane::fetch(house, exchange, trip).await?;
-            Ok(Answer { head, body: Body::Lane(stream) })
-        }
+    let (head, client) = (exchange.head, exchange.peer.address);
+    permit::admit(head)?; // 3 admit
+    if head.path() == b"*" {
+        return Ok(whole(options(), Vec::new()));
     }
+    let Matched { route, number, found } = house.sites.pick(&house.plan, head, client)?; // 4 route
+    let body_bytes_max = route.body_bytes_max.unwrap_or(house.plan.limits.body_bytes_max);
+    permit::allow_client(&route.access, client)?; // 5 permit
+    permit::allow_body(head, body_bytes_max)?;
+    let mut answer = match &route.target {
+        // 7 choose, 8 fetch
+        Target::Files { directory, only } => {
+            let rest = only.as_ref().map_or(found.rest, String::as_bytes);
+            let (head, pieces) = files::fetch(house, head, (number, rest), directory).await?;
+            Answer { head, body: Body::Pieces(pieces) }
+        }
+        Target::App { app, strip } => {
+            let script_bytes = if *strip { found.before(head.path()) } else { 0 };
+            let to = Destination { app: *app, script_bytes, body_bytes_max };
+            let (head, stream) = lane::fetch(house, exchange, trip, to).await?;
+            Answer { head, body: Body::Lane(stream) }
+        }
+        Target::Redirect { status, to } => whole(redirect(head, *status, to, &found), Vec::new()),
+        Target::Respond { status, media_type, body } => whole(respond(*status, media_type), body.clone().into_bytes()),
+    };
+    adjust(&mut answer.head, &route.adjust);
+    Ok(answer)
+}
+
+fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
+    head.length = Some(body.len() as u64);
+    Answer { head, body: Body::Whole(body) }
 }
 
 /// A request whose head could not be read: nothing of it is certain, so only stops 9 to 11.
@@ -61,7 +83,7 @@ pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
 
 fn explain(fault: Fault, head: Option<&Head>) -> Answer {
     let (head, body) = explain_fault(fault, head);
-    Answer { head, body: Body::Whole(body) }
+    whole(head, body)
 }
 
 /// Stops 9 (shape) and 10 (deliver).

@@ -88,7 +88,8 @@ impl Door {
                 Ok((stream, address)) => {
                     // Answers are written whole; waiting for more to send would only delay them.
                     let _ = stream.set_nodelay(true);
-                    let peer = Peer { ip: address.ip().to_canonical().to_string(), port: address.port() };
+                    let ip = address.ip().to_canonical();
+                    let peer = Peer { address: Some(ip), ip: ip.to_string(), port: address.port() };
                     if shared {
                         if let Ok(stream) = stream.into_std() {
                             self.posts.deal(Accepted::Tcp(stream, peer));
@@ -177,5 +178,5 @@ fn unknown_local() -> LocalAddress {
 }
 
 fn no_peer() -> Peer {
-    Peer { ip: String::new(), port: 0 }
+    Peer { address: None, ip: String::new(), port: 0 }
 }

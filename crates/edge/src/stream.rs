@@ -7,6 +7,7 @@ use rustix::fs::sendfile;
 use rustix::net::{SendFlags, send};
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -62,6 +63,8 @@ pub(crate) enum Accepted {
 
 /// The client's end of a connection.
 pub(crate) struct Peer {
+    /// Nothing where it came by a unix socket.
+    pub(crate) address: Option<IpAddr>,
     /// Its address as text; empty on a unix socket.
     pub(crate) ip: String,
     /// Its port; 0 on a unix socket.

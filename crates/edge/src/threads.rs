@@ -14,8 +14,9 @@ use crate::log::{self, Batches, Log};
 use crate::posts::{Post, Posts};
 use crate::voice::Voice;
 use crate::watched;
-use hallway_core::plan::{LogFormat, Plan};
+use hallway_core::plan::{App, LogFormat, Plan};
 use hallway_core::ports::Master;
+use hallway_core::route::Sites;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -54,6 +55,7 @@ pub struct Ground {
 pub struct Edge {
     posts: Posts,
     batches: Option<Batches>,
+    apps: usize,
 }
 
 impl Edge {
@@ -77,11 +79,15 @@ impl Edge {
         let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
         let posts = Posts::new(senders);
         let beginning = Instant::now();
-        let desk = Arc::new(AppDesk::new(ground.plan.app.queue_size, posts.clone(), ground.master.clone(), beginning));
+        let sites = Arc::new(Sites::new(&ground.plan).map_err(io::Error::other)?);
+        let desk = |app: &App| AppDesk::new(app.queue_size, posts.clone(), ground.master.clone(), beginning);
+        let desks: Arc<[AppDesk]> = ground.plan.apps.iter().map(desk).collect();
+        let apps = desks.len();
         let shared = Shared {
             plan: Arc::new(ground.plan),
             master: ground.master,
-            desk,
+            sites,
+            desks,
             posts: posts.clone(),
             beginning,
             writer,
@@ -93,21 +99,24 @@ impl Edge {
             let run = move || run_loop(thread as u16, shared, sockets, inbox);
             std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
         }
-        Ok(Edge { posts, batches })
+        Ok(Edge { posts, batches, apps })
     }
 
-    /// Gives the edge its end of the lanes to a worker, known by number, process and how many
-    /// requests it works on at a time: the socket, the memory of the rings, and a bell for each loop.
+    /// Gives the edge its end of the lanes to a worker, known by number, process, how many requests it
+    /// works on at a time, and app: the socket, the memory of the rings, and a bell for each loop.
     ///
     /// # Errors
     /// Those of mapping the rings.
     pub fn deal_lanes(
         &self,
-        worker: (u32, u32, u32),
+        worker: (u32, u32, u32, u32),
         socket: OwnedFd,
         memory: &OwnedFd,
         bells: Vec<OwnedFd>,
     ) -> io::Result<()> {
+        if worker.3 as usize >= self.apps {
+            return Err(io::Error::other("there is no such app"));
+        }
         let lane = Arc::new(Lane::new(worker, bells.len(), socket, memory)?);
         self.posts.to_all(bells.into_iter().map(|bell| Post::Lane { lane: lane.clone(), bell }));
         Ok(())
@@ -136,7 +145,8 @@ impl Edge {
 struct Shared {
     plan: Arc<Plan>,
     master: Arc<dyn Master>,
-    desk: Arc<AppDesk>,
+    sites: Arc<Sites>,
+    desks: Arc<[AppDesk]>,
     posts: Posts,
     beginning: Instant,
     writer: Option<(Batches, LogFormat)>,
@@ -178,7 +188,8 @@ async fn serve(
     let house = Rc::new(House {
         plan: shared.plan.clone(),
         master: shared.master.clone(),
-        desk: shared.desk.clone(),
+        sites: shared.sites.clone(),
+        desks: shared.desks.clone(),
         clock: Clock::new(shared.beginning),
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread)),

@@ -42,7 +42,9 @@ pub struct RequestFrame<'a> {
     pub addresses: Addresses<'a>,
     /// The method.
     pub method: &'a [u8],
-    /// The normalised path, percent-encoded.
+    /// What of the normalised path the route took off: `SCRIPT_NAME`, percent-encoded.
+    pub script: &'a [u8],
+    /// The rest of the path, percent-encoded.
     pub path: &'a [u8],
     /// The query.
     pub query: &'a [u8],
@@ -60,7 +62,7 @@ pub fn put_request(
     (ticket, thread): (u64, u16),
     head: &Head,
     facts: &ForwardedFacts<'_>,
-    (body_bytes, body_in_file): (u64, bool),
+    (body_bytes, body_in_file, script_bytes): (u64, bool, usize),
 ) {
     let addresses = facts.addresses;
     let flags = if head.version == Version::Http10 { HTTP10 } else { 0 }
@@ -73,7 +75,9 @@ pub fn put_request(
     out.extend_from_slice(&addresses.peer_port.to_le_bytes());
     out.extend_from_slice(&addresses.local_port.to_le_bytes());
     put_short(out, head.method());
-    put_short(out, head.path());
+    let (script, path) = head.path().split_at_checked(script_bytes).unwrap_or((b"", head.path()));
+    put_short(out, script);
+    put_short(out, path);
     put_short(out, head.query());
     put_short(out, addresses.peer_ip.as_bytes());
     put_short(out, addresses.local_name.as_bytes());
@@ -97,7 +101,8 @@ impl<'a> RequestFrame<'a> {
         let flags = reader.u8()?;
         let (thread, ticket, body_bytes) = (reader.u16()?, reader.u64()?, reader.u64()?);
         let (peer_port, local_port) = (reader.u16()?, reader.u16()?);
-        let (method, path, query) = (reader.short()?, reader.short()?, reader.short()?);
+        let (method, script) = (reader.short()?, reader.short()?);
+        let (path, query) = (reader.short()?, reader.short()?);
         let peer_ip = std::str::from_utf8(reader.short()?).ok()?;
         let local_name = std::str::from_utf8(reader.short()?).ok()?;
         let left = reader.u16()?;
@@ -112,6 +117,7 @@ impl<'a> RequestFrame<'a> {
             body_in_file: flags & BODY_IN_FILE != 0,
             addresses: Addresses { peer_ip, peer_port, local_name, local_port, https: flags & HTTPS != 0 },
             method,
+            script,
             path,
             query,
             body_bytes,
@@ -144,12 +150,12 @@ mod tests {
 
     fn frame() -> Vec<u8> {
         let mut head = Head::default();
-        let raw = b"POST /a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
+        let raw = b"POST /s/a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
         let facts = ForwardedFacts { addresses, request_id: "abc", unix_ms: 12 };
         let mut out = Vec::new();
-        put_request(&mut out, (77, 3), &head, &facts, (4, false));
+        put_request(&mut out, (77, 3), &head, &facts, (4, false, 2));
         out.extend_from_slice(b"body");
         out
     }
@@ -159,7 +165,8 @@ mod tests {
         let raw = frame();
         let seen = RequestFrame::decode(&raw).unwrap();
         assert_eq!((seen.ticket, seen.thread, seen.method), (77, 3, &b"POST"[..]));
-        assert_eq!((seen.path, seen.query, seen.body), (&b"/a%20b"[..], &b"x=1"[..], &b"body"[..]));
+        assert_eq!((seen.script, seen.path), (&b"/s"[..], &b"/a%20b"[..]));
+        assert_eq!((seen.query, seen.body), (&b"x=1"[..], &b"body"[..]));
         assert_eq!((seen.addresses.peer_ip, seen.addresses.local_port, seen.body_bytes), ("10.0.0.9", 8, 4));
         let lines: Vec<_> = seen.lines.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
         assert!(lines.contains(&(b"X-Two".to_vec(), b"2".to_vec())), "{lines:?}");

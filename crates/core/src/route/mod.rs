@@ -1,17 +1,28 @@
 //! In:     a head with its raw target, the plan.
-//! Out:    path and query as they are matched and forwarded; the route that answers.
+//! Out:    path and query as they are matched and forwarded; the site and the route that answer.
 //! Actors: none.
 //! Never:  is something forwarded that is not what was matched.
 
+mod condition;
+mod hosts;
 mod path;
+mod pattern;
+mod routes;
+mod sites;
+mod tree;
 
 use crate::fault::Fault;
 use crate::head::Head;
 use crate::http1::is_authority;
-use crate::plan::{Plan, Route};
 use std::borrow::Cow;
 
+pub use condition::{Conditions, Verdict, Wanted, query_values};
+pub use hosts::{Hosts, host_of};
 pub use path::{normalise, percent_decode};
+pub use pattern::{Pattern, Segment};
+pub use routes::{Clash, Picked, Routes};
+pub use sites::{Matched, Sites};
+pub use tree::{CAPTURES_MAX, Found, Tree};
 
 /// Settles host, path and query from a raw target in any of its forms (RFC 9112, 3.2).
 ///
@@ -63,33 +74,9 @@ fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(rest.split_at(end))
 }
 
-/// The most specific route for this request: the longest literal prefix, compared by segments.
-///
-/// # Errors
-/// 404 where no route has the path.
-pub fn pick<'p>(plan: &'p Plan, head: &Head) -> Result<&'p Route, Fault> {
-    let below = |route: &&Route| rest_below(&route.prefix, head.path()).is_some();
-    plan.routes.iter().filter(below).max_by_key(|route| route.prefix.len()).ok_or(Fault::NotFound)
-}
-
-/// What follows `prefix` in `path`, without its leading slash. `/x` holds `/x`, `/x/` and all
-/// below, never `/xy`; the empty prefix holds every path, and `*` of `OPTIONS *`.
-pub fn rest_below<'a>(prefix: &str, path: &'a [u8]) -> Option<&'a [u8]> {
-    let rest = path.strip_prefix(prefix.as_bytes())?;
-    if rest.is_empty() || prefix.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_prefix_ends_at_a_segment() {
-        assert_eq!(rest_below("/x", b"/x"), Some(&b""[..]));
-        assert_eq!(rest_below("/x", b"/x/a/b"), Some(&b"a/b"[..]));
-        assert_eq!(rest_below("/x", b"/xy"), None);
-        assert_eq!(rest_below("", b"/any"), Some(&b"/any"[..]));
-    }
 
     #[test]
     fn an_absolute_target_overrides_the_host() {

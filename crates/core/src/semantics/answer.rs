@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::fields::{Fields, Name, is_token, is_value};
 use crate::head::{Head, Version};
 use crate::http1::AnswerBody;
+use crate::plan::Adjust;
 
 /// The head of an answer.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,24 @@ pub fn take_app_answer<'a>(
         }
     }
     Ok(answer)
+}
+
+/// Changes the head of an answer as its route says.
+pub fn adjust(answer: &mut AnswerHead, adjust: &Adjust) {
+    let goes = |name: &[u8]| {
+        let is = |other: &String| other.as_bytes().eq_ignore_ascii_case(name);
+        adjust.remove.iter().any(is) || adjust.set.iter().any(|(set, _)| is(set))
+    };
+    if !adjust.remove.is_empty() || !adjust.set.is_empty() {
+        answer.fields.retain(|name| !goes(name));
+    }
+    for (name, value) in adjust.set.iter().chain(&adjust.add) {
+        answer.fields.push(name.as_bytes(), value.as_bytes());
+    }
+    if let Some(value) = adjust.cache_control.as_ref().filter(|_| answer.status < 400) {
+        answer.fields.retain(|name| !name.eq_ignore_ascii_case(b"cache-control"));
+        answer.fields.push(b"Cache-Control", value.as_bytes());
+    }
 }
 
 /// Facts that every answer carries.

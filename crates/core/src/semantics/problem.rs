@@ -22,7 +22,7 @@ pub fn explain_fault(fault: Fault, head: Option<&Head>) -> (AnswerHead, Vec<u8>)
     };
     let mut answer = AnswerHead::new(status).with("Content-Type", media_type).with("Vary", "Accept");
     if let Fault::MethodNotAllowed(allow) = fault {
-        answer = answer.with("Allow", allow);
+        answer = answer.with("Allow", &allow.to_string());
     }
     if let Fault::RangeNotSatisfiable(bytes) = fault {
         answer = answer.with("Content-Range", &format!("bytes */{bytes}"));

@@ -15,10 +15,19 @@ pub(super) enum WorkerPhase {
     Retiring,
 }
 
+/// Where a worker stands: a replacement takes the place of the one that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Which app, of those in the plan.
+    pub app: usize,
+    /// Which of its workers, from 1.
+    pub number: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worker {
     pub(super) id: u32,
-    pub(super) place: u32,
+    pub(super) place: Place,
     pub(super) phase: WorkerPhase,
     pub(super) kill_at_ms: Option<u64>,
     /// When it must have said hello to a new edge at the latest.
@@ -26,7 +35,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn booting(id: u32, place: u32, kill_at_ms: u64) -> Self {
+    pub(super) fn booting(id: u32, place: Place, kill_at_ms: u64) -> Self {
         Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: Some(kill_at_ms), join_by_ms: None }
     }
 
@@ -43,7 +52,7 @@ impl Worker {
 /// A place without a worker, to be filled at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Vacancy {
-    pub(super) place: u32,
+    pub(super) place: Place,
     pub(super) at_ms: u64,
 }
 

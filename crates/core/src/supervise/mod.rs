@@ -8,6 +8,7 @@ mod roll;
 #[cfg(test)]
 mod tests;
 
+pub use children::Place;
 use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
 use roll::Roll;
 
@@ -49,11 +50,11 @@ pub enum Event {
     Joined(u32),
     /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
     Spent(u32),
-    /// The app has changed: every worker is to be replaced.
+    /// The apps have changed: every worker is to be replaced.
     Roll,
-    /// One worker more is wanted.
+    /// One worker more is wanted for each app.
     More,
-    /// One worker less is wanted.
+    /// One worker less is wanted for each app.
     Fewer,
     /// Somebody asked for a graceful stop; for the second time: for a stop at once.
     Stop,
@@ -66,12 +67,12 @@ pub enum Event {
 pub enum Command {
     /// Start an edge.
     SpawnEdge,
-    /// Start the worker with this number, as the `place`-th of its app.
+    /// Start a worker.
     SpawnWorker {
         /// Its number, never used twice.
         worker: u32,
-        /// Its place, from 1; a replacement takes the place of the one that left.
-        place: u32,
+        /// Its app, and its place there.
+        place: Place,
     },
     /// Make lanes between the edge and this worker, and give each its ends.
     DealLanes(u32),
@@ -85,15 +86,24 @@ pub enum Command {
     Exit(i32),
 }
 
-/// How many, and how long.
+/// What every app has of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Workers of the app.
+pub struct AppSettings {
+    /// Its workers.
     pub workers: u32,
-    /// How long a stop waits for requests in flight.
-    pub graceful_timeout_ms: u64,
     /// How long a worker may be busy with a request that began under an edge that has died; 0 for ever.
     pub timeout_ms: u64,
+    /// How long a worker that leaves may finish what it has.
+    pub graceful_timeout_ms: u64,
+}
+
+/// How many, and how long.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The apps, in the order of the plan.
+    pub apps: Vec<AppSettings>,
+    /// How long a stop waits for requests in flight.
+    pub graceful_timeout_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +125,10 @@ pub struct Supervisor {
     workers: Vec<Worker>,
     vacancies: Vec<Vacancy>,
     next_worker: u32,
-    /// Whether any worker ever became ready: until then a failure to boot ends everything.
-    was_ready: bool,
-    failures: u32,
+    /// Whether any worker of an app ever became ready: until then a failure to boot ends everything.
+    was_ready: Vec<bool>,
+    /// How often in a row workers of an app could not boot since then.
+    failures: Vec<u32>,
     stopping_since_ms: Option<u64>,
     roll: Roll,
 }
@@ -125,6 +136,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// A tree of which nothing runs yet.
     pub fn new(settings: Settings) -> Self {
+        let apps = settings.apps.len();
         Supervisor {
             settings,
             phase: Phase::Running,
@@ -133,8 +145,8 @@ impl Supervisor {
             workers: Vec::new(),
             vacancies: Vec::new(),
             next_worker: 1,
-            was_ready: false,
-            failures: 0,
+            was_ready: vec![false; apps],
+            failures: vec![0; apps],
             stopping_since_ms: None,
             roll: Roll::default(),
         }
@@ -145,7 +157,9 @@ impl Supervisor {
         let mut out = Vec::new();
         match event {
             Event::Start => {
-                self.vacancies = (1..=self.settings.workers).map(|place| Vacancy { place, at_ms: now_ms }).collect();
+                let places = self.settings.apps.iter().enumerate();
+                let places = places.flat_map(|(app, it)| (1..=it.workers).map(move |number| Place { app, number }));
+                self.vacancies = places.map(|place| Vacancy { place, at_ms: now_ms }).collect();
                 self.spawn_edge(now_ms, &mut out);
             }
             Event::Ready(Child::Edge) => self.edge.become_ready(),
@@ -174,16 +188,22 @@ impl Supervisor {
     /// When `step` must be called with `Event::Tick` at the latest, if nothing happens before.
     pub fn wake_at(&self) -> Option<u64> {
         let kills = self.workers.iter().filter_map(|worker| worker.kill_at_ms);
-        let vacancies = self.vacancies.iter().filter(|_| self.refills() && !self.first_boots());
+        let vacancies = self.vacancies.iter().filter(|vacancy| self.refills() && !self.first_boots(vacancy.place.app));
         let vacancies = vacancies.map(|vacancy| vacancy.at_ms);
         let joins = self.workers.iter().filter_map(|worker| worker.join_by_ms);
         kills.chain(joins).chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
     }
 
-    /// Workers that take requests, and workers that there are to be.
-    pub fn readiness(&self) -> (u32, u32) {
-        let ready = self.workers.iter().filter(|worker| worker.phase == WorkerPhase::Ready).count();
-        (ready as u32, self.settings.workers)
+    /// Workers of an app that take requests, and workers that there are to be.
+    pub fn readiness(&self, app: usize) -> (u32, u32) {
+        let is_ready = |worker: &&Worker| worker.place.app == app && worker.phase == WorkerPhase::Ready;
+        let ready = self.workers.iter().filter(is_ready).count();
+        (ready as u32, self.settings.apps.get(app).map_or(0, |app| app.workers))
+    }
+
+    /// Which app a worker belongs to.
+    pub fn app_of(&self, worker: u32) -> Option<usize> {
+        self.workers.iter().find(|it| it.id == worker).map(|it| it.place.app)
     }
 
     /// Whether a worker is still loading its application.
@@ -206,11 +226,11 @@ impl Supervisor {
         self.phase != Phase::Leaving
     }
 
-    /// The first worker loads the application alone: what the application does once (it creates
+    /// The first worker loads its application alone: what the application does once (it creates
     /// its tables, it writes its byte code) is done before the others come, and what it complains
     /// of is shown once.
-    fn first_boots(&self) -> bool {
-        !self.was_ready && !self.workers.is_empty()
+    fn first_boots(&self, app: usize) -> bool {
+        !self.was_ready[app] && self.workers.iter().any(|worker| worker.place.app == app)
     }
 
     /// Workers that were busy when the last edge died come to the new one when they are done; nobody
@@ -218,16 +238,17 @@ impl Supervisor {
     fn spawn_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         self.edge = Edge::starting();
         out.push(Command::SpawnEdge);
-        let join_by_ms = (self.settings.timeout_ms > 0).then_some(now_ms + self.settings.timeout_ms);
         for worker in self.workers.iter_mut().filter(|worker| worker.may_serve()) {
             if worker.phase == WorkerPhase::Ready {
+                let timeout_ms = self.settings.apps[worker.place.app].timeout_ms;
+                let join_by_ms = (timeout_ms > 0).then_some(now_ms + timeout_ms);
                 worker.join_by_ms = worker.join_by_ms.or(join_by_ms);
             }
             out.push(Command::DealLanes(worker.id));
         }
     }
 
-    fn spawn_worker(&mut self, now_ms: u64, place: u32, out: &mut Vec<Command>) -> u32 {
+    fn spawn_worker(&mut self, now_ms: u64, place: Place, out: &mut Vec<Command>) -> u32 {
         let id = self.next_worker;
         self.next_worker += 1;
         self.workers.push(Worker::booting(id, place, now_ms + BOOT_MS));
@@ -243,28 +264,38 @@ impl Supervisor {
         if let Some(booted) = self.workers.iter_mut().find(booting) {
             booted.phase = WorkerPhase::Ready;
             booted.kill_at_ms = None;
-            self.was_ready = true;
-            self.failures = 0;
+            let app = booted.place.app;
+            self.was_ready[app] = true;
+            self.failures[app] = 0;
             self.roll_ready(now_ms, worker, out);
         }
     }
 
     fn more(&mut self, now_ms: u64) {
-        let taken = self.workers.iter().map(|worker| worker.place).chain(self.vacancies.iter().map(|it| it.place));
-        let place = taken.max().unwrap_or(0) + 1;
-        self.settings.workers += 1;
-        self.vacancies.push(Vacancy { place, at_ms: now_ms });
+        for app in 0..self.settings.apps.len() {
+            let taken = self.workers.iter().map(|worker| worker.place).chain(self.vacancies.iter().map(|it| it.place));
+            let last = taken.filter(|place| place.app == app).map(|place| place.number).max();
+            let place = Place { app, number: last.unwrap_or(0) + 1 };
+            self.settings.apps[app].workers += 1;
+            self.vacancies.push(Vacancy { place, at_ms: now_ms });
+        }
     }
 
-    /// The last place is given up; one worker stays.
+    /// The last place of each app is given up; one worker stays.
     fn fewer(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        if self.settings.workers == 1 {
-            return;
+        for app in 0..self.settings.apps.len() {
+            if self.settings.apps[app].workers > 1 {
+                self.settings.apps[app].workers -= 1;
+                self.give_up_last(now_ms, app, out);
+            }
         }
-        self.settings.workers -= 1;
+    }
+
+    fn give_up_last(&mut self, now_ms: u64, app: usize, out: &mut Vec<Command>) {
         // While one is being replaced, two have its place.
         let serving = self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| worker.place);
-        let Some(last) = serving.chain(self.vacancies.iter().map(|vacancy| vacancy.place)).max() else { return };
+        let places = serving.chain(self.vacancies.iter().map(|vacancy| vacancy.place));
+        let Some(last) = places.filter(|place| place.app == app).max() else { return };
         self.vacancies.retain(|vacancy| vacancy.place != last);
         let leaving: Vec<u32> =
             self.workers.iter().filter(|it| it.may_serve() && it.place == last).map(|it| it.id).collect();
@@ -315,13 +346,14 @@ impl Supervisor {
         if self.roll_exited(&worker) || worker.phase == WorkerPhase::Retiring {
             return;
         }
+        let app = worker.place.app;
         if worker.phase != WorkerPhase::Booting {
             self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms });
-        } else if self.was_ready {
+        } else if self.was_ready[app] {
             // The first replacement of a worker that died starts at once; only one that cannot
             // even become ready waits, longer each time.
-            self.failures += 1;
-            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms + back_off_ms(self.failures) });
+            self.failures[app] += 1;
+            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms + back_off_ms(self.failures[app]) });
         } else if self.phase == Phase::Running {
             self.give_up(code.filter(|code| *code == 4).unwrap_or(3), out);
         }
@@ -333,7 +365,9 @@ impl Supervisor {
         self.edge = Edge::absent();
         match self.phase {
             Phase::Running if was_ready => self.spawn_edge(now_ms, out),
-            Phase::Running if failures == 0 && !self.was_ready => self.give_up(code.unwrap_or(1).max(1), out),
+            Phase::Running if failures == 0 && !self.was_ready.contains(&true) => {
+                self.give_up(code.unwrap_or(1).max(1), out)
+            }
             Phase::Running => {
                 self.edge.failures = failures + 1;
                 self.edge.respawn_at_ms = Some(now_ms + back_off_ms(failures + 1));
@@ -417,7 +451,7 @@ impl Supervisor {
             let mut due: Vec<Vacancy> = due;
             due.sort_by_key(|vacancy| vacancy.place);
             for vacancy in due {
-                if self.first_boots() {
+                if self.first_boots(vacancy.place.app) {
                     self.vacancies.push(vacancy);
                 } else {
                     self.spawn_worker(now_ms, vacancy.place, out);

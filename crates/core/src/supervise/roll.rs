@@ -70,9 +70,12 @@ impl Supervisor {
     pub(super) fn roll_exited(&mut self, worker: &Worker) -> bool {
         let Some(current) = self.roll.current else { return false };
         if current.new == worker.id {
-            // It did not even become ready. The old ones serve on, and the others stay too.
+            // It did not even become ready. The old ones serve on, and the others of its app stay too.
             let old_serves = self.workers.iter().any(|it| it.id == current.old);
-            self.roll = Roll::default();
+            let workers = &self.workers;
+            let is_of_it = |id: &u32| workers.iter().any(|it| it.id == *id && it.place.app == worker.place.app);
+            self.roll.due.retain(|id| !is_of_it(id));
+            self.roll.current = None;
             return old_serves;
         }
         // The replacement that is already on its way fills the place of an old one that died.
@@ -87,8 +90,8 @@ impl Supervisor {
 
     /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
     pub(super) fn retire(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
-        let kill_at_ms = now_ms + self.settings.graceful_timeout_ms;
         let Some(worker) = self.workers.iter_mut().find(|it| it.id == worker) else { return };
+        let kill_at_ms = now_ms + self.settings.apps[worker.place.app].graceful_timeout_ms;
         let child = Child::Worker(worker.id);
         match std::mem::replace(&mut worker.phase, WorkerPhase::Retiring) {
             WorkerPhase::Booting => out.push(Command::Kill(child)),

@@ -5,8 +5,13 @@
 
 use super::*;
 
+fn settings(workers: &[u32]) -> Settings {
+    let app = |workers: &u32| AppSettings { workers: *workers, timeout_ms: 5_000, graceful_timeout_ms: 30_000 };
+    Settings { apps: workers.iter().map(app).collect(), graceful_timeout_ms: 30_000 }
+}
+
 fn started(workers: u32) -> (Supervisor, Vec<Command>) {
-    let mut tree = Supervisor::new(Settings { workers, graceful_timeout_ms: 30_000, timeout_ms: 5_000 });
+    let mut tree = Supervisor::new(settings(&[workers]));
     let commands = tree.step(0, Event::Start);
     (tree, commands)
 }
@@ -20,20 +25,20 @@ fn running(workers: u32) -> Supervisor {
     tree
 }
 
+/// The order to start a worker of the first app.
+fn spawn(worker: u32, number: u32) -> Command {
+    Command::SpawnWorker { worker, place: Place { app: 0, number } }
+}
+
 #[test]
 fn starts_the_edge_then_one_worker_then_the_others() {
     let (mut tree, commands) = started(3);
-    let expected = [Command::SpawnEdge, Command::SpawnWorker { worker: 1, place: 1 }, Command::DealLanes(1)];
+    let expected = [Command::SpawnEdge, spawn(1, 1), Command::DealLanes(1)];
     assert_eq!(commands, expected);
     assert_eq!(tree.step(1, Event::Tick), []);
     assert_eq!(tree.wake_at(), Some(BOOT_MS), "nothing is due but the end of the first one's time");
     let commands = tree.step(2, Event::Ready(Child::Worker(1)));
-    let expected = [
-        Command::SpawnWorker { worker: 2, place: 2 },
-        Command::DealLanes(2),
-        Command::SpawnWorker { worker: 3, place: 3 },
-        Command::DealLanes(3),
-    ];
+    let expected = [spawn(2, 2), Command::DealLanes(2), spawn(3, 3), Command::DealLanes(3)];
     assert_eq!(commands, expected);
 }
 
@@ -57,7 +62,7 @@ fn a_worker_that_dies_before_it_loads_is_a_boot_failure() {
 fn a_dead_worker_is_replaced_at_once_and_in_its_place() {
     let mut tree = running(2);
     let commands = tree.step(10, Event::Exited(Child::Worker(2), None));
-    assert_eq!(commands, [Command::SpawnWorker { worker: 3, place: 2 }, Command::DealLanes(3)]);
+    assert_eq!(commands, [spawn(3, 2), Command::DealLanes(3)]);
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn a_replacement_that_cannot_boot_backs_off() {
     assert_eq!(tree.step(20, Event::Exited(Child::Worker(2), Some(4))), []);
     assert_eq!(tree.wake_at(), Some(120));
     assert_eq!(tree.step(119, Event::Tick), []);
-    assert_eq!(tree.step(120, Event::Tick)[0], Command::SpawnWorker { worker: 3, place: 1 });
+    assert_eq!(tree.step(120, Event::Tick)[0], spawn(3, 1));
     tree.step(130, Event::Exited(Child::Worker(3), Some(4)));
     assert_eq!(tree.wake_at(), Some(330));
     assert_eq!(back_off_ms(40), BACK_OFF_MAX_MS);
@@ -81,7 +86,7 @@ fn an_overdue_worker_speaks_then_dies() {
     assert_eq!(tree.wake_at(), Some(10 + LAST_WORDS_MS));
     assert_eq!(tree.step(10 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(1))]);
     let commands = tree.step(400, Event::Exited(Child::Worker(1), None));
-    assert_eq!(commands, [Command::SpawnWorker { worker: 2, place: 1 }, Command::DealLanes(2)]);
+    assert_eq!(commands, [spawn(2, 1), Command::DealLanes(2)]);
 }
 
 #[test]
@@ -108,10 +113,9 @@ fn a_dead_edge_comes_back_and_meets_the_living_workers() {
 #[test]
 fn a_roll_is_one_by_one_and_ready_first() {
     let mut tree = running(2);
-    assert_eq!(tree.step(10, Event::Roll), [Command::SpawnWorker { worker: 3, place: 1 }, Command::DealLanes(3)]);
+    assert_eq!(tree.step(10, Event::Roll), [spawn(3, 1), Command::DealLanes(3)]);
     let commands = tree.step(50, Event::Ready(Child::Worker(3)));
-    let expected =
-        [Command::Finish(Child::Worker(1)), Command::SpawnWorker { worker: 4, place: 2 }, Command::DealLanes(4)];
+    let expected = [Command::Finish(Child::Worker(1)), spawn(4, 2), Command::DealLanes(4)];
     assert_eq!(commands, expected);
     assert_eq!(tree.step(60, Event::Exited(Child::Worker(1), Some(0))), []);
     assert_eq!(tree.step(70, Event::Ready(Child::Worker(4))), [Command::Finish(Child::Worker(2))]);
@@ -124,13 +128,13 @@ fn a_roll_to_an_app_that_does_not_load_changes_nothing() {
     tree.step(10, Event::Roll);
     assert_eq!(tree.step(50, Event::Exited(Child::Worker(3), Some(4))), []);
     assert_eq!(tree.wake_at(), None);
-    assert_eq!(tree.readiness(), (2, 2));
+    assert_eq!(tree.readiness(0), (2, 2));
 }
 
 #[test]
 fn a_spent_worker_is_replaced_before_it_leaves() {
     let mut tree = running(1);
-    assert_eq!(tree.step(10, Event::Spent(1))[0], Command::SpawnWorker { worker: 2, place: 1 });
+    assert_eq!(tree.step(10, Event::Spent(1))[0], spawn(2, 1));
     assert_eq!(tree.step(11, Event::Spent(1)), []);
     assert_eq!(tree.step(50, Event::Ready(Child::Worker(2))), [Command::Finish(Child::Worker(1))]);
 }
@@ -138,7 +142,7 @@ fn a_spent_worker_is_replaced_before_it_leaves() {
 #[test]
 fn more_and_fewer_workers() {
     let mut tree = running(1);
-    assert_eq!(tree.step(10, Event::More)[0], Command::SpawnWorker { worker: 2, place: 2 });
+    assert_eq!(tree.step(10, Event::More)[0], spawn(2, 2));
     tree.step(20, Event::Ready(Child::Worker(2)));
     assert_eq!(tree.step(30, Event::Fewer), [Command::Finish(Child::Worker(2))]);
     assert_eq!(tree.step(40, Event::Exited(Child::Worker(2), Some(0))), []);
@@ -158,7 +162,7 @@ fn a_worker_that_dies_during_the_drain_is_replaced() {
     let mut tree = running(1);
     tree.step(10, Event::Stop);
     let commands = tree.step(20, Event::Exited(Child::Worker(1), None));
-    assert_eq!(commands, [Command::SpawnWorker { worker: 2, place: 1 }, Command::DealLanes(2)]);
+    assert_eq!(commands, [spawn(2, 1), Command::DealLanes(2)]);
 }
 
 #[test]
@@ -208,7 +212,7 @@ fn fewer_workers_in_the_middle_of_a_roll() {
     tree.step(50, Event::Exited(Child::Worker(4), None));
     assert_eq!(tree.step(60, Event::Exited(Child::Worker(2), Some(0))), []);
     assert!(!tree.is_rolling());
-    assert_eq!((tree.readiness(), tree.wake_at()), ((1, 1), None));
+    assert_eq!((tree.readiness(0), tree.wake_at()), ((1, 1), None));
 }
 
 #[test]
@@ -226,4 +230,24 @@ fn who_leaves_is_not_waited_for_longer_than_needed() {
     tree.step(30, Event::Stop);
     tree.step(40, Event::Exited(Child::Edge, Some(0)));
     assert_eq!(tree.wake_at(), Some(40 + LEAVE_MS), "nothing is in flight any more");
+}
+
+#[test]
+fn apps_stand_each_for_themselves() {
+    let mut tree = Supervisor::new(settings(&[1, 2]));
+    let of = |worker, app, number| Command::SpawnWorker { worker, place: Place { app, number } };
+    let expected = [Command::SpawnEdge, of(1, 0, 1), Command::DealLanes(1), of(2, 1, 1), Command::DealLanes(2)];
+    assert_eq!(tree.step(0, Event::Start), expected, "the first of each app");
+    tree.step(1, Event::Ready(Child::Edge));
+    assert_eq!(tree.step(1, Event::Ready(Child::Worker(1))), [], "the other app still loads");
+    assert_eq!(tree.step(2, Event::Ready(Child::Worker(2))), [of(3, 1, 2), Command::DealLanes(3)]);
+    tree.step(3, Event::Ready(Child::Worker(3)));
+    assert_eq!((tree.readiness(0), tree.readiness(1), tree.app_of(3)), ((1, 1), (2, 2), Some(1)));
+    // A roll: the first app does not load any more, the second one does.
+    assert_eq!(tree.step(10, Event::Roll), [of(4, 0, 1), Command::DealLanes(4)]);
+    assert_eq!(tree.step(20, Event::Exited(Child::Worker(4), Some(4))), [of(5, 1, 1), Command::DealLanes(5)]);
+    let commands = tree.step(30, Event::Ready(Child::Worker(5)));
+    assert_eq!(commands, [Command::Finish(Child::Worker(2)), of(6, 1, 2), Command::DealLanes(6)]);
+    tree.step(40, Event::Ready(Child::Worker(6)));
+    assert_eq!(tree.step(50, Event::More), [of(7, 0, 2), Command::DealLanes(7), of(8, 1, 3), Command::DealLanes(8)]);
 }

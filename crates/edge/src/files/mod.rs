@@ -10,7 +10,7 @@ use crate::house::House;
 use crate::piece::Piece;
 use document::{Content, Document, Patience, Variant};
 use hallway_core::files::relative_path;
-use hallway_core::route::rest_below;
+use hallway_core::method::Methods;
 use hallway_core::semantics::{
     AnswerHead, Precondition, Selection, Validators, check_preconditions, choose_coding, part_end, part_head,
     select_ranges, wants_range,
@@ -37,21 +37,21 @@ impl Pieces {
     }
 }
 
-/// Answers a request from a directory (RFC 9110, 9.3.1, 13 and 14).
+/// Answers a request from a directory (RFC 9110, 9.3.1, 13 and 14): with what `rest` of its path names
+/// there. `scope` tells routes apart, whose paths may be the same and lead elsewhere.
 pub(crate) async fn fetch(
     house: &House,
     head: &Head,
-    prefix: &str,
+    (scope, rest): (u32, &[u8]),
     directory: &Path,
 ) -> Result<(AnswerHead, Pieces), Fault> {
     if !matches!(head.method(), b"GET" | b"HEAD") {
-        return Err(Fault::MethodNotAllowed("GET, HEAD"));
+        return Err(Fault::MethodNotAllowed(Methods::READ));
     }
-    let rest = rest_below(prefix, head.path()).ok_or(Fault::NotFound)?;
     if rest.is_empty() && !head.path().ends_with(b"/") {
         return Ok(add_slash(head));
     }
-    match find(house, head.path(), rest, directory).await {
+    match find(house, (scope, head.path()), rest, directory).await {
         Ok(document) => answer(house, head, &document),
         Err(Errno::ISDIR) => Ok(add_slash(head)),
         // XDEV and LOOP: the path leads out of the directory. ACCESS: as nginx says 403, but without
@@ -64,7 +64,7 @@ pub(crate) async fn fetch(
 }
 
 /// From the shelf; else from the disk, on a thread where that may take time.
-async fn find(house: &House, path: &[u8], rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
+async fn find(house: &House, path: (u32, &[u8]), rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
     let now_ms = house.clock.coarse_ms();
     let before = match house.shelf.find(path, now_ms) {
         Known::Fresh(document) => return Ok(document),

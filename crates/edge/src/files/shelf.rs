@@ -17,7 +17,7 @@ const DOCUMENTS_MAX: usize = 1024;
 const FILES_MAX: usize = 64;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Documents of one event loop by the paths of their requests.
+/// Documents of one event loop by route and path of their requests.
 #[derive(Default)]
 pub(crate) struct Shelf {
     held: RefCell<Held>,
@@ -26,6 +26,8 @@ pub(crate) struct Shelf {
 #[derive(Default)]
 struct Held {
     documents: HashMap<Vec<u8>, Slot>,
+    /// Route and path of the request at hand, as one key.
+    key: Vec<u8>,
     files: usize,
     bytes: usize,
     tidied_ms: u64,
@@ -45,8 +47,11 @@ pub(super) enum Known {
 }
 
 impl Shelf {
-    pub(super) fn find(&self, path: &[u8], now_ms: u64) -> Known {
-        match self.held.borrow_mut().documents.get_mut(path) {
+    pub(super) fn find(&self, path: (u32, &[u8]), now_ms: u64) -> Known {
+        let held = &mut *self.held.borrow_mut();
+        held.key.clear();
+        put_key(&mut held.key, path);
+        match held.documents.get_mut(&held.key) {
             None => Known::Not,
             Some(slot) => {
                 slot.used_ms = now_ms;
@@ -59,9 +64,11 @@ impl Shelf {
         }
     }
 
-    pub(super) fn keep(&self, path: &[u8], document: Arc<Document>, now_ms: u64) -> Arc<Document> {
+    pub(super) fn keep(&self, path: (u32, &[u8]), document: Arc<Document>, now_ms: u64) -> Arc<Document> {
         let mut held = self.held.borrow_mut();
-        held.remove(path);
+        let mut key = Vec::new();
+        put_key(&mut key, path);
+        held.remove(&key);
         let (files, bytes) = weight(&document);
         if !held.has_room(files, bytes) {
             // Those that nobody asked for since the last second go first; then all others.
@@ -73,7 +80,7 @@ impl Shelf {
         if held.has_room(files, bytes) {
             (held.files, held.bytes) = (held.files + files, held.bytes + bytes);
             let slot = Slot { document: document.clone(), looked_ms: now_ms, used_ms: now_ms };
-            held.documents.insert(path.to_vec(), slot);
+            held.documents.insert(key, slot);
         }
         document
     }
@@ -93,8 +100,10 @@ impl Shelf {
         self.held.borrow_mut().retain(|_| false);
     }
 
-    pub(super) fn drop(&self, path: &[u8]) {
-        self.held.borrow_mut().remove(path);
+    pub(super) fn drop(&self, path: (u32, &[u8])) {
+        let mut key = Vec::new();
+        put_key(&mut key, path);
+        self.held.borrow_mut().remove(&key);
     }
 }
 
@@ -119,6 +128,11 @@ impl Held {
     }
 }
 
+fn put_key(key: &mut Vec<u8>, (scope, path): (u32, &[u8])) {
+    key.extend_from_slice(&scope.to_le_bytes());
+    key.extend_from_slice(path);
+}
+
 /// Descriptors and bytes that a document holds.
 fn weight(document: &Document) -> (usize, usize) {
     document.variants.iter().fold((0, 0), |(files, bytes), variant| match &variant.content {
@@ -138,16 +152,16 @@ mod tests {
     #[test]
     fn it_keeps_its_bounds_and_what_is_used() {
         let shelf = Shelf::default();
-        shelf.keep(b"hot", document(1000), 0);
+        shelf.keep((7, b"hot"), document(1000), 0);
         for at in 0..3000u64 {
             let now_ms = at * 10;
-            shelf.keep(format!("cold {at}").as_bytes(), document(20_000), now_ms);
-            assert!(!matches!(shelf.find(b"hot", now_ms), Known::Not), "round {at}");
+            shelf.keep((7, format!("cold {at}").as_bytes()), document(20_000), now_ms);
+            assert!(!matches!(shelf.find((7, b"hot"), now_ms), Known::Not), "round {at}");
             let held = shelf.held.borrow();
             assert!(held.bytes <= BYTES_MAX && held.documents.len() <= DOCUMENTS_MAX);
         }
-        shelf.keep(b"too large", document(BYTES_MAX + 1), 30_000);
-        assert!(matches!(shelf.find(b"too large", 30_000), Known::Not));
+        shelf.keep((7, b"too large"), document(BYTES_MAX + 1), 30_000);
+        assert!(matches!(shelf.find((7, b"too large"), 30_000), Known::Not));
         let held = shelf.held.borrow();
         let weighed: usize = held.documents.values().map(|slot| weight(&slot.document).1).sum();
         assert_eq!(held.bytes, weighed);
@@ -156,14 +170,17 @@ mod tests {
     #[test]
     fn a_look_holds_for_a_tenth_of_a_second() {
         let shelf = Shelf::default();
-        shelf.keep(b"a", document(1), 1000);
-        assert!(matches!(shelf.find(b"a", 1099), Known::Fresh(_)));
-        assert!(matches!(shelf.find(b"a", 1100), Known::Stale(_)));
-        shelf.drop(b"a");
-        assert!(matches!(shelf.find(b"a", 1100), Known::Not));
-        shelf.keep(b"a", document(1), 1100);
-        shelf.keep(b"b", document(1), 9000);
+        shelf.keep((7, b"a"), document(1), 1000);
+        assert!(matches!(shelf.find((7, b"a"), 1099), Known::Fresh(_)));
+        assert!(matches!(shelf.find((7, b"a"), 1100), Known::Stale(_)));
+        shelf.drop((7, b"a"));
+        assert!(matches!(shelf.find((7, b"a"), 1100), Known::Not));
+        shelf.keep((7, b"a"), document(1), 1100);
+        shelf.keep((7, b"b"), document(1), 9000);
         shelf.tidy(12_000);
-        assert!(matches!(shelf.find(b"a", 12_000), Known::Not) && matches!(shelf.find(b"b", 12_000), Known::Stale(_)));
+        assert!(
+            matches!(shelf.find((7, b"a"), 12_000), Known::Not)
+                && matches!(shelf.find((7, b"b"), 12_000), Known::Stale(_))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! In:     an exchange whose route is the application.
+//! In:     an exchange whose route is an application.
 //! Out:    its answer's head and the stream of its body; what the lane saw, for the log.
 //! Actors: the task of the connection.
 //! Never:  is a request given to a second worker that the first may have acted on, unless its method allows it.
@@ -6,11 +6,13 @@
 use crate::deadline::SWEEP;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
+use crate::lane::desk::AppDesk;
 use crate::lane::open_call::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
 use crate::trip::Trip;
 use hallway_core::lane::{Addresses, put_request};
+use hallway_core::plan::{App, Limits};
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::{AnswerHead, ForwardedFacts, delimit};
 use hallway_core::{Fault, Head};
@@ -19,19 +21,34 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Has the application answer a request.
+/// Where a request goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    /// The app, of those in the plan.
+    pub(crate) app: usize,
+    /// How much of the path the route takes off.
+    pub(crate) script_bytes: usize,
+    /// The longest body.
+    pub(crate) body_bytes_max: u64,
+}
+
+/// Has an application answer a request.
 pub(crate) async fn fetch<W: Wire>(
     house: &House,
     exchange: &mut Exchange<'_, W>,
     trip: &mut Trip,
+    to: Destination,
 ) -> Result<(AnswerHead, AnswerStream), Fault> {
-    let body = gather(exchange.wire, &house.plan.limits).await?;
+    let limits = Limits { body_bytes_max: to.body_bytes_max, ..house.plan.limits };
+    let body = gather(exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
-    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body)));
+    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to.script_bytes)));
     call.carry(&parcel);
+    let (desk, app) = (&house.desks[to.app], &house.plan.apps[to.app]);
     let placed_us = house.clock.now_us();
-    call.place(&house.desk, parcel.clone())?;
-    let mut head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
+    call.place(desk, parcel.clone())?;
+    let waiting = Waiting { house, app, desk, call: &call, parcel: &parcel, placed_us };
+    let mut head = waiting.await_answer(exchange).await;
     let mut was_retried = false;
     while head.as_ref().err() == Some(&Fault::WorkerLost) {
         // What the worker had not begun is as good as never sent.
@@ -45,8 +62,8 @@ pub(crate) async fn fetch<W: Wire>(
         }
         was_retried |= had_begun;
         call.start_over();
-        house.desk.place_again(parcel.clone());
-        head = await_answer(house, exchange, (&call, &parcel), placed_us).await;
+        desk.place_again(parcel.clone());
+        head = waiting.await_answer(exchange).await;
     }
     trip.lane = parcel.begun_us().map(|begun_us| LaneFacts {
         queue_us: begun_us.saturating_sub(placed_us),
@@ -62,7 +79,12 @@ pub(crate) async fn fetch<W: Wire>(
     Ok((head, AnswerStream(call)))
 }
 
-fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, body): (&OpenCall, Spooled)) -> Parcel {
+fn wrap<W: Wire>(
+    house: &House,
+    exchange: &Exchange<'_, W>,
+    trip: &Trip,
+    (call, body, script_bytes): (&OpenCall, Spooled, usize),
+) -> Parcel {
     let facts = ForwardedFacts {
         addresses: Addresses {
             peer_ip: &exchange.peer.ip,
@@ -80,63 +102,64 @@ fn wrap<W: Wire>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, (call, 
         Spooled::Memory(body) => (body.len() as u64, body, None),
         Spooled::File { file, bytes } => (bytes, Vec::new(), Some(file)),
     };
-    put_request(&mut frame, ids, exchange.head, &facts, (body_bytes, file.is_some()));
+    put_request(&mut frame, ids, exchange.head, &facts, (body_bytes, file.is_some(), script_bytes));
     Parcel::new(call.ticket(), frame, body, file)
 }
 
-/// Waits for the head of the answer while the client does. One that left before a worker had its
-/// request is not asked for at all.
-async fn await_answer<W: Wire>(
-    house: &House,
-    exchange: &mut Exchange<'_, W>,
-    (call, parcel): (&OpenCall, &Parcel),
+/// A request that waits for its answer.
+struct Waiting<'a> {
+    house: &'a House,
+    app: &'a App,
+    desk: &'a AppDesk,
+    call: &'a OpenCall,
+    parcel: &'a Parcel,
     placed_us: u64,
-) -> Result<AnswerHead, Fault> {
-    let mut answer = pin!(await_head(house, call, parcel, placed_us, exchange.head));
-    let mut gone = pin!(exchange.wire.gone());
-    let head = poll_fn(|task| match answer.as_mut().poll(task) {
-        Poll::Ready(head) => Poll::Ready(head),
-        Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
-    })
-    .await;
-    if head.as_ref().err() == Some(&Fault::ClientGone) {
-        call.withdraw(&house.desk);
-    }
-    head
 }
 
-/// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
-async fn await_head(
-    house: &House,
-    call: &OpenCall,
-    parcel: &Parcel,
-    placed_us: u64,
-    head: &Head,
-) -> Result<AnswerHead, Fault> {
-    let app = &house.plan.app;
-    let timeout_ms = if app.timeout_ms == 0 { u64::MAX / 4 } else { app.timeout_ms };
-    let deadline = crate::deadline::Deadline::new(&house.deadlines);
-    loop {
-        let due_ms = match parcel.begun_us() {
-            Some(begun_us) => begun_us / 1000 + timeout_ms,
-            None => placed_us / 1000 + app.queue_max_wait_ms,
-        };
-        let now_ms = house.clock.coarse_ms();
-        if now_ms > due_ms {
-            if call.withdraw(&house.desk) {
-                return Err(Fault::QueueTimeout);
-            }
-            if parcel.begun_us().is_some_and(|begun_us| now_ms > begun_us / 1000 + timeout_ms) {
-                call.give_up();
-                end_overdue(house, parcel, head);
-                return Err(Fault::AppTimeout);
-            }
+impl Waiting<'_> {
+    /// Waits for the head of the answer while the client does. One that left before a worker had its
+    /// request is not asked for at all.
+    async fn await_answer<W: Wire>(&self, exchange: &mut Exchange<'_, W>) -> Result<AnswerHead, Fault> {
+        let mut answer = pin!(self.await_head(exchange.head));
+        let mut gone = pin!(exchange.wire.gone());
+        let head = poll_fn(|task| match answer.as_mut().poll(task) {
+            Poll::Ready(head) => Poll::Ready(head),
+            Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
+        })
+        .await;
+        if head.as_ref().err() == Some(&Fault::ClientGone) {
+            self.call.withdraw(self.desk);
         }
-        // While it waits, the moment at which a worker takes it is not told to this task; looking
-        // again after `timeout` is early enough to end that worker in time.
-        let look_ms = due_ms.min(now_ms + timeout_ms).max(now_ms) + SWEEP.as_millis() as u64;
-        if let Ok(answer) = deadline.until(look_ms, call.head()).await {
-            return answer;
+        head
+    }
+
+    /// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
+    async fn await_head(&self, head: &Head) -> Result<AnswerHead, Fault> {
+        let Waiting { house, app, desk, call, parcel, placed_us } = self;
+        let timeout_ms = if app.timeout_ms == 0 { u64::MAX / 4 } else { app.timeout_ms };
+        let deadline = crate::deadline::Deadline::new(&house.deadlines);
+        loop {
+            let due_ms = match parcel.begun_us() {
+                Some(begun_us) => begun_us / 1000 + timeout_ms,
+                None => placed_us / 1000 + app.queue_max_wait_ms,
+            };
+            let now_ms = house.clock.coarse_ms();
+            if now_ms > due_ms {
+                if call.withdraw(desk) {
+                    return Err(Fault::QueueTimeout);
+                }
+                if parcel.begun_us().is_some_and(|begun_us| now_ms > begun_us / 1000 + timeout_ms) {
+                    call.give_up();
+                    end_overdue(house, app, parcel, head);
+                    return Err(Fault::AppTimeout);
+                }
+            }
+            // While it waits, the moment at which a worker takes it is not told to this task; looking
+            // again after `timeout` is early enough to end that worker in time.
+            let look_ms = due_ms.min(now_ms + timeout_ms).max(now_ms) + SWEEP.as_millis() as u64;
+            if let Ok(answer) = deadline.until(look_ms, call.head()).await {
+                return answer;
+            }
         }
     }
 }
@@ -148,10 +171,10 @@ fn tell_lost(house: &House, parcel: &Parcel, head: &Head, outcome: &str) {
 }
 
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
-fn end_overdue(house: &House, parcel: &Parcel, head: &Head) {
+fn end_overdue(house: &House, app: &App, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let Some(lane) = parcel.lane() else { return };
-    let (seconds, pid) = (house.plan.app.timeout_ms as f64 / 1000.0, lane.pid);
+    let (seconds, pid) = (app.timeout_ms as f64 / 1000.0, lane.pid);
     house.log.error(&format!(
         "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));

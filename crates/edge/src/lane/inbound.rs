@@ -22,6 +22,8 @@ const INBOUND: usize = 0;
 pub(crate) struct Lane {
     pub(crate) worker: u32,
     pub(crate) pid: u32,
+    /// Its app, of those in the plan.
+    pub(crate) app: usize,
     /// Requests it works on at a time.
     pub(crate) slots: u16,
     pub(super) memory: Arc<Memory>,
@@ -65,7 +67,7 @@ impl Lane {
     /// # Errors
     /// Those of mapping the rings.
     pub(crate) fn new(
-        (worker, pid, slots): (u32, u32, u32),
+        (worker, pid, slots, app): (u32, u32, u32, u32),
         threads: usize,
         socket: OwnedFd,
         memory: &OwnedFd,
@@ -74,6 +76,7 @@ impl Lane {
         Ok(Lane {
             worker,
             pid,
+            app: app as usize,
             slots: u16::try_from(slots).unwrap_or(u16::MAX),
             sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
             memory,

@@ -1,4 +1,4 @@
-//! In:     an exchange for the application; lanes to its workers.
+//! In:     an exchange for an application; lanes to its workers.
 //! Out:    the application's answer, or the fault that stands for it.
 //! Actors: the task of the request; the event loop, which takes answers whenever it has nothing else to do.
 //! Never:  does a worker get a second request while its slots are taken, or a request two answers.
@@ -16,7 +16,7 @@ mod parcel;
 
 pub(crate) use calls::{Calls, end_stuck};
 pub(crate) use desk::AppDesk;
-pub(crate) use fetch::fetch;
+pub(crate) use fetch::{Destination, fetch};
 pub(crate) use inbound::Lane;
 pub(crate) use open_call::AnswerStream;
 pub(crate) use outbound::Outbounds;

@@ -37,6 +37,7 @@ macro_rules! keys {
 
 keys! {
     request_method = "REQUEST_METHOD",
+    script_name = "SCRIPT_NAME",
     path_info = "PATH_INFO",
     query_string = "QUERY_STRING",
     remote_addr = "REMOTE_ADDR",
@@ -87,6 +88,9 @@ impl EnvironMaker {
         let (keys, strings) = (&self.keys, &mut self.strings);
         let addresses = &frame.addresses;
         environ.set_item(&keys.request_method, strings.value(py, frame.method))?;
+        if !frame.script.is_empty() {
+            environ.set_item(&keys.script_name, latin1(py, &percent_decode(frame.script)))?;
+        }
         environ.set_item(&keys.path_info, latin1(py, &percent_decode(frame.path)))?;
         if !frame.query.is_empty() {
             environ.set_item(&keys.query_string, latin1(py, frame.query))?;

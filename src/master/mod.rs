@@ -1,16 +1,19 @@
 //! In:     the plan; signals, ended children, reports of the living.
-//! Out:    commands of the supervisor carried out; words for the operator.
+//! Out:    commands of the supervisor carried out.
 //! Actors: one loop that waits in `poll`.
 //! Never:  does it decide about a process, or serve a request.
+
+mod news;
 
 use crate::listen::Listeners;
 use crate::signals::{Meaning, Signals};
 use crate::words::Words;
 use hallway_core::control::{Order, Report};
-use hallway_core::plan::{Listen, Plan};
-use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
+use hallway_core::plan::{App, Plan};
+use hallway_core::supervise::{AppSettings, Child, Command, Event, Settings, Supervisor};
 use hallway_edge::Voice;
 use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
+use news::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +25,7 @@ use std::time::Instant;
 /// The worker's half of hallway, built by `build.rs`.
 const EXTENSION: &[u8] = include_bytes!(env!("EXTENSION_FILE"));
 /// What a worker's interpreter runs first.
-const BOOT: &str = include_str!("../python/hallway/_boot.py");
+const BOOT: &str = include_str!("../../python/hallway/_boot.py");
 
 /// For a child to say why it ends, once its channel has.
 const LAST_WORDS_MS: u64 = 500;
@@ -51,6 +54,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         workers: BTreeMap::new(),
         words: Vec::new(),
         ready: BTreeSet::new(),
+        loaded: BTreeSet::new(),
         expected: BTreeSet::new(),
         started: Instant::now(),
         announced: false,
@@ -58,13 +62,19 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
         rolls_all: false,
         overgrown_mib: BTreeMap::new(),
         weigh_pause_ms: WEIGH_MS,
-        weigh_at_ms: (plan.app.max_rss_bytes > 0).then_some(WEIGH_MS),
+        weigh_at_ms: plan.apps.iter().any(|app| app.max_rss_bytes > 0).then_some(WEIGH_MS),
         plan,
     };
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let app = &master.plan.app;
-    let settings =
-        Settings { workers: app.workers, graceful_timeout_ms: app.graceful_timeout_ms, timeout_ms: app.timeout_ms };
+    let of = |app: &App| AppSettings {
+        workers: app.workers,
+        timeout_ms: app.timeout_ms,
+        graceful_timeout_ms: app.graceful_timeout_ms,
+    };
+    let settings = Settings {
+        apps: master.plan.apps.iter().map(of).collect(),
+        graceful_timeout_ms: master.plan.graceful_timeout_ms(),
+    };
     let mut tree = Supervisor::new(settings);
     let mut events = vec![Event::Start];
     loop {
@@ -97,6 +107,12 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
     }
 }
 
+/// A worker that runs, and its app.
+struct Hired {
+    app: usize,
+    spawned: Spawned,
+}
+
 /// The shell around the supervisor.
 struct Master {
     plan: Plan,
@@ -105,11 +121,13 @@ struct Master {
     extension: OwnedFd,
     listeners: Listeners,
     edge: Option<Spawned>,
-    workers: BTreeMap<u32, Spawned>,
+    workers: BTreeMap<u32, Hired>,
     /// What workers say, also those that have ended while something they started has not.
     words: Vec<Words>,
     /// Workers that have loaded the app.
     ready: BTreeSet<u32>,
+    /// Apps of which a worker ever was ready.
+    loaded: BTreeSet<usize>,
     /// Children that were told to end: their ends are no news.
     expected: BTreeSet<Child>,
     started: Instant,
@@ -140,13 +158,14 @@ impl Master {
                 }
             },
             Command::SpawnWorker { worker, place } => {
-                match spawn_worker(&self.plan.app, BOOT, self.extension.as_fd(), place) {
+                let app = &self.plan.apps[place.app];
+                match spawn_worker(app, BOOT, self.extension.as_fd(), place.number) {
                     Ok((spawned, pipe)) => {
-                        self.words.push(Words::new(&self.plan.app.name, spawned.pid, pipe));
-                        self.workers.insert(worker, spawned);
+                        self.words.push(Words::new(&app.name, spawned.pid, pipe));
+                        self.workers.insert(worker, Hired { app: place.app, spawned });
                     }
                     Err(error) => {
-                        say(&explain_spawn(&self.plan.app.python, &error));
+                        say(&explain_spawn(&app.python, &error));
                         return Some(Event::Exited(Child::Worker(worker), Some(3)));
                     }
                 }
@@ -179,9 +198,9 @@ impl Master {
 
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
-        let (Some(edge), Some(spawned)) = (&self.edge, self.workers.get(&worker)) else { return };
-        let slots = self.plan.app.threads;
-        let order = Order::Lanes { worker, pid: spawned.pid, slots };
+        let (Some(edge), Some(Hired { app, spawned })) = (&self.edge, self.workers.get(&worker)) else { return };
+        let slots = self.plan.apps[*app].threads;
+        let order = Order::Lanes { worker, pid: spawned.pid, slots, app: *app as u32 };
         match make_lanes(slots, self.plan.edge_threads) {
             Ok(lanes) => {
                 for (child, socket) in [(spawned, &lanes.worker), (edge, &lanes.edge)] {
@@ -197,10 +216,15 @@ impl Master {
         }
     }
 
+    fn children(&self) -> impl Iterator<Item = (Child, &Spawned)> {
+        let workers = self.workers.iter().map(|(worker, hired)| (Child::Worker(*worker), &hired.spawned));
+        self.edge.iter().map(|edge| (Child::Edge, edge)).chain(workers)
+    }
+
     fn spawned(&self, child: Child) -> Option<&Spawned> {
         match child {
             Child::Edge => self.edge.as_ref(),
-            Child::Worker(worker) => self.workers.get(&worker),
+            Child::Worker(worker) => self.workers.get(&worker).map(|hired| &hired.spawned),
         }
     }
 
@@ -212,18 +236,14 @@ impl Master {
 
     /// Waits for news until `wake_at`, and takes all there is.
     fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
-        let kills = self.edge.iter().chain(self.workers.values()).filter_map(|spawned| spawned.kill_at_ms);
-        let loading = (!self.announced && !self.said_loading).then_some(LOADING_MS);
+        let kills = self.children().filter_map(|(_, spawned)| spawned.kill_at_ms);
+        let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
         let wake_at = wake_at.into_iter().chain(self.weigh_at_ms).chain(kills).chain(loading).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
         });
-        let edge = self.edge.iter().map(|edge| (Child::Edge, edge));
-        let children: Vec<(Child, &Spawned)> = edge
-            .chain(self.workers.iter().map(|(worker, spawned)| (Child::Worker(*worker), spawned)))
-            .filter(|(_, spawned)| !spawned.is_deaf)
-            .collect();
+        let children: Vec<(Child, &Spawned)> = self.children().filter(|(_, spawned)| !spawned.is_deaf).collect();
         let mut sources: Vec<PollFd<'_>> =
             signals.sources().map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)).collect();
         let first_child = sources.len();
@@ -279,14 +299,16 @@ impl Master {
     /// Does what is due by time alone.
     fn keep_times(&mut self) {
         let now_ms = self.now_ms();
-        for spawned in self.edge.iter_mut().chain(self.workers.values_mut()) {
+        let workers = self.workers.values_mut().map(|hired| &mut hired.spawned);
+        for spawned in self.edge.iter_mut().chain(workers) {
             if spawned.kill_at_ms.take_if(|at| *at <= now_ms).is_some() {
                 spawned.signal(Signal::KILL);
             }
         }
-        if !self.announced && !self.said_loading && now_ms >= LOADING_MS {
+        if !self.announced && !self.said_loading && now_ms >= LOADING_MS && !self.plan.apps.is_empty() {
             self.said_loading = true;
-            say(&format!("loading {} ...", self.plan.app.callable));
+            let callables: Vec<&str> = self.plan.apps.iter().map(|app| &*app.callable).collect();
+            say(&format!("loading {} ...", callables.join(", ")));
         }
     }
 
@@ -296,9 +318,9 @@ impl Master {
         if self.weigh_at_ms.is_none_or(|at| at > now_ms) {
             return Vec::new();
         }
-        let most = self.plan.app.max_rss_bytes;
-        let weighed = |(worker, spawned): (&u32, &Spawned)| {
-            let bytes = hallway_workers::resident_bytes(spawned.pid).filter(|bytes| *bytes > most)?;
+        let weighed = |(worker, hired): (&u32, &Hired)| {
+            let most = Some(self.plan.apps[hired.app].max_rss_bytes).filter(|most| *most > 0)?;
+            let bytes = hallway_workers::resident_bytes(hired.spawned.pid).filter(|bytes| *bytes > most)?;
             Some((*worker, bytes >> 20))
         };
         let overgrown: Vec<(u32, u64)> = self.workers.iter().filter_map(weighed).collect();
@@ -315,7 +337,7 @@ impl Master {
         for child in gone {
             let spawned = match child {
                 Child::Edge => self.edge.as_mut(),
-                Child::Worker(worker) => self.workers.get_mut(worker),
+                Child::Worker(worker) => self.workers.get_mut(worker).map(|hired| &mut hired.spawned),
             };
             if let Some(spawned) = spawned {
                 (spawned.is_deaf, spawned.kill_at_ms) = (true, Some(kill_at_ms));
@@ -332,7 +354,7 @@ impl Master {
             self.expected.remove(&Child::Edge);
             return Some(Event::Exited(Child::Edge, ended.code));
         }
-        let (&worker, _) = self.workers.iter().find(|(_, spawned)| spawned.pid == ended.pid)?;
+        let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
         self.workers.remove(&worker);
         // The edge may not see it by itself: a process that the app forked holds the lanes too.
         self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
@@ -350,67 +372,6 @@ impl Master {
         self.overgrown_mib.remove(&worker);
         Some(Event::Exited(Child::Worker(worker), ended.code))
     }
-
-    /// Tells of a worker that is still busy with what it had when the last edge died.
-    fn narrate_missing(&self, worker: u32) {
-        let (pid, timeout_ms) = (self.workers.get(&worker).map_or(0, |spawned| spawned.pid), self.plan.app.timeout_ms);
-        let seconds = timeout_ms as f64 / 1000.0;
-        say(&format!("worker {pid} has not come to the new edge for {seconds} s: it shows its stacks and is replaced"));
-    }
-
-    /// Tells how a roll has ended.
-    fn narrate_roll(&mut self, event: Event) {
-        match event {
-            Event::Exited(..) => say("the old workers go on serving; send HUP again when the app is mended"),
-            Event::Ready(_) if self.rolls_all => say("every worker is replaced"),
-            _ => {}
-        }
-        self.rolls_all = false;
-    }
-
-    /// Tells the operator what is worth knowing.
-    fn narrate(&mut self, tree: &Supervisor, event: Event) {
-        let app = &self.plan.app;
-        match event {
-            Event::Ready(Child::Worker(worker)) if self.ready.insert(worker) && !self.announced => {
-                self.announced = true;
-                let addresses: Vec<String> = self.plan.listeners.iter().map(shown).collect();
-                let (workers, python) = (counted(app.workers), app.python.display());
-                say(&format!("serving {} at {}", app.callable, addresses.join(", ")));
-                say(&format!("{workers} of {python}; stop with Ctrl-C"));
-            }
-            Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
-                say(&format!("the app failed to load: {} in {}", app.callable, app.chdir.display()));
-            }
-            Event::Exited(Child::Edge, _) if !tree.is_stopping() && self.announced => {
-                say("the edge has ended; another one takes over");
-            }
-            Event::Roll if !tree.is_stopping() => {
-                self.rolls_all = true;
-                say("replacing every worker, one by one");
-            }
-            Event::More => say(&format!("{} from now on", counted(tree.readiness().1 + 1))),
-            Event::Fewer if tree.readiness().1 == 1 => say("the last worker stays"),
-            Event::Fewer => say(&format!("{} from now on", counted(tree.readiness().1 - 1))),
-            Event::Spent(worker) if !tree.is_stopping() && !tree.is_to_be_replaced(worker) => {
-                let pid = self.workers.get(&worker).map_or(0, |spawned| spawned.pid);
-                let why = match self.overgrown_mib.remove(&worker) {
-                    Some(mib) => format!("has grown to {mib} MiB (--max-rss)"),
-                    None => "has served enough (--max-requests)".into(),
-                };
-                say(&format!("worker {pid} {why}; another one takes its place"));
-            }
-            Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
-            Event::Stop if !tree.is_stopping() => {
-                say("stopping when all requests are answered; once more to stop at once")
-            }
-            _ => {}
-        }
-    }
-}
-
-fn counted(workers: u32) -> String {
-    format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
 }
 
 /// Gives an order. A child that has not read the last hundred of them is stuck, and must not stop
@@ -434,22 +395,10 @@ fn event_of(child: Child, report: Report) -> Option<Event> {
     }
 }
 
-fn shown(listen: &Listen) -> String {
-    match listen {
-        Listen::Tcp(address) => format!("http://{address}"),
-        Listen::Unix(path) => format!("unix:{}", path.display()),
-        Listen::Inherited(number) => format!("fd://{number}"),
-    }
-}
-
 fn explain_spawn(python: &Path, error: &io::Error) -> String {
     let python = python.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!("there is no interpreter '{python}'; name one with --python PATH"),
         _ => format!("the interpreter '{python}' could not be started: {error}"),
     }
-}
-
-fn say(text: &str) {
-    Voice::of_process().say(text);
 }

@@ -1,0 +1,120 @@
+//! In:     the tables `[app.…]`.
+//! Out:    the applications of the plan.
+//! Actors: the file system is asked for directories, interpreters and files of variables.
+//! Never:  is an app taken that could not be started.
+
+use super::{Builder, bytes, named, switch, time_ms, whole};
+use crate::config::node::{Entry, Node, Table};
+use crate::settings::{callable, default_interpreter};
+use hallway_core::plan::{App, GRACEFUL_TIMEOUT_MS};
+use std::path::{Path, PathBuf};
+
+impl Builder<'_> {
+    pub(super) fn apps(&mut self, table: &Table) -> Vec<App> {
+        named(table, "app").map(|(entry, app)| self.app(entry, app)).collect()
+    }
+
+    fn app(&mut self, entry: &Entry, app: &Table) -> App {
+        let chdir = match app.get("chdir") {
+            Some(node) => self.directory(node),
+            None => self.sources.path(entry.key_span.file).parent().and_then(|path| std::path::absolute(path).ok()),
+        };
+        let chdir = chdir.unwrap_or_default();
+        let time = |key: &str, default: u64| app.get(key).and_then(time_ms).unwrap_or(default);
+        let count = |key: &str| app.get(key).and_then(whole).unwrap_or(0);
+        let queue = app.get("queue").and_then(Node::table);
+        let queue_size = queue.and_then(|queue| queue.get("size")).and_then(whole);
+        let queue_wait = queue.and_then(|queue| queue.get("max_wait")).and_then(time_ms);
+        App {
+            name: entry.key.clone(),
+            callable: self.callable(entry, app),
+            factory: app.get("factory").and_then(switch).unwrap_or(false),
+            python: self.python(app, &chdir),
+            env: self.variables(app),
+            chdir,
+            workers: app.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow),
+            threads: app.get("threads").and_then(whole).map_or(1, narrow),
+            timeout_ms: time("timeout", 30_000),
+            graceful_timeout_ms: time("graceful_timeout", GRACEFUL_TIMEOUT_MS),
+            max_requests: count("max_requests"),
+            max_requests_jitter: count("max_requests_jitter"),
+            max_rss_bytes: app.get("max_rss").and_then(bytes).unwrap_or(0),
+            queue_size: queue_size.map_or(256, |size| usize::try_from(size).unwrap_or(usize::MAX)),
+            queue_max_wait_ms: queue_wait.unwrap_or(10_000),
+        }
+    }
+
+    fn callable(&mut self, entry: &Entry, app: &Table) -> String {
+        let Some(node) = app.get("wsgi") else {
+            if app.get("asgi").is_none() && app.get("command").is_none() {
+                let name = &entry.key;
+                self.problems.add(entry.key_span, format!("the app '{name}' has no wsgi = \"MODULE:APP\"; write one"));
+            }
+            return String::new();
+        };
+        let text = node.text().unwrap_or_default();
+        match callable(text) {
+            Ok(callable) => callable,
+            Err(mend) => {
+                self.problems.add(node.span, mend.replace("'--factory ", "factory = true and '"));
+                String::new()
+            }
+        }
+    }
+
+    /// Made absolute without resolving symlinks: a virtual environment's interpreter is one.
+    fn python(&mut self, app: &Table, chdir: &Path) -> PathBuf {
+        let Some(node) = app.get("python") else { return default_interpreter(chdir) };
+        let text = node.text().unwrap_or_default();
+        if !text.contains('/') {
+            return PathBuf::from(text);
+        }
+        let path = self.path(node).unwrap_or_default();
+        if !path.is_file() {
+            let inside = path.join("bin/python");
+            let mend = if inside.is_file() { format!("; did you mean {text}/bin/python?") } else { String::new() };
+            self.problems.add(node.span, format!("there is no interpreter {}{mend}", path.display()));
+        }
+        path
+    }
+
+    fn variables(&mut self, app: &Table) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        if let Some(node) = app.get("env_file") {
+            let path = self.path(node).unwrap_or_default();
+            match std::fs::read_to_string(&path) {
+                Err(error) => self.problems.add(node.span, format!("{} cannot be read: {error}", path.display())),
+                Ok(text) => {
+                    for (number, line) in text.lines().map(str::trim).enumerate() {
+                        match line.split_once('=') {
+                            _ if line.is_empty() || line.starts_with('#') => {}
+                            Some((name, value)) if !name.trim().is_empty() => {
+                                variables.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
+                            }
+                            _ => {
+                                let place = format!("{}:{}", path.display(), number + 1);
+                                self.problems.add(node.span, format!("{place}: write NAME=VALUE"));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let given = app.get("env").and_then(Node::table).map_or(&[][..], |env| &env.entries);
+        for entry in given {
+            let value = self.secret(&entry.value).unwrap_or_default();
+            variables.retain(|(name, _)| *name != entry.key);
+            variables.push((entry.key.clone(), value));
+        }
+        variables
+    }
+}
+
+fn unquoted(value: &str) -> &str {
+    let between = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    between('"').or_else(|| between('\'')).unwrap_or(value)
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,119 @@
+//! In:     the values of a configuration file.
+//! Out:    the plan; or what is wrong with values that by themselves look right.
+//! Actors: the file system is asked whether what is named exists.
+//! Never:  is a plan made of values with problems.
+
+mod app;
+mod route;
+mod server;
+mod site;
+
+use super::node::{Data, Entry, Node, Span, Table};
+use super::problem::{Problems, Sources};
+use super::shape;
+use super::tables::FILE;
+use crate::settings::{duration_ms, size_bytes};
+use hallway_core::plan::Plan;
+use std::path::PathBuf;
+
+/// What every part of a build needs.
+pub(super) struct Builder<'a> {
+    sources: &'a Sources,
+    problems: &'a mut Problems,
+    /// Cores of this machine.
+    cores: usize,
+}
+
+/// Makes the plan of a file's values. Problems are added to those of reading it; with any there is no plan.
+pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) -> Option<Plan> {
+    shape::check_table(table, FILE, "", problems);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = Builder { sources, problems, cores };
+    let apps = builder.apps(table);
+    let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
+    let plan = Plan {
+        listeners: builder.listeners(table),
+        edge_threads: builder.threads(table),
+        sites: builder.sites(table, &names),
+        apps,
+        access_log: builder.access_log(table),
+        limits: builder.limits(table),
+    };
+    problems.is_empty().then_some(plan)
+}
+
+impl Builder<'_> {
+    /// A path as it was written, from the directory of its file.
+    fn path(&self, node: &Node) -> Option<PathBuf> {
+        let base = self.sources.path(node.span.file).parent().unwrap_or(std::path::Path::new(""));
+        std::path::absolute(base.join(node.text()?)).ok()
+    }
+
+    /// A string as it stands, or what is in the file that it names.
+    fn secret(&mut self, node: &Node) -> Option<String> {
+        let text = node.text()?;
+        let Some(file) = text.strip_prefix("file:") else { return Some(text.into()) };
+        let base = self.sources.path(node.span.file).parent().unwrap_or(std::path::Path::new(""));
+        let path = base.join(file);
+        match std::fs::read_to_string(&path) {
+            Ok(content) => Some(content.trim_end_matches(['\r', '\n']).into()),
+            Err(error) => {
+                self.problems.add(node.span, format!("{} cannot be read: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// The same, for a directory that has to be there.
+    fn directory(&mut self, node: &Node) -> Option<PathBuf> {
+        let path = self.path(node)?;
+        if path.is_dir() {
+            return Some(path);
+        }
+        let why = if path.exists() { "this is no directory" } else { "there is no such directory" };
+        self.problems.add(node.span, format!("{why}: {}", path.display()));
+        None
+    }
+}
+
+/// The entries of a table of names: `[app.…]`, `[site.…]`.
+fn named<'t>(table: &'t Table, key: &str) -> impl Iterator<Item = (&'t Entry, &'t Table)> {
+    let entries = table.get(key).and_then(Node::table).map_or(&[][..], |table| &table.entries);
+    entries.iter().filter_map(|entry| Some((entry, entry.value.table()?)))
+}
+
+fn time_ms(node: &Node) -> Option<u64> {
+    match &node.data {
+        Data::Text(text) => duration_ms(text).ok(),
+        Data::Whole(seconds) => u64::try_from(*seconds).ok()?.checked_mul(1000),
+        _ => None,
+    }
+}
+
+fn bytes(node: &Node) -> Option<u64> {
+    match &node.data {
+        Data::Text(text) => size_bytes(text).ok(),
+        Data::Whole(bytes) => u64::try_from(*bytes).ok(),
+        _ => None,
+    }
+}
+
+fn whole(node: &Node) -> Option<u64> {
+    match &node.data {
+        Data::Whole(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn switch(node: &Node) -> Option<bool> {
+    match &node.data {
+        Data::Switch(switch) => Some(*switch),
+        _ => None,
+    }
+}
+
+/// Texts and where they stand.
+fn texts(node: Option<&Node>) -> impl Iterator<Item = (&str, Span)> {
+    let members = node.map_or(&[][..], Node::members);
+    members.iter().filter_map(|member| Some((member.text()?, member.span)))
+}

@@ -1,0 +1,242 @@
+//! In:     one route's table, the names of the apps.
+//! Out:    the route of the plan.
+//! Actors: the file system is asked for directories.
+//! Never:  has a route two targets, or none.
+
+use super::{Builder, bytes, switch, texts, whole};
+use crate::cli::nearest;
+use crate::config::node::{Data, Node, Span, Table};
+use hallway_core::fields::{Name, is_value};
+use hallway_core::method::Methods;
+use hallway_core::network::Network;
+use hallway_core::plan::{Access, Adjust, LocationPart, Route, Target};
+use hallway_core::route::{Conditions, Pattern, Wanted};
+
+/// What can answer; a route has exactly one of these.
+const TARGETS: [&str; 8] = ["files", "app", "redirect", "respond", "pool", "proxy", "compose", "jobs"];
+
+impl Builder<'_> {
+    pub(super) fn route(&mut self, span: Span, table: &Table, apps: &[String]) -> Option<Route> {
+        let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
+        match given[..] {
+            [_] => {}
+            [] => self.problems.add(span, "this route has no target; write one of files, app, redirect, respond"),
+            _ => self.problems.add(span, format!("this route has several targets: {}; keep one", given.join(", "))),
+        }
+        let Some(path) = table.text("path") else {
+            if table.get("path").is_none() {
+                self.problems.add(span, "this route has no path; write path = \"/*\" for every one");
+            }
+            return None;
+        };
+        let pattern = Pattern::parse(path).ok()?;
+        let target = self.target(table, &pattern, apps);
+        self.check_company(table);
+        let mut route = Route::new(path, target?);
+        route.conditions = self.conditions(table);
+        route.access = Access { allow: networks(table.get("allow")), deny: networks(table.get("deny")) };
+        route.adjust = self.adjust(table);
+        route.body_bytes_max = table.get("body_max").and_then(bytes);
+        Some(route)
+    }
+
+    fn target(&mut self, table: &Table, pattern: &Pattern, apps: &[String]) -> Option<Target> {
+        if let Some(node) = table.get("files") {
+            return self.files(node, pattern);
+        }
+        if let Some(node) = table.get("app") {
+            let name = node.text()?;
+            let Some(app) = apps.iter().position(|app| app == name) else {
+                let near = nearest(name, apps.iter().map(String::as_str));
+                let mend = match (near, apps.is_empty()) {
+                    (Some(near), _) => format!("did you mean '{near}'?"),
+                    (None, true) => format!("write [app.{name}]"),
+                    (None, false) => format!("there are {}", apps.join(", ")),
+                };
+                self.problems.add(node.span, format!("there is no app '{name}'; {mend}"));
+                return None;
+            };
+            let strip = table.get("strip").and_then(switch).unwrap_or(false);
+            return Some(Target::App { app, strip });
+        }
+        if let Some(node) = table.get("redirect") {
+            let status = table.get("status").and_then(whole).unwrap_or(302) as u16;
+            return Some(Target::Redirect { status, to: self.location(node, pattern)? });
+        }
+        let respond = table.get("respond")?.table()?;
+        let body = respond.text("body").unwrap_or_default();
+        let media_type = respond.text("type").unwrap_or(if body.is_empty() { "" } else { "text/plain; charset=utf-8" });
+        let status = respond.get("status").and_then(whole).unwrap_or(200) as u16;
+        Some(Target::Respond { status, media_type: media_type.into(), body: body.into() })
+    }
+
+    /// A directory for a path with a `*`; else one file.
+    fn files(&mut self, node: &Node, pattern: &Pattern) -> Option<Target> {
+        let node = node.table().and_then(|table| table.get("dir")).unwrap_or(node);
+        if node.table().is_some() {
+            self.problems.add(node.span, "which files? write dir = \"DIRECTORY\"");
+            return None;
+        }
+        if pattern.below {
+            return Some(Target::Files { directory: self.directory(node)?, only: None });
+        }
+        let path = self.path(node)?;
+        if path.is_dir() {
+            self.problems.add(node.span, "this is a directory; end the path of its route with '/*'");
+            return None;
+        }
+        if !path.is_file() {
+            self.problems.add(node.span, format!("there is no such file: {}", path.display()));
+            return None;
+        }
+        let only = path.file_name()?.to_str()?.replace('%', "%25");
+        Some(Target::Files { directory: path.parent()?.to_owned(), only: Some(only) })
+    }
+
+    /// The parts of an address that clients are sent to: `/new/{id}/*`.
+    fn location(&mut self, node: &Node, pattern: &Pattern) -> Option<Vec<LocationPart>> {
+        let text = node.text()?;
+        let names: Vec<&str> = pattern.names().collect();
+        if !(text.starts_with('/') || text.starts_with("http://") || text.starts_with("https://"))
+            || text.starts_with("//")
+        {
+            self.problems
+                .add(node.span, format!("'{text}' is no address to send to; begin with '/', http:// or https://"));
+            return None;
+        }
+        if !text.is_ascii() || text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            self.problems.add(node.span, "an address has only visible ASCII; write the others as %XX");
+            return None;
+        }
+        let mut parts = Vec::new();
+        let (mut rest, has_star) = match text.strip_suffix('*') {
+            Some(before) if pattern.below => (before, true),
+            _ => (text, false),
+        };
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, behind)) = after.split_once('}') else {
+                self.problems.add(node.span, format!("'{text}' has a '{{' without its '}}'"));
+                return None;
+            };
+            parts.push(LocationPart::Text(before.into()));
+            parts.push(match (names.iter().position(|known| *known == name), name) {
+                (Some(number), _) => LocationPart::Capture(number),
+                (None, "host") => LocationPart::Host,
+                (None, "path") => LocationPart::Path,
+                (None, _) => {
+                    let mend = if names.is_empty() {
+                        "the path captures nothing".into()
+                    } else {
+                        format!("there are {}", names.join(", "))
+                    };
+                    self.problems.add(node.span, format!("'{{{name}}}' is not captured by this route's path; {mend}"));
+                    return None;
+                }
+            });
+            rest = behind;
+        }
+        parts.push(LocationPart::Text(rest.into()));
+        parts.extend(has_star.then_some(LocationPart::Rest));
+        parts.retain(|part| *part != LocationPart::Text(String::new()));
+        Some(parts)
+    }
+
+    fn conditions(&mut self, table: &Table) -> Conditions {
+        let mut conditions = Conditions::default();
+        for (method, span) in texts(table.get("method")) {
+            if !Methods::knows(method) && Methods::knows(&method.to_ascii_uppercase()) {
+                continue; // It was told that methods are written in capitals.
+            }
+            if !Methods::knows(method) {
+                let near = nearest(method, Methods::names().iter().copied());
+                let mend = near.map_or_else(
+                    || format!("there are {}", Methods::names().join(", ")),
+                    |near| format!("did you mean '{near}'?"),
+                );
+                self.problems.add(span, format!("there is no method '{method}'; {mend}"));
+            }
+            conditions.methods.push(method.into());
+        }
+        conditions.headers = wanted(table.get("header"));
+        conditions.query = wanted(table.get("query"));
+        conditions.clients = networks(table.get("client"));
+        conditions
+    }
+
+    fn adjust(&mut self, table: &Table) -> Adjust {
+        let cache_control = table.get("cache_control").and_then(|node| self.value(node));
+        let mut adjust = Adjust { cache_control, ..Adjust::default() };
+        let Some(headers) = table.get("headers").and_then(Node::table) else { return adjust };
+        for key in ["set", "add"] {
+            for entry in headers.get(key).and_then(Node::table).map_or(&[][..], |table| &table.entries) {
+                self.check_settable(&entry.key, entry.key_span);
+                let values: Vec<String> = entry.value.members().iter().filter_map(|node| self.value(node)).collect();
+                let lines = values.into_iter().map(|value| (entry.key.clone(), value));
+                if key == "set" { adjust.set.extend(lines) } else { adjust.add.extend(lines) }
+            }
+        }
+        for (name, span) in texts(headers.get("remove")) {
+            self.check_settable(name, span);
+            adjust.remove.push(name.into());
+        }
+        adjust
+    }
+
+    /// A value that can stand in a header.
+    fn value(&mut self, node: &Node) -> Option<String> {
+        let text = node.text()?.trim();
+        if is_value(text.as_bytes()) {
+            return Some(text.into());
+        }
+        self.problems.add(node.span, "the value of a header has no line breaks or other control characters");
+        None
+    }
+
+    /// Where a body ends, and who speaks to whom, is hallway's to say.
+    fn check_settable(&mut self, name: &str, span: Span) {
+        let is_ours = matches!(
+            Name::of(name.as_bytes()),
+            Name::ContentLength
+                | Name::TransferEncoding
+                | Name::Connection
+                | Name::KeepAlive
+                | Name::Upgrade
+                | Name::Te
+                | Name::Trailer
+        );
+        if is_ours {
+            self.problems
+                .add(span, format!("'{name}' says how the answer is sent, which is hallway's to say; take it out"));
+        }
+    }
+
+    /// Keys that mean nothing without another one.
+    fn check_company(&mut self, table: &Table) {
+        for (key, target, mend) in [
+            ("status", "redirect", "an answer of its own has it inside: respond = { status = … }"),
+            ("strip", "app", "it takes the beginning off the path that an app sees"),
+        ] {
+            if let Some(node) = table.get(key).filter(|_| table.get(target).is_none()) {
+                self.problems.add(node.span, format!("'{key}' belongs to '{target}', which is not here; {mend}"));
+            }
+        }
+        let is_below = table.text("path").is_some_and(|path| path.ends_with("/*"));
+        if let Some(node) = table.get("strip").filter(|node| switch(node) == Some(true) && !is_below) {
+            self.problems.add(node.span, "'strip' takes off what stands before '*'; end the path with '/*'");
+        }
+    }
+}
+
+fn wanted(node: Option<&Node>) -> Vec<(String, Wanted)> {
+    let entries = node.and_then(Node::table).map_or(&[][..], |table| &table.entries);
+    let of = |node: &Node| match &node.data {
+        Data::Switch(true) => Wanted::Present,
+        Data::Switch(false) => Wanted::Absent,
+        _ => Wanted::Is(node.text().unwrap_or_default().into()),
+    };
+    entries.iter().map(|entry| (entry.key.clone(), of(&entry.value))).collect()
+}
+
+fn networks(node: Option<&Node>) -> Vec<Network> {
+    texts(node).flat_map(|(text, _)| Network::read(text).unwrap_or_default()).collect()
+}

@@ -1,0 +1,85 @@
+//! In:     `[server]` and `[log]`.
+//! Out:    listeners, threads, limits, the access log.
+//! Actors: the resolver, for names of hosts; the log file is opened once.
+//! Never:  does a limit have another default than `docs/LIMITS.md` says.
+
+use super::{Builder, bytes, texts, time_ms, whole};
+use crate::config::node::{Node, Table};
+use crate::settings::read_address;
+use hallway_core::control::EDGE_THREADS_MAX;
+use hallway_core::plan::{AccessLog, Limits, Listen, LogFormat};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+
+impl Builder<'_> {
+    pub(super) fn listeners(&mut self, table: &Table) -> Vec<Listen> {
+        let given = section(table, "server").and_then(|server| server.get("http"));
+        if given.is_none() {
+            return read_address("127.0.0.1:8080").unwrap_or_default();
+        }
+        let mut listeners = Vec::new();
+        for (text, span) in texts(given) {
+            for listen in read_address(text).unwrap_or_default() {
+                if listeners.contains(&listen) {
+                    self.problems.add(span, format!("'{text}' is given twice"));
+                } else {
+                    listeners.push(listen);
+                }
+            }
+        }
+        listeners
+    }
+
+    pub(super) fn threads(&self, table: &Table) -> usize {
+        let given = section(table, "server").and_then(|server| server.get("threads")).and_then(whole);
+        let threads = given.map_or(self.cores, |threads| usize::try_from(threads).unwrap_or(EDGE_THREADS_MAX));
+        threads.clamp(1, EDGE_THREADS_MAX)
+    }
+
+    pub(super) fn limits(&self, table: &Table) -> Limits {
+        let mut limits = Limits::default();
+        let Some(server) = section(table, "server") else { return limits };
+        let size = |key: &str, default: u64| server.get(key).and_then(bytes).unwrap_or(default);
+        let time = |key: &str, default: u64| server.get(key).and_then(time_ms).unwrap_or(default);
+        limits.head_bytes_max = size("head_max", limits.head_bytes_max as u64) as usize;
+        limits.target_bytes_max = size("target_max", limits.target_bytes_max as u64) as usize;
+        limits.body_bytes_max = size("body_max", limits.body_bytes_max);
+        limits.head_timeout_ms = time("head_timeout", limits.head_timeout_ms);
+        limits.body_timeout_ms = time("body_timeout", limits.body_timeout_ms);
+        limits.write_timeout_ms = time("write_timeout", limits.write_timeout_ms);
+        limits.idle_timeout_ms = time("idle_timeout", limits.idle_timeout_ms);
+        limits
+    }
+
+    pub(super) fn access_log(&mut self, table: &Table) -> Option<AccessLog> {
+        let access = section(table, "log")?.get("access")?.table()?;
+        let format = match access.text("format") {
+            Some("json") => LogFormat::Json,
+            _ => LogFormat::Combined,
+        };
+        let path = match access.get("path") {
+            None => None,
+            Some(node) => match node.text()? {
+                "off" => return None,
+                "stdout" => None,
+                _ => {
+                    let path = self.path(node)?;
+                    // Opened once here, so that a wrong path is told before anything starts.
+                    if let Err(error) = OpenOptions::new().create(true).append(true).open(&path) {
+                        let why = match error.kind() {
+                            ErrorKind::NotFound => "its directory is not there; make it first".into(),
+                            _ => error.to_string(),
+                        };
+                        self.problems.add(node.span, format!("{} cannot be written: {why}", path.display()));
+                    }
+                    Some(path)
+                }
+            },
+        };
+        Some(AccessLog { path, format })
+    }
+}
+
+fn section<'t>(table: &'t Table, name: &str) -> Option<&'t Table> {
+    table.get(name).and_then(Node::table)
+}

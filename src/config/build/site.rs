@@ -1,0 +1,115 @@
+//! In:     the tables `[site.…]`, the names of the apps.
+//! Out:    the sites of the plan.
+//! Actors: none.
+//! Never:  have two sites one name, or two routes of a site nothing that tells them apart.
+
+use super::{Builder, named, texts};
+use crate::config::node::{Data, Entry, Node, Span, Table};
+use hallway_core::plan::{Route, Site};
+use hallway_core::route::{Clash, Pattern, Routes};
+use std::collections::HashMap;
+
+impl Builder<'_> {
+    pub(super) fn sites(&mut self, table: &Table, apps: &[String]) -> Vec<Site> {
+        let mut known: HashMap<String, Span> = HashMap::new();
+        let mut sites = Vec::new();
+        for (entry, site) in named(table, "site") {
+            let hosts = self.hosts(entry, site, &mut known);
+            sites.push(Site { hosts, routes: self.routes(entry, site, apps) });
+        }
+        if sites.is_empty() && table.entry("site").is_none_or(|entry| entry.value.table().is_some()) {
+            let span = table.entries.first().map_or(Span::default(), |entry| entry.key_span);
+            self.problems.add(span, "there is no site; write [site.\"*\"] with its routes for any host");
+        }
+        sites
+    }
+
+    fn hosts(&mut self, entry: &Entry, site: &Table, known: &mut HashMap<String, Span>) -> Vec<String> {
+        let written = [(&*entry.key, entry.key_span)].into_iter().chain(texts(site.get("aliases")));
+        let mut hosts = Vec::new();
+        for (text, span) in written {
+            match host(text) {
+                Err(mend) => self.problems.add(span, mend),
+                Ok(host) => match known.get(&host) {
+                    Some(other) => {
+                        let text = format!("'{host}' is the name of two sites; take one of them out");
+                        self.problems.add_with(span, text, (*other, "the other one"));
+                    }
+                    None => {
+                        known.insert(host.clone(), span);
+                        hosts.push(host);
+                    }
+                },
+            }
+        }
+        hosts
+    }
+
+    fn routes(&mut self, entry: &Entry, site: &Table, apps: &[String]) -> Vec<Route> {
+        let written: Vec<(Span, &Table)> = match site.get("routes").map(|node| &node.data) {
+            Some(Data::List(members)) => members.iter().filter_map(|node| Some((node.span, node.table()?))).collect(),
+            _ => Vec::new(),
+        };
+        if written.is_empty() && site.get("routes").is_none_or(|node| matches!(node.data, Data::List(_))) {
+            let mend = "write routes = [{ path = \"/*\", … }]";
+            self.problems.add(entry.key_span, format!("the site '{}' has no routes; {mend}", entry.key));
+        }
+        let mut routes: Vec<Route> = Vec::new();
+        let mut patterns = Vec::new();
+        let mut spans = Vec::new();
+        for (span, table) in written {
+            let Some(route) = self.route(span, table, apps) else { continue };
+            let Ok(pattern) = Pattern::parse(&route.path) else { continue };
+            patterns.push((pattern, route.conditions.clone()));
+            spans.push(table.get("path").map_or(span, |node: &Node| node.span));
+            routes.push(route);
+        }
+        for Clash(one, other) in Routes::new(patterns).err().unwrap_or_default() {
+            let text = format!(
+                "nothing tells this route and another one apart: both are '{}'; give one a condition (method, header, \
+                 query, client), or take it out",
+                routes[other].path
+            );
+            self.problems.add_with(spans[other], text, (spans[one], "the other one"));
+        }
+        routes
+    }
+}
+
+/// A host name as it is compared: in lower case, without a dot at its end.
+fn host(text: &str) -> Result<String, String> {
+    let name = text.trim_end_matches('.').to_lowercase();
+    let rest = name.strip_prefix("*.").unwrap_or(&name);
+    let is_label = |label: &str| {
+        let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_inside)
+    };
+    let is_ipv6 = |text: &str| {
+        text.strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+            .is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    if name == "*" || is_ipv6(&name) || (name.len() <= 253 && rest.split('.').all(is_label)) {
+        return Ok(name);
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        return Err(format!(
+            "'{text}' is an address; the name of a site is its host: '{}'",
+            rest.trim_end_matches('/')
+        ));
+    }
+    if let Some((host, port)) = text.rsplit_once(':')
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err(format!("'{text}' has a port; a site is known by its host alone: '{host}'"));
+    }
+    if name.contains('*') {
+        return Err(format!(
+            "'{text}': '*' stands for whole labels at the beginning, as in '*.example.com', or for any host"
+        ));
+    }
+    if !name.is_ascii() {
+        return Err(format!("'{text}' is not ASCII; write it as browsers send it ('xn--…', RFC 5891)"));
+    }
+    Err(format!("'{text}' is no host name; write one as 'example.com', '*.example.com' or '*'"))
+}

@@ -1,0 +1,38 @@
+//! In:     `hallway.toml`, the files of `conf.d` beside it, the environment.
+//! Out:    one tree of values, each with the place where it was written; or every problem at once.
+//! Actors: the file system.
+//! Never:  is a value used that no declaration names, or a problem told without its place.
+
+mod build;
+mod declare;
+mod node;
+mod problem;
+mod read;
+mod schema;
+mod shape;
+mod show;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use schema::schema;
+pub(crate) use show::{routes, summary};
+
+use hallway_core::plan::Plan;
+use problem::{Problems, Sources};
+use std::path::Path;
+
+/// Reads a file and all that belongs to it.
+///
+/// # Errors
+/// Every problem, as a person reads it.
+pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Plan, String> {
+    let (mut sources, mut problems) = (Sources::default(), Problems::default());
+    let table = read::read_files(file, environment, &mut sources, &mut problems);
+    let plan = if sources.is_empty() || problems.is_unreadable() {
+        None
+    } else {
+        build::plan(&table, &sources, &mut problems)
+    };
+    plan.filter(|_| problems.is_empty()).ok_or_else(|| problems.show(&sources))
+}

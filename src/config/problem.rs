@@ -1,0 +1,129 @@
+//! In:     what is wrong, and where it was written.
+//! Out:    lines for a person: file, line, column, the text itself, the mend.
+//! Actors: none.
+//! Never:  is a problem told twice, or one kept back because another was found first.
+
+use super::node::Span;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// The files that were read, as they were.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Sources {
+    /// Adds a file; its number.
+    pub(crate) fn add(&mut self, path: PathBuf, text: String) -> usize {
+        self.files.push((path, text));
+        self.files.len() - 1
+    }
+
+    /// Whether no file could be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The path of a file.
+    pub(crate) fn path(&self, file: usize) -> &std::path::Path {
+        &self.files[file].0
+    }
+
+    /// `file:line:column`, both from 1; the column counts characters.
+    pub(crate) fn place(&self, span: Span) -> String {
+        let (path, text) = &self.files[span.file];
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("{}:{line}:{column}", path.display())
+    }
+
+    /// The line with the place underlined.
+    fn excerpt(&self, span: Span) -> String {
+        let (_, text) = &self.files[span.file];
+        let start = span.start.min(text.len());
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let number = text[..start].matches('\n').count() + 1;
+        let indent = text[line_start..start].chars().count();
+        let rest = line.chars().count().saturating_sub(indent);
+        let marked = text[start..span.end.clamp(start, text.len())].chars().count();
+        let carets = "^".repeat(marked.clamp(1, rest.max(1)));
+        format!("{number:>5} | {line}\n      | {:indent$}{carets}", "")
+    }
+}
+
+/// One problem.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    /// Where, if it is anywhere in the file.
+    pub(crate) span: Option<Span>,
+    /// What is wrong, and the mend.
+    pub(crate) text: String,
+    /// Further places that have to do with it, each with a word.
+    pub(crate) also: Vec<(Span, String)>,
+}
+
+/// All that is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    found: Vec<Problem>,
+    /// A file is no TOML: what follows from that is of no interest.
+    is_unreadable: bool,
+}
+
+impl Problems {
+    pub(crate) fn add(&mut self, span: Span, text: impl Into<String>) {
+        self.push(Problem { span: Some(span), text: text.into(), also: Vec::new() });
+    }
+
+    /// A place where a file is no TOML.
+    pub(crate) fn add_unreadable(&mut self, span: Span, text: String) {
+        self.add(span, text);
+        self.is_unreadable = true;
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.is_unreadable
+    }
+
+    /// A problem that has to do with a second place.
+    pub(crate) fn add_with(&mut self, span: Span, text: impl Into<String>, also: (Span, &str)) {
+        self.push(Problem { span: Some(span), text: text.into(), also: vec![(also.0, also.1.into())] });
+    }
+
+    pub(crate) fn push(&mut self, problem: Problem) {
+        let is_known = |one: &Problem| one.span == problem.span && one.text == problem.text;
+        if !self.found.iter().any(is_known) {
+            self.found.push(problem);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of them in the order of the files, as a person reads them.
+    pub(crate) fn show(&self, sources: &Sources) -> String {
+        let mut sorted: Vec<&Problem> = self.found.iter().collect();
+        sorted.sort_by_key(|problem| problem.span.map(|span| (span.file, span.start)));
+        let mut text = String::new();
+        for problem in sorted {
+            match problem.span {
+                Some(span) => {
+                    let _ = writeln!(text, "{}: {}\n{}", sources.place(span), problem.text, sources.excerpt(span));
+                }
+                None => {
+                    let _ = writeln!(text, "{}", problem.text);
+                }
+            }
+            for (span, word) in &problem.also {
+                let _ = writeln!(text, "      = {word}: {}\n{}", sources.place(*span), sources.excerpt(*span));
+            }
+        }
+        let count = self.found.len();
+        let _ = writeln!(text, "{count} problem{}", if count == 1 { "" } else { "s" });
+        text
+    }
+}

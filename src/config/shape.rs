@@ -1,0 +1,125 @@
+//! In:     a value of a file, the declaration of what may stand there.
+//! Out:    problems: unknown keys, wrong kinds, values that cannot be read.
+//! Actors: none.
+//! Never:  is a value let through that reading it later could refuse.
+
+use super::declare::{Key, Kind};
+use super::node::{Data, Node, Span, Table};
+use super::problem::Problems;
+use crate::cli::nearest;
+use crate::settings::{duration_ms, read_address, size_bytes};
+use hallway_core::fields::is_token;
+use hallway_core::network::Network;
+use hallway_core::route::Pattern;
+
+/// Checks a value and all that is in it.
+pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
+    let wrong = |problems: &mut Problems| {
+        let what = node.text().map_or_else(
+            || format!("'{name}' is {} here", node.kind()),
+            |text| format!("{name} = \"{text}\": this is no value of it"),
+        );
+        problems.add(node.span, format!("{what}; write {}", kind.wanted()));
+    };
+    match (kind, &node.data) {
+        (Kind::Later, _) => problems.add(node.span, format!("'{name}' is not built yet in this version; take it out")),
+        (Kind::Table(keys), Data::Table(table)) => check_table(table, keys, name, problems),
+        (Kind::Named(word, kind), Data::Table(table)) => {
+            for entry in &table.entries {
+                check_name(word, &entry.key, entry.key_span, problems);
+                check(&entry.value, kind, &entry.key, problems);
+            }
+        }
+        (Kind::List(kind), Data::List(members)) => members.iter().for_each(|one| check(one, kind, name, problems)),
+        (Kind::OneOrMore(kind), _) => {
+            if matches!(&node.data, Data::List(members) if members.is_empty()) {
+                problems.add(node.span, format!("'{name}' is empty; write {}, or take it out", kind.wanted()));
+            }
+            node.members().iter().for_each(|one| check(one, kind, name, problems));
+        }
+        (Kind::Either(kinds), _) => match kinds.iter().find(|kind| fits(node, kind)) {
+            Some(fitting) => check(node, fitting, name, problems),
+            None => wrong(problems),
+        },
+        (Kind::Whole(least, most), Data::Whole(number)) if !(least..=most).contains(&number) => {
+            problems.add(node.span, format!("'{name}' is {number}; write {}", kind.wanted()));
+        }
+        _ if !fits(node, kind) => wrong(problems),
+        (_, Data::Text(text)) => {
+            if let Err(mend) = read_text(kind, text) {
+                problems.add(node.span, format!("{name} = \"{text}\": {mend}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Checks a table against the keys it may have.
+pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, problems: &mut Problems) {
+    for entry in &table.entries {
+        match keys.iter().find(|key| key.name == entry.key) {
+            Some(key) => check(&entry.value, &key.kind, key.name, problems),
+            None => {
+                let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
+                let near = nearest(&entry.key, keys.iter().map(|key| key.name));
+                let mend = near
+                    .map_or_else(|| format!("it knows {}", list_of(keys)), |near| format!("did you mean '{near}'?"));
+                problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));
+            }
+        }
+    }
+}
+
+fn list_of(keys: &[Key]) -> String {
+    let known = keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).map(|key| key.name);
+    known.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a value is of this kind, as far as its type says.
+fn fits(node: &Node, kind: &Kind) -> bool {
+    match (kind, &node.data) {
+        (Kind::Either(kinds), _) => kinds.iter().any(|kind| fits(node, kind)),
+        (Kind::OneOrMore(kind), Data::List(_)) => node.members().iter().all(|one| fits(one, kind)),
+        (Kind::OneOrMore(kind), _) => fits(node, kind),
+        (Kind::Word(words), Data::Text(text)) => words.contains(&text.as_str()),
+        (Kind::Duration | Kind::Size | Kind::Whole(..), Data::Whole(_))
+        | (Kind::Switch, Data::Switch(_))
+        | (Kind::Table(_) | Kind::Named(..), Data::Table(_))
+        | (Kind::List(_), Data::List(_))
+        | (Kind::Later, _) => true,
+        (Kind::Whole(..) | Kind::Switch | Kind::Table(_) | Kind::Named(..) | Kind::List(_), _) => false,
+        (_, data) => matches!(data, Data::Text(_)),
+    }
+}
+
+/// Whether a string can be read as what it stands for; the error is the mend.
+fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
+    let wanted = || Err(format!("write {}", kind.wanted()));
+    match kind {
+        Kind::Duration => duration_ms(text).map(drop),
+        Kind::Size => size_bytes(text).map(drop),
+        Kind::Address => read_address(text).map(drop),
+        Kind::Network => Network::read(text).map(drop),
+        Kind::Pattern => Pattern::parse(text).map(drop),
+        Kind::Method if text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+            Err(format!("methods are written in capitals: \"{}\"", text.to_ascii_uppercase()))
+        }
+        Kind::FieldName if !is_token(text.as_bytes()) => wanted(),
+        Kind::Path if text.is_empty() || text.contains('\0') => wanted(),
+        _ => Ok(()),
+    }
+}
+
+fn check_name(word: &str, name: &str, span: Span, problems: &mut Problems) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match word {
+        "header" if !is_token(name.as_bytes()) => problems.add(span, format!("'{name}' is no name of a header")),
+        "variable" if name.is_empty() || name.contains(['=', '\0']) => {
+            problems.add(span, format!("'{name}' is no name of a variable"));
+        }
+        "app" if name.is_empty() || !name.bytes().all(is_plain) => {
+            problems.add(span, format!("'{name}' is no name for an app; write letters, digits, '-' and '_'"));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,166 @@
+//! In:     -
+//! Out:    every key that a configuration file may have.
+//! Actors: none.
+//! Never:  is a key read that does not stand here.
+
+use super::declare::{Key, Kind};
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+const COUNT: Kind = Kind::Whole(0, i64::MAX);
+const PATH: Kind = Kind::Path;
+const TEXT: Kind = Kind::Text;
+const NETWORK: Kind = Kind::Network;
+const WANTED: Kind = Kind::Either(&[TEXT, Kind::Switch]);
+const FIELD_NAME: Kind = Kind::FieldName;
+
+/// The whole file.
+pub(crate) const FILE: &[Key] = &[
+    key("server", Kind::Table(SERVER), "Sockets, threads, and whom to believe."),
+    key("log", Kind::Table(LOG), "What is written of each request, and where."),
+    key("app", Kind::Named("app", &Kind::Table(APP)), "Applications that hallway runs."),
+    key("pool", Kind::Later, "Upstream servers."),
+    key("site", Kind::Named("site", &Kind::Table(SITE)), "What answers under which host name."),
+];
+
+const SERVER: &[Key] = &[
+    key("http", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTP (default 127.0.0.1:8080)."),
+    key("https", Kind::Later, "Where to listen for HTTPS."),
+    key("admin", Kind::Later, "Where the dashboard and the metrics are."),
+    key(
+        "threads",
+        Kind::Either(&[Kind::Whole(1, 64), Kind::Word(&["auto"])]),
+        "Event loops of the edge (default \"auto\": one for each core).",
+    ),
+    key("state", Kind::Later, "Where jobs and certificates are kept."),
+    key("shared", Kind::Later, "What several machines share."),
+    key("client_ip_header", Kind::Later, "The header in which trusted proxies say who the client is."),
+    key("forward_proxy", Kind::Later, "A forward proxy."),
+    key("trusted_proxies", Kind::Later, "Whose forwarded headers are believed."),
+    key("acme", Kind::Later, "How certificates are obtained."),
+    key("user", Kind::Later, "Who the edge runs as."),
+    key("head_max", Kind::Size, "The largest request head (default 32KiB)."),
+    key("target_max", Kind::Size, "The longest request target (default 8KiB)."),
+    key("body_max", Kind::Size, "The largest request body (default 128MiB)."),
+    key("head_timeout", Kind::Duration, "Time for a request head to arrive (default 30s)."),
+    key("body_timeout", Kind::Duration, "Longest pause in a request body (default 30s)."),
+    key("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer (default 60s)."),
+    key("idle_timeout", Kind::Duration, "How long a connection may be idle (default 75s)."),
+];
+
+const LOG: &[Key] = &[key(
+    "access",
+    Kind::Either(&[
+        Kind::Word(&["off"]),
+        Kind::Table(&[
+            key("path", TEXT, "A file, \"stdout\", or \"off\" (default \"stdout\")."),
+            key("format", Kind::Word(&["combined", "json"]), "What a line looks like (default \"combined\")."),
+        ]),
+    ]),
+    "The access log (default \"off\").",
+)];
+
+const APP: &[Key] = &[
+    key("wsgi", TEXT, "The WSGI application as MODULE:APP."),
+    key("asgi", Kind::Later, "The ASGI application."),
+    key("command", Kind::Later, "Any other program that serves HTTP."),
+    key("chdir", PATH, "The directory it runs in (default: that of this file)."),
+    key("python", PATH, "Its interpreter (default $VIRTUAL_ENV, ./.venv in its directory, python3)."),
+    key(
+        "workers",
+        Kind::Either(&[Kind::Whole(1, 1024), Kind::Word(&["auto"])]),
+        "Worker processes (default \"auto\": one for each core, at least 2).",
+    ),
+    key("threads", Kind::Whole(1, 256), "Requests that one worker works on at a time (default 1)."),
+    key("timeout", Kind::Duration, "A request that takes longer ends its worker (default 30s; 0 for never)."),
+    key("graceful_timeout", Kind::Duration, "How long a stop waits for requests in flight (default 30s)."),
+    key("factory", Kind::Switch, "Whether the callable returns the application (default false)."),
+    key("preload", Kind::Later, "Whether the application is loaded once for all workers."),
+    key("max_requests", COUNT, "Requests after which a worker is replaced (default 0: never)."),
+    key("max_requests_jitter", COUNT, "Up to so many more, by chance (default 0)."),
+    key("max_rss", Kind::Size, "Memory at which a worker is replaced (default: never)."),
+    key(
+        "queue",
+        Kind::Table(&[
+            key("size", COUNT, "Requests that may wait for a worker (default 256)."),
+            key("max_wait", Kind::Duration, "How long a request may wait for a worker (default 10s)."),
+        ]),
+        "How requests wait for a worker.",
+    ),
+    key("env", Kind::Named("variable", &Kind::Secret), "Variables for its environment."),
+    key("env_file", PATH, "A file with such variables, one NAME=VALUE on a line."),
+    key("user", Kind::Later, "Who its workers run as."),
+    key("jobs", Kind::Later, "Workers for background jobs."),
+    key("php", Kind::Later, "A PHP application."),
+    key("sendfile", Kind::Later, "Directories from which it may have files sent."),
+];
+
+const SITE: &[Key] = &[
+    key("aliases", Kind::OneOrMore(&TEXT), "Other names of this site."),
+    key("tls", Kind::Either(&[Kind::Word(&["off"]), Kind::Later]), "Its certificate."),
+    key("routes", Kind::List(&Kind::Table(ROUTE)), "What answers which path."),
+    key("errors", Kind::Later, "Pages for errors."),
+    key("merge_slashes", Kind::Later, "Whether // in a path is one slash (default true)."),
+];
+
+const ROUTE: &[Key] = &[
+    key("path", Kind::Pattern, "The path, with {name} for one segment and /* for all below."),
+    // Targets: exactly one.
+    key("files", Kind::Either(&[PATH, Kind::Table(FILES)]), "Files below this directory answer."),
+    key("app", TEXT, "This application answers."),
+    key("redirect", TEXT, "The client is sent there; {name} stands for what the path captured."),
+    key("respond", Kind::Table(RESPOND), "This answer, the same for all."),
+    key("pool", Kind::Later, "One of these upstream servers answers."),
+    key("proxy", Kind::Later, "This upstream server answers."),
+    key("compose", Kind::Later, "One JSON object of several answers."),
+    key("jobs", Kind::Later, "Background jobs."),
+    // Conditions.
+    key("method", Kind::OneOrMore(&Kind::Method), "Only for these methods; GET includes HEAD."),
+    key(
+        "header",
+        Kind::Named("header", &WANTED),
+        "Only with these headers: a value, true (there) or false (not there).",
+    ),
+    key("query", Kind::Named("parameter", &WANTED), "Only with these parameters: a value, true or false."),
+    key("client", Kind::OneOrMore(&NETWORK), "Only for clients in these networks."),
+    // Modifiers.
+    key("status", Kind::Whole(300, 399), "The status of a redirect (default 302)."),
+    key("strip", Kind::Switch, "What stands before the * is taken off the path for an app, as SCRIPT_NAME."),
+    key("rewrite", Kind::Later, "The path that is passed on."),
+    key("headers", Kind::Table(HEADERS), "Headers of the answer."),
+    key("cache_control", TEXT, "The answer's Cache-Control."),
+    key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others."),
+    key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks."),
+    key("body_max", Kind::Size, "The largest request body here."),
+    key("cache", Kind::Later, "Whether answers are kept."),
+    key("limit", Kind::Later, "How often a client may come."),
+    key("auth", Kind::Later, "Who says whether the request may pass."),
+    key("basic_auth", Kind::Later, "Users and their passwords."),
+    key("cors", Kind::Later, "What pages of other origins may do."),
+    key("timeout", Kind::Later, "How long an answer may take."),
+    key("compress", Kind::Later, "Whether answers are compressed."),
+    key("bandwidth", Kind::Later, "How fast an answer is sent."),
+    key("priority", Kind::Later, "Who goes first in a queue."),
+    key("promote", Kind::Later, "Whether an answer becomes a job."),
+    key("internal", Kind::Later, "Whether only applications may send here."),
+    key("split", Kind::Later, "A part of the requests goes elsewhere."),
+    key("mirror", Kind::Later, "A copy of each request goes elsewhere."),
+    key("public", Kind::Later, "Whether jobs need no user."),
+];
+
+const FILES: &[Key] =
+    &[key("dir", PATH, "The directory."), key("fallback", Kind::Later, "The file for paths that are none.")];
+
+const RESPOND: &[Key] = &[
+    key("status", Kind::Whole(200, 599), "Its status (default 200)."),
+    key("body", TEXT, "Its body (default empty)."),
+    key("type", TEXT, "Its media type (default text/plain; charset=utf-8)."),
+];
+
+const HEADERS: &[Key] = &[
+    key("set", Kind::Named("header", &TEXT), "These, instead of what the answer has."),
+    key("add", Kind::Named("header", &Kind::OneOrMore(&TEXT)), "These, beside what the answer has."),
+    key("remove", Kind::OneOrMore(&FIELD_NAME), "Not these."),
+];

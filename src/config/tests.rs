@@ -1,0 +1,176 @@
+//! In:     files, broken and whole.
+//! Out:    what a person reads about them; the plan they make.
+//! Actors: the file system, for a moment.
+//! Never:  is a message changed without anybody looking at it: `UPDATE_CASES=1` writes what is said now.
+
+use super::declare::{Key, Kind};
+use super::{load, routes, schema, summary};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const BROKEN: &str = "src/config/cases/broken.txt";
+
+/// A directory of this test's own.
+fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("hallway-config-{}-{name}", std::process::id()));
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn variable(name: &str) -> Option<String> {
+    (name == "HOME").then(|| "/home/user".into())
+}
+
+/// What is said of a file, with the names of this machine taken out.
+fn said(dir: &Path, text: &str) -> String {
+    let file = dir.join("hallway.toml");
+    fs::write(&file, text).unwrap();
+    let said = load(&file, &variable).err().unwrap_or_else(|| "valid\n".into());
+    said.replace(&format!("{}/", dir.display()), "").replace(&dir.display().to_string(), "DIR")
+}
+
+#[test]
+fn each_broken_file_is_answered_with_its_line_and_the_mend() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BROKEN);
+    let (dir, cases) = (directory("broken"), fs::read_to_string(&path).unwrap());
+    let mut seen = String::new();
+    for case in cases.split("### ").skip(1) {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (text, _) = rest.split_once(">>>\n").unwrap_or((rest, ""));
+        seen += &format!("### {name}\n{text}>>>\n{}", said(&dir, text));
+    }
+    fs::remove_dir_all(dir).unwrap();
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(path, &seen).unwrap();
+    }
+    assert!(seen.matches("### ").count() >= 30);
+    assert!(!seen.contains("\nvalid\n"), "each of them is broken");
+    for (line, (now, before)) in seen.lines().zip(cases.lines()).enumerate() {
+        assert_eq!(now, before, "{BROKEN}, line {}", line + 1);
+    }
+    assert_eq!(seen.lines().count(), cases.lines().count());
+}
+
+/// What stands in the documents below the words that are written by hand.
+const REFERENCE: &str = "docs/CONFIGURATION.md";
+
+/// Every key as a table of Markdown.
+fn reference() -> String {
+    let mut text = String::new();
+    put_table(&mut text, "", super::tables::FILE);
+    text
+}
+
+fn put_table(text: &mut String, name: &str, keys: &'static [Key]) {
+    let built: Vec<&Key> = keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).collect();
+    if !name.is_empty() {
+        *text += &format!("\n### {name}\n\n| key | what stands there | what it is for |\n|---|---|---|\n");
+        for key in &built {
+            let wanted = key.kind.wanted().replace('|', "\\|");
+            *text += &format!("| `{}` | {wanted} | {} |\n", key.name, key.about);
+        }
+        let later: Vec<String> =
+            keys.iter().filter(|key| matches!(key.kind, Kind::Later)).map(|key| format!("`{}`", key.name)).collect();
+        if !later.is_empty() {
+            *text += &format!("\nTo come: {}.\n", later.join(", "));
+        }
+    }
+    for key in built {
+        let inner = if name.is_empty() { key.name.into() } else { format!("{name}.{}", key.name) };
+        match &key.kind {
+            Kind::Table(keys) | Kind::List(Kind::Table(keys)) => put_table(text, &inner, keys),
+            Kind::Named(word, Kind::Table(keys)) => put_table(text, &format!("{}.<{word}>", key.name), keys),
+            Kind::Either(kinds) => {
+                for kind in *kinds {
+                    if let Kind::Table(keys) = kind {
+                        put_table(text, &inner, keys);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_documents_name_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(REFERENCE);
+    let document = fs::read_to_string(&path).unwrap();
+    let (by_hand, written) = document.split_once("## Every key\n").unwrap();
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(path, format!("{by_hand}## Every key\n{}", reference())).unwrap();
+    } else {
+        assert_eq!(written, reference(), "UPDATE_CASES=1 writes {REFERENCE} anew");
+    }
+}
+
+const WHOLE: &str = r#"
+[server]
+http = "127.0.0.1:0"
+threads = 1
+body_max = "1MiB"
+
+[log]
+access = "off"
+
+[app.web]
+wsgi = "shop.wsgi:application"
+workers = 2
+queue = { size = 10, max_wait = "2s" }
+env = { A = "1", B = "${HOME}/x" }
+
+[site."Example.COM"]
+aliases = ["*.example.com"]
+routes = [
+  { path = "/*", app = "web", cache_control = "no-cache" },
+  { path = "/api/{version}/*", app = "web", strip = true, method = ["GET", "POST"], body_max = 1000 },
+  { path = "/old/{id}", redirect = "/new/{id}", status = 301 },
+  { path = "/health", respond = { body = "ok" }, client = ["private"] },
+  { path = "/src/*", files = "." },
+]
+
+[site."*"]
+routes = [{ path = "/*", redirect = "https://example.com{path}", status = 308 }]
+"#;
+
+#[test]
+fn a_whole_file_is_a_plan() {
+    let dir = directory("whole");
+    fs::write(dir.join("hallway.toml"), WHOLE).unwrap();
+    let plan = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(summary(&plan), "2 sites, 6 routes, 1 app");
+    assert_eq!(plan.sites[0].hosts, ["example.com", "*.example.com"]);
+    let app = &plan.apps[0];
+    assert_eq!((app.workers, app.queue_size, app.queue_max_wait_ms), (2, 10, 2000));
+    assert_eq!(app.env, [("A".into(), "1".into()), ("B".into(), "/home/user/x".into())]);
+    assert_eq!((&app.chdir, plan.limits.body_bytes_max), (&dir, 1 << 20));
+    let shown = routes(&plan);
+    let paths: Vec<&str> = shown.lines().filter_map(|line| line.trim().split("  ").next()).collect();
+    let expected =
+        ["example.com, *.example.com", "/api/{version}/*", "/health", "/old/{id}", "/src/*", "/*", "*", "/*"];
+    assert_eq!(paths, expected, "{shown}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn files_of_conf_d_are_one_with_it() {
+    let dir = directory("conf.d");
+    fs::create_dir_all(dir.join("conf.d")).unwrap();
+    fs::write(dir.join("hallway.toml"), "[site.\"a.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
+    fs::write(dir.join("conf.d/b.toml"), "[site.\"b.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
+    let plan = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(summary(&plan), "2 sites, 2 routes, 0 apps");
+    fs::write(dir.join("conf.d/c.toml"), "[site.\"a.example\"]\nroutes = []\n").unwrap();
+    let said = load(&dir.join("hallway.toml"), &variable).unwrap_err();
+    assert!(said.contains("'routes' is written in two files") && said.contains("conf.d/c.toml:2:1"), "{said}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_schema_names_every_key() {
+    let schema = schema();
+    let site = &schema["properties"]["site"]["additionalProperties"]["properties"];
+    assert_eq!(site["routes"]["items"]["properties"]["path"]["pattern"], "^/");
+    assert_eq!(schema["properties"]["server"]["additionalProperties"], false);
+    assert!(site["routes"]["items"]["properties"]["pool"].is_null(), "what is not built yet is not offered");
+}
