@@ -23,7 +23,7 @@ build:
 	cargo build --release
 
 ## Installs what the tests need, and runs them all.
-test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium
+test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -37,7 +37,7 @@ lint:
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 
 ## Measures hallway beside its peers; writes bench/results/.
-bench: build /usr/include/ev.h $(VENVS)/bench/.made
+bench: build /usr/sbin/nginx /usr/include/ev.h $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
 	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--venv $(VENVS)/bench --out bench/results/peers.md
@@ -78,11 +78,11 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	tar -xzf $(@D)/gunicorn-27.0.1.tar.gz -C $(@D) --strip-components 1
 	touch $@
 
-# nginx, and what uWSGI and bjoern are compiled with.
+# What uWSGI and bjoern are compiled with.
 /usr/include/ev.h:
 	$(SUDO) apt-get update -qq
-	$(SUDO) apt-get install -y -qq --no-install-recommends nginx libev-dev python3-dev
+	$(SUDO) apt-get install -y -qq --no-install-recommends libev-dev python3-dev
 
-/usr/bin/chromium:
+/usr/sbin/nginx /usr/bin/chromium:
 	$(SUDO) apt-get update -qq
-	$(SUDO) apt-get install -y -qq --no-install-recommends chromium
+	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)

@@ -47,6 +47,12 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("body-max", None, "SIZE", "largest request body (default 128MiB)"),
     flag("queue-size", None, "N", "requests that may wait for a worker (default 256)"),
     flag("queue-max-wait", None, "TIME", "how long a request may wait for a worker (default 10s)"),
+    flag(
+        "trusted-proxy",
+        None,
+        "NETWORK|unix",
+        "believe what proxies there say of their clients (X-Forwarded-*);\nmay be repeated (default: nobody)",
+    ),
     flag("access-log", None, "-|FILE|off", "where a line for each request goes (default off)"),
     flag("access-log-format", None, "combined|json", "what such a line looks like (default combined)"),
     flag("edge-threads", None, "N|auto", "event loops of the edge (default auto: one for each core)"),

@@ -9,7 +9,8 @@ mod units;
 use crate::cli::{Raw, Written};
 pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
-use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target};
+use hallway_core::network::Network;
+use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target, Trust};
 use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
         apps: vec![app],
         sites: vec![site(raw)?],
+        trust: trust(raw)?,
         access_log: access_log(raw)?,
         limits,
     })
@@ -190,6 +192,18 @@ fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
         }
     }
     Ok(listeners)
+}
+
+/// Proxies in front, whose word about clients is believed.
+fn trust(raw: &Raw) -> Result<Trust, String> {
+    let mut trust = Trust::default();
+    for written in raw.all("trusted-proxy") {
+        match &*written.text {
+            "unix" => trust.unix = true,
+            text => trust.networks.extend(Network::read(text).map_err(|mend| blame(written, &mend))?),
+        }
+    }
+    Ok(trust)
 }
 
 /// One site for every host: the app, and before it the directories of files.

@@ -36,5 +36,6 @@ mod static_files;
 mod strict_http;
 mod threads;
 mod timeout;
+mod trusted_proxies;
 mod worker_killed;
 mod wsgi;

@@ -6,6 +6,7 @@
 use crate::network::Network;
 use crate::route::Conditions;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// What hallway is to do.
@@ -19,6 +20,8 @@ pub struct Plan {
     pub apps: Vec<App>,
     /// What answers under which host name.
     pub sites: Vec<Site>,
+    /// Whose word about clients is believed.
+    pub trust: Trust,
     /// The access log, if there is one.
     pub access_log: Option<AccessLog>,
     /// Sizes and times that bound every client.
@@ -191,6 +194,27 @@ pub struct Adjust {
     pub add: Vec<(String, String)>,
     /// `Cache-Control` of an answer that is not an error.
     pub cache_control: Option<String>,
+}
+
+/// Whose word about clients is believed: proxies in front of hallway.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Trust {
+    /// Proxies in these networks.
+    pub networks: Vec<Network>,
+    /// Whoever comes by a unix socket.
+    pub unix: bool,
+    /// The header in which they name the client, before all others.
+    pub client_header: Option<String>,
+}
+
+impl Trust {
+    /// Whether a peer is believed; one without an address came by a unix socket.
+    pub fn believes(&self, peer: Option<IpAddr>) -> bool {
+        match peer {
+            Some(peer) => self.networks.iter().any(|network| network.holds(peer)),
+            None => self.unix,
+        }
+    }
 }
 
 /// Where the access log goes and what its lines look like.

@@ -8,6 +8,7 @@ use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::lane::Destination;
 use crate::piece::Piece;
+use crate::stream::Peer;
 use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
@@ -22,6 +23,7 @@ use hallway_core::{Fault, Head, permit};
 /// listener's and the engine's; there is no cache yet to look up in (6).
 pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>) {
     let mut trip = Trip::begin(house);
+    trip.learn_client(house, exchange.head, exchange.peer);
     let answer = answer(house, &mut exchange, &mut trip).await;
     let outcome = match answer {
         Ok(answer) => deliver(house, &mut exchange, &mut trip, answer).await,
@@ -35,12 +37,12 @@ pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
     if let Err(fault) = outcome {
         complain(house, exchange.head, &trip, fault);
     }
-    record(house, exchange.head, &exchange.peer.ip, &trip, outcome);
+    record(house, exchange.head, exchange.peer, &trip, outcome);
 }
 
 /// Stops 3 to 8.
 async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Answer, Fault> {
-    let (head, client) = (exchange.head, exchange.peer.address);
+    let (head, client) = (exchange.head, trip.client(exchange.peer).address);
     permit::admit(head)?; // 3 admit
     if head.path() == b"*" {
         return Ok(whole(options(), Vec::new()));
@@ -78,7 +80,7 @@ fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
 pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>, fault: Fault) {
     let mut trip = Trip::begin(house);
     let outcome = deliver(house, &mut exchange, &mut trip, explain(fault, None)).await;
-    record(house, exchange.head, &exchange.peer.ip, &trip, outcome);
+    record(house, exchange.head, exchange.peer, &trip, outcome);
 }
 
 fn explain(fault: Fault, head: Option<&Head>) -> Answer {
@@ -132,14 +134,14 @@ fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
 }
 
 /// Stop 11.
-fn record(house: &House, head: &Head, peer_ip: &str, trip: &Trip, outcome: Result<(), Fault>) {
+fn record(house: &House, head: &Head, peer: &Peer, trip: &Trip, outcome: Result<(), Fault>) {
     if !house.log.wants_access() {
         return;
     }
     let begun = trip.status != 0 && !matches!(outcome, Err(Fault::ClientGone));
     house.log.access(&Facts {
         head: Some(head),
-        peer_ip,
+        peer_ip: &trip.client(peer).ip,
         request_id: trip.request_id.as_str(),
         unix_ms: house.clock.unix_ms(trip.begun_us),
         status: if begun { trip.status } else { Fault::ClientGone.status() },

@@ -5,7 +5,18 @@
 
 use crate::house::House;
 use crate::ids::RequestId;
+use crate::stream::Peer;
+use hallway_core::Head;
 use hallway_core::record::LaneFacts;
+use hallway_core::semantics::relayed;
+
+/// What a trusted proxy says of its client.
+pub(crate) struct Relay {
+    pub(crate) client: Peer,
+    pub(crate) https: bool,
+    pub(crate) host: Option<Vec<u8>>,
+    pub(crate) port: Option<u16>,
+}
 
 /// What is learned on the way and told at its end.
 pub(crate) struct Trip {
@@ -13,6 +24,8 @@ pub(crate) struct Trip {
     pub(crate) request_id: RequestId,
     /// When its head was read, on the clock of the process.
     pub(crate) begun_us: u64,
+    /// The client behind trusted proxies, where one of them sent the request.
+    pub(crate) relay: Option<Relay>,
     /// What the lane saw, once the application had the request.
     pub(crate) lane: Option<LaneFacts>,
     /// What was answered; 0 until then.
@@ -24,6 +37,25 @@ pub(crate) struct Trip {
 impl Trip {
     pub(crate) fn begin(house: &House) -> Trip {
         let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        Trip { request_id, begun_us, lane: None, status: 0, body_bytes: 0 }
+        Trip { request_id, begun_us, relay: None, lane: None, status: 0, body_bytes: 0 }
+    }
+
+    /// Learns who the client is, where a trusted proxy says so.
+    pub(crate) fn learn_client(&mut self, house: &House, head: &Head, peer: &Peer) {
+        self.relay = relayed(head, peer.address, &house.plan.trust).map(|relayed| {
+            let is_peer = relayed.client == peer.address;
+            let ip = relayed.client.map_or_else(String::new, |address| address.to_string());
+            Relay {
+                client: Peer { address: relayed.client, ip, port: if is_peer { peer.port } else { 0 } },
+                https: relayed.https == Some(true),
+                host: relayed.host.map(<[u8]>::to_vec),
+                port: relayed.port,
+            }
+        });
+    }
+
+    /// Who asks: the client behind trusted proxies, else who is at the other end of the connection.
+    pub(crate) fn client<'a>(&'a self, peer: &'a Peer) -> &'a Peer {
+        self.relay.as_ref().map_or(peer, |relay| &relay.client)
     }
 }

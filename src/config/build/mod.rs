@@ -36,6 +36,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         edge_threads: builder.threads(table),
         sites: builder.sites(table, &names),
         apps,
+        trust: builder.trust(table),
         access_log: builder.access_log(table),
         limits: builder.limits(table),
     };

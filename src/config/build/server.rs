@@ -7,7 +7,8 @@ use super::{Builder, bytes, texts, time_ms, whole};
 use crate::config::node::{Node, Table};
 use crate::settings::read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
-use hallway_core::plan::{AccessLog, Limits, Listen, LogFormat};
+use hallway_core::network::Network;
+use hallway_core::plan::{AccessLog, Limits, Listen, LogFormat, Trust};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
@@ -49,6 +50,26 @@ impl Builder<'_> {
         limits.write_timeout_ms = time("write_timeout", limits.write_timeout_ms);
         limits.idle_timeout_ms = time("idle_timeout", limits.idle_timeout_ms);
         limits
+    }
+
+    pub(super) fn trust(&mut self, table: &Table) -> Trust {
+        let mut trust = Trust::default();
+        let Some(server) = section(table, "server") else { return trust };
+        for (text, _) in texts(server.get("trusted_proxies")) {
+            match text {
+                "unix" => trust.unix = true,
+                text => trust.networks.extend(Network::read(text).unwrap_or_default()),
+            }
+        }
+        if let Some(node) = server.get("client_ip_header") {
+            trust.client_header = node.text().map(str::to_owned);
+            if server.get("trusted_proxies").is_none() {
+                let mend = "write trusted_proxies = [\"…\"], or anybody could forge it";
+                self.problems
+                    .add(node.span, format!("'client_ip_header' is believed from trusted proxies only; {mend}"));
+            }
+        }
+        trust
     }
 
     pub(super) fn access_log(&mut self, table: &Table) -> Option<AccessLog> {

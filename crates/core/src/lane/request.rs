@@ -153,7 +153,7 @@ mod tests {
         let raw = b"POST /s/a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
-        let facts = ForwardedFacts { addresses, request_id: "abc", unix_ms: 12 };
+        let facts = ForwardedFacts { addresses, host: b"h:8", request_id: "abc", unix_ms: 12 };
         let mut out = Vec::new();
         put_request(&mut out, (77, 3), &head, &facts, (4, false, 2));
         out.extend_from_slice(b"body");

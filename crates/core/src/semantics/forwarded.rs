@@ -13,6 +13,8 @@ use crate::lane::Addresses;
 pub struct ForwardedFacts<'a> {
     /// Both ends of the connection.
     pub addresses: Addresses<'a>,
+    /// The host that the client asked.
+    pub host: &'a [u8],
     /// The request's own id.
     pub request_id: &'a str,
     /// When it arrived, in milliseconds since 1970.
@@ -35,7 +37,7 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
         put(b"X-Forwarded-For", peer_ip.as_bytes());
     }
     put(b"X-Forwarded-Proto", if https { b"https" } else { b"http" });
-    put(b"X-Forwarded-Host", head.host());
+    put(b"X-Forwarded-Host", facts.host);
     if local_port != 0 {
         put(b"X-Forwarded-Port", digits(u64::from(local_port), &mut [0; 20]));
     }
@@ -96,7 +98,7 @@ mod tests {
         let mut head = Head::default();
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 80, https: true };
-        let facts = ForwardedFacts { addresses, request_id: "fresh", unix_ms: 1_795_228_800_123 };
+        let facts = ForwardedFacts { addresses, host: b"shop", request_id: "fresh", unix_ms: 1_795_228_800_123 };
         let mut seen = Vec::new();
         put_forwarded(&head, &facts, |name, value| {
             seen.push(format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));

@@ -10,6 +10,7 @@ mod forwarded;
 mod problem;
 mod range;
 mod redirect;
+mod relayed;
 
 pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, shape, take_app_answer};
 pub use coding::{Coding, choose_coding};
@@ -18,3 +19,4 @@ pub use forwarded::{ForwardedFacts, put_forwarded};
 pub use problem::explain_fault;
 pub use range::{Selection, part_end, part_head, select_ranges};
 pub use redirect::{options, redirect, respond};
+pub use relayed::{Relayed, relayed};

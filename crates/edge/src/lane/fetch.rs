@@ -85,14 +85,17 @@ fn wrap<W: Wire>(
     trip: &Trip,
     (call, body, script_bytes): (&OpenCall, Spooled, usize),
 ) -> Parcel {
+    let (client, relay) = (trip.client(exchange.peer), trip.relay.as_ref());
+    let https = relay.is_some_and(|relay| relay.https);
     let facts = ForwardedFacts {
         addresses: Addresses {
-            peer_ip: &exchange.peer.ip,
-            peer_port: exchange.peer.port,
+            peer_ip: &client.ip,
+            peer_port: client.port,
             local_name: &exchange.local.name,
-            local_port: exchange.local.port,
-            https: false,
+            local_port: relay.and_then(|relay| relay.port).unwrap_or(if https { 443 } else { exchange.local.port }),
+            https,
         },
+        host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),
         request_id: trip.request_id.as_str(),
         unix_ms: house.clock.unix_ms(trip.begun_us),
     };
