@@ -54,6 +54,11 @@ pub(crate) const FLAGS: &[Flag] = &[
         "believe what proxies there say of their clients (X-Forwarded-*);\nmay be repeated (default: nobody)",
     ),
     flag("access-log", None, "-|FILE|off", "where a line for each request goes (default off)"),
-    flag("access-log-format", None, "combined|json", "what such a line looks like (default combined)"),
+    flag(
+        "access-log-format",
+        None,
+        "FORM",
+        "what such a line looks like: combined, json, or nginx's variables\nas in '$remote_addr \"$request\" $status' (default combined)",
+    ),
     flag("edge-threads", None, "N|auto", "event loops of the edge (default auto: one for each core)"),
 ];

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Network,
     /// The path of a route: `/a/{name}/*`.
     Pattern,
+    /// `combined`, `json`, or a line with variables.
+    LogForm,
     /// A method of HTTP, in capitals.
     Method,
     /// The name of a header field.
@@ -75,6 +77,7 @@ impl Kind {
             Kind::Address => "an address, as in \"127.0.0.1:8000\", \"[::]:80\", \"unix:/run/web.sock\"".into(),
             Kind::Network => "a network, as in \"10.0.0.0/8\", \"192.0.2.7\" or \"private\"".into(),
             Kind::Pattern => "a path, as in \"/static/*\" or \"/users/{id}\"".into(),
+            Kind::LogForm => "\"combined\", \"json\" or a line as in \"$remote_addr $request $status\"".into(),
             Kind::Method => "a method, as in \"GET\"".into(),
             Kind::FieldName => "the name of a header".into(),
             Kind::OneOrMore(kind) => format!("{}, or a list of such", kind.wanted()),

@@ -45,7 +45,7 @@ fn of(kind: &Kind) -> Value {
             let several: Vec<Value> = kinds.iter().filter(|kind| !matches!(kind, Kind::Later)).map(of).collect();
             json!({"anyOf": several})
         }
-        Kind::Text | Kind::Secret | Kind::Path | Kind::Address | Kind::Network => text(None),
+        Kind::Text | Kind::LogForm | Kind::Secret | Kind::Path | Kind::Address | Kind::Network => text(None),
         Kind::Later => json!(false),
     }
 }

@@ -7,7 +7,7 @@ use super::declare::{Key, Kind};
 use super::node::{Data, Node, Span, Table};
 use super::problem::Problems;
 use crate::cli::nearest;
-use crate::settings::{duration_ms, read_address, size_bytes};
+use crate::settings::{duration_ms, log_format, read_address, size_bytes};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;
 use hallway_core::route::Pattern;
@@ -101,6 +101,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
         Kind::Address => read_address(text).map(drop),
         Kind::Network => Network::read(text).map(drop),
         Kind::Pattern => Pattern::parse(text).map(drop),
+        Kind::LogForm if !matches!(text, "combined" | "json") => log_format(text).map(drop),
         Kind::Method if text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
             Err(format!("methods are written in capitals: \"{}\"", text.to_ascii_uppercase()))
         }

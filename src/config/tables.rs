@@ -60,7 +60,11 @@ const LOG: &[Key] = &[key(
         Kind::Word(&["off"]),
         Kind::Table(&[
             key("path", TEXT, "A file, \"stdout\", or \"off\" (default \"stdout\")."),
-            key("format", Kind::Word(&["combined", "json"]), "What a line looks like (default \"combined\")."),
+            key(
+                "format",
+                Kind::LogForm,
+                "What a line looks like: combined, json, or a line with nginx's variables (default \"combined\").",
+            ),
         ]),
     ]),
     "The access log (default \"off\").",

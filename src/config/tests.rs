@@ -5,6 +5,7 @@
 
 use super::declare::{Key, Kind};
 use super::{load, routes, schema, summary};
+use hallway_core::record::VARIABLES;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,11 @@ const REFERENCE: &str = "docs/CONFIGURATION.md";
 fn reference() -> String {
     let mut text = String::new();
     put_table(&mut text, "", super::tables::FILE);
+    text += "\n## Variables of the access log\n\nThose of nginx have its names. `$http_NAME` is the header NAME, its dashes \
+             as underscores. What is not there is `-`.\n\n| variable | what it is |\n|---|---|\n";
+    for (name, about) in VARIABLES {
+        text += &format!("| `${name}` | {about} |\n");
+    }
     text
 }
 

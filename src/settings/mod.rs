@@ -6,11 +6,12 @@
 mod address;
 mod units;
 
-use crate::cli::{Raw, Written};
+use crate::cli::{Raw, Written, nearest};
 pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target, Trust};
+use hallway_core::record::{VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -233,11 +234,26 @@ fn site(raw: &Raw) -> Result<Site, String> {
     Ok(Site { hosts: vec!["*".into()], routes })
 }
 
+/// A form with variables; the error is the mend.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
+    if !text.contains('$') {
+        return Err(
+            "write 'combined', 'json' or a line with variables, as in '$remote_addr \"$request\" $status'".into()
+        );
+    }
+    let unknown = |problem: String| {
+        let name = problem.split('$').nth(1).unwrap_or_default().trim_end_matches('\'').to_owned();
+        let near = nearest(&name, VARIABLES.iter().map(|(name, _)| *name));
+        near.map_or_else(|| problem.clone(), |near| format!("{problem}; did you mean '${near}'?"))
+    };
+    read_style(text).map(|_| LogFormat::Own(text.into())).map_err(unknown)
+}
+
 fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
     let format = parsed(raw, "access-log-format", |text| match text {
         "combined" => Ok(LogFormat::Combined),
         "json" => Ok(LogFormat::Json),
-        _ => Err("write 'combined' or 'json'".into()),
+        own => log_format(own),
     })?;
     let path = match raw.last("access-log").map(|written| written.text.as_str()) {
         None | Some("off") => return Ok(None),

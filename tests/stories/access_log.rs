@@ -43,3 +43,17 @@ fn json_in_a_file_until_the_last_line() {
     assert!(found.contains("\"worker_pid\":") && found.contains(&format!("\"request_id\":\"{id}\"")), "{found}");
     assert!(lines.iter().any(|line| line.contains("\"status\":400")), "{text}");
 }
+
+#[test]
+fn a_form_of_the_documents_works_as_written() {
+    let form = "[$time_local] $host to: $upstream_addr: $request $status ${http_x_mark}";
+    let flags = ["-w", "1", "--access-log", "-", "--access-log-format", form, "app:app"];
+    let hallway = Stage::with_app(APP).run(&flags);
+    super::client::request(hallway.address, "GET", "/a?b", "X-Mark: \"m\r\n");
+    let worker = hallway.children("hallway: app")[0];
+    let expected = format!(" to: web[{worker}]: GET /a?b HTTP/1.1 201 \\x22m");
+    wait_until(|| hallway.written().lines().any(|line| line.ends_with(&expected)).then_some(()));
+    let (code, said) =
+        Stage::with_app(APP).run_to_end(&["--access-log", "-", "--access-log-format", "$staus", "app:app"]);
+    assert!(code == Some(2) && said.contains("there is no variable '$staus'; did you mean '$status'?"), "{said}");
+}

@@ -227,13 +227,15 @@ pub struct AccessLog {
 }
 
 /// The form of an access-log line.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum LogFormat {
     /// NCSA combined, as nginx and Apache write it.
     #[default]
     Combined,
     /// One JSON object a line.
     Json,
+    /// The operator's own, with variables as nginx has them.
+    Own(String),
 }
 
 /// Every bound that holds for each client. The defaults are the table in `docs/LIMITS.md`.

@@ -60,6 +60,7 @@ async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &m
         }
         Target::App { app, strip } => {
             let script_bytes = if *strip { found.before(head.path()) } else { 0 };
+            trip.app = Some(*app);
             let to = Destination { app: *app, script_bytes, body_bytes_max };
             let (head, stream) = lane::fetch(house, exchange, trip, to).await?;
             Answer { head, body: Body::Lane(stream) }
@@ -146,6 +147,8 @@ fn record(house: &House, head: &Head, peer: &Peer, trip: &Trip, outcome: Result<
         unix_ms: house.clock.unix_ms(trip.begun_us),
         status: if begun { trip.status } else { Fault::ClientGone.status() },
         body_bytes: trip.body_bytes,
+        https: trip.relay.as_ref().is_some_and(|relay| relay.https),
+        app: trip.app.map_or("", |app| &house.plan.apps[app].name),
         cut: begun && outcome.is_err(),
         total_us: house.clock.now_us().saturating_sub(trip.begun_us),
         lane: trip.lane,

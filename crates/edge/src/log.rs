@@ -4,13 +4,14 @@
 //! Never:  does a request wait for a log; when the writer falls behind, lines are counted and dropped.
 
 use crate::voice::Voice;
-use hallway_core::plan::{AccessLog, LogFormat};
-use hallway_core::record::{Facts, put_line};
+use hallway_core::plan::AccessLog;
+use hallway_core::record::{Facts, Style, put_line};
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -122,13 +123,13 @@ impl Writer {
 
 /// One event loop's end of the log.
 pub(crate) struct Log {
-    writer: Option<(Batches, LogFormat)>,
+    writer: Option<(Batches, Arc<Style>)>,
     batch: RefCell<Vec<u8>>,
     dropped: Cell<u64>,
 }
 
 impl Log {
-    pub(crate) fn new(writer: Option<(Batches, LogFormat)>) -> Self {
+    pub(crate) fn new(writer: Option<(Batches, Arc<Style>)>) -> Self {
         Log { writer, batch: RefCell::default(), dropped: Cell::new(0) }
     }
 
@@ -139,8 +140,8 @@ impl Log {
 
     /// Notes one trip.
     pub(crate) fn access(&self, facts: &Facts<'_>) {
-        let Some((_, format)) = &self.writer else { return };
-        put_line(&mut self.batch.borrow_mut(), *format, facts);
+        let Some((_, style)) = &self.writer else { return };
+        put_line(&mut self.batch.borrow_mut(), style, facts);
         if self.batch.borrow().len() >= BATCH_BYTES {
             self.send();
         }

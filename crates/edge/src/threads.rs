@@ -14,8 +14,9 @@ use crate::log::{self, Batches, Log};
 use crate::posts::{Post, Posts};
 use crate::voice::Voice;
 use crate::watched;
-use hallway_core::plan::{App, LogFormat, Plan};
+use hallway_core::plan::{App, Plan};
 use hallway_core::ports::Master;
+use hallway_core::record::Style;
 use hallway_core::route::Sites;
 use std::cell::Cell;
 use std::io;
@@ -72,7 +73,10 @@ impl Edge {
             Voice::of_process().say(&text);
         }
         let writer = match &ground.plan.access_log {
-            Some(access) => Some((log::start(access)?, access.format)),
+            Some(access) => {
+                let style = Style::of(&access.format).map_err(io::Error::other)?;
+                Some((log::start(access)?, Arc::new(style)))
+            }
             None => None,
         };
         let batches = writer.as_ref().map(|(batches, _)| batches.clone());
@@ -149,7 +153,7 @@ struct Shared {
     desks: Arc<[AppDesk]>,
     posts: Posts,
     beginning: Instant,
-    writer: Option<(Batches, LogFormat)>,
+    writer: Option<(Batches, Arc<Style>)>,
     starting: Arc<AtomicUsize>,
     serving: Arc<AtomicUsize>,
 }

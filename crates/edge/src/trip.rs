@@ -26,6 +26,8 @@ pub(crate) struct Trip {
     pub(crate) begun_us: u64,
     /// The client behind trusted proxies, where one of them sent the request.
     pub(crate) relay: Option<Relay>,
+    /// Which app answers, where one does.
+    pub(crate) app: Option<usize>,
     /// What the lane saw, once the application had the request.
     pub(crate) lane: Option<LaneFacts>,
     /// What was answered; 0 until then.
@@ -37,7 +39,7 @@ pub(crate) struct Trip {
 impl Trip {
     pub(crate) fn begin(house: &House) -> Trip {
         let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        Trip { request_id, begun_us, relay: None, lane: None, status: 0, body_bytes: 0 }
+        Trip { request_id, begun_us, relay: None, app: None, lane: None, status: 0, body_bytes: 0 }
     }
 
     /// Learns who the client is, where a trusted proxy says so.

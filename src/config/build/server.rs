@@ -5,7 +5,7 @@
 
 use super::{Builder, bytes, texts, time_ms, whole};
 use crate::config::node::{Node, Table};
-use crate::settings::read_address;
+use crate::settings::{log_format, read_address};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{AccessLog, Limits, Listen, LogFormat, Trust};
@@ -76,6 +76,7 @@ impl Builder<'_> {
         let access = section(table, "log")?.get("access")?.table()?;
         let format = match access.text("format") {
             Some("json") => LogFormat::Json,
+            Some(own) if own != "combined" => log_format(own).unwrap_or_default(),
             _ => LogFormat::Combined,
         };
         let path = match access.get("path") {

@@ -3,10 +3,39 @@
 //! Actors: none.
 //! Never:  does a client's byte end a line or a quoted string of the log.
 
+mod style;
+
 use crate::fields::Name;
 use crate::head::Head;
 use crate::plan::LogFormat;
 use std::io::Write;
+
+pub use style::{Part, VARIABLES, Variable, read_style};
+
+/// The form of log lines, ready to be used.
+#[derive(Clone, Debug)]
+pub enum Style {
+    /// NCSA combined.
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// The operator's own.
+    Own(Vec<Part>),
+}
+
+impl Style {
+    /// From the plan.
+    ///
+    /// # Errors
+    /// What a validated plan does not have: a form that cannot be read.
+    pub fn of(format: &LogFormat) -> Result<Style, String> {
+        Ok(match format {
+            LogFormat::Combined => Style::Combined,
+            LogFormat::Json => Style::Json,
+            LogFormat::Own(text) => Style::Own(read_style(text)?),
+        })
+    }
+}
 
 /// What is known of a trip when it has ended. Times are microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +54,10 @@ pub struct Facts<'a> {
     pub body_bytes: u64,
     /// From the first byte of the head to the last of the answer.
     pub total_us: u64,
+    /// Whether the client's connection is encrypted.
+    pub https: bool,
+    /// The application that had the request; empty where none had it.
+    pub app: &'a str,
     /// Whether the answer was begun and could not be finished.
     pub cut: bool,
     /// What the lane saw, if the application had the request.
@@ -43,10 +76,11 @@ pub struct LaneFacts {
 }
 
 /// Appends one line.
-pub fn put_line(out: &mut Vec<u8>, format: LogFormat, facts: &Facts<'_>) {
-    match format {
-        LogFormat::Combined => put_combined(out, facts),
-        LogFormat::Json => put_json(out, facts),
+pub fn put_line(out: &mut Vec<u8>, style: &Style, facts: &Facts<'_>) {
+    match style {
+        Style::Combined => put_combined(out, facts),
+        Style::Json => put_json(out, facts),
+        Style::Own(parts) => style::put_styled(out, parts, facts),
     }
     out.push(b'\n');
 }
@@ -187,7 +221,7 @@ mod tests {
     use super::*;
     use crate::http1::parse_head;
 
-    fn line(format: LogFormat, raw: &[u8]) -> String {
+    fn line(format: &LogFormat, raw: &[u8]) -> String {
         let mut head = Head::default();
         parse_head(raw, 99, &mut head).unwrap();
         let facts = Facts {
@@ -198,11 +232,13 @@ mod tests {
             status: 200,
             body_bytes: 5,
             total_us: 1_250_000,
+            https: false,
+            app: "shop",
             cut: false,
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),
         };
         let mut out = Vec::new();
-        put_line(&mut out, format, &facts);
+        put_line(&mut out, &Style::of(format).unwrap(), &facts);
         String::from_utf8(out).unwrap()
     }
 
@@ -211,13 +247,28 @@ mod tests {
         let raw = b"GET /a?b=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: curl\"\\\xff\r\n\r\n";
         let expected =
             "10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] \"GET /a?b=1 HTTP/1.1\" 200 5 \"-\" \"curl\\x22\\x5C\\xFF\"\n";
-        assert_eq!(line(LogFormat::Combined, raw), expected);
+        assert_eq!(line(&LogFormat::Combined, raw), expected);
+    }
+
+    #[test]
+    fn forms_of_nginx_work_as_written() {
+        let raw = b"GET /a%20b?c HTTP/1.1\r\nHost: Shop.example:8080\r\nReferer: \"x\r\n\r\n";
+        let own = |text: &str| line(&LogFormat::Own(text.into()), raw);
+        let text = own("[$time_local] $host to: $upstream_addr: $request $status");
+        let expected = "[29/Feb/2024:12:34:56 +0000] shop.example to: shop[42]: GET /a%20b?c HTTP/1.1 200\n";
+        assert_eq!(text, expected);
+        assert_eq!(own("$remote_addr|$remote_user|$uri|$args|$request_time"), "10.0.0.1|-|/a%20b|c|1.250\n");
+        assert_eq!(own("$http_referer|$http_none|$queue_time|$upstream_response_time"), "\\x22x|-|0.000007|1.200\n");
+        assert_eq!(own("$msec $time_iso8601 $scheme"), "1709210096.007 2024-02-29T12:34:56+00:00 http\n");
+        let combined = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+                        \"$http_referer\" \"$http_user_agent\"";
+        assert_eq!(own(combined), line(&LogFormat::Combined, raw), "nginx's own definition of combined");
     }
 
     #[test]
     fn json_is_json() {
         let raw = b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: a\"\\\t\xff\r\n\r\n";
-        let text = line(LogFormat::Json, raw);
+        let text = line(&LogFormat::Json, raw);
         assert!(text.contains(r#""http_user_agent":"a\"\\\u0009\u00ff""#), "{text}");
         assert!(text.starts_with(r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"10.0.0.1","#), "{text}");
         assert!(text.contains(r#""queue_time":0.000007,"app_time":1.200000,"worker_pid":42"#), "{text}");
