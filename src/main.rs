@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod explain;
 mod listen;
 mod master;
 mod port_holder;
@@ -66,6 +67,13 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>) -> ExitCode {
         (Ok(plan), cli::Errand::Check) => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
         (Ok(plan), cli::Errand::Routes) => print(&config::routes(&plan)),
         (Ok(plan), cli::Errand::Serve) => serve(plan),
+        (Ok(plan), cli::Errand::Explain(question)) => match explain::explain(&plan, &question) {
+            Ok(text) => print(&text),
+            Err(problem) => {
+                complain(&problem);
+                ExitCode::from(USAGE)
+            }
+        },
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) use near::nearest;
 #[cfg(test)]
 mod tests;
 
+use crate::explain::Question;
 use flags::{FLAGS, Flag};
 use lexopt::{Arg, Parser};
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub(crate) enum Asked {
 }
 
 /// What is to be done with a configuration file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Errand {
     /// Serve what it says.
     Serve,
@@ -38,6 +39,8 @@ pub(crate) enum Errand {
     Check,
     /// Show its routes.
     Routes,
+    /// Say what would answer a request.
+    Explain(Question),
 }
 
 /// Settings as they were written.
@@ -80,21 +83,23 @@ pub(crate) fn read(
         Some(Arg::Long("version") | Arg::Short('V')) => Ok(Asked::Text(version())),
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "run" => read_run(parser, environment),
+            "explain" => read_file_command(parser, Errand::Explain(Question::default())),
             "serve" => read_file_command(parser, Errand::Serve),
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
             "config" => read_config(parser),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
-            later @ ("explain" | "status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop"
-            | "trust") => Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is")),
+            later @ ("status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop" | "trust") => {
+                Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
+            }
             other if other.contains(':') => {
                 Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
             }
             other => Err(unknown(
                 ("command", ""),
                 other,
-                ["run", "serve", "check", "routes", "config", "help", "version"].into_iter(),
+                ["run", "serve", "check", "routes", "explain", "config", "help", "version"].into_iter(),
                 "hallway --help",
             )),
         },
@@ -104,24 +109,49 @@ pub(crate) fn read(
 }
 
 /// The commands that read a configuration file, which `-c` names.
-fn read_file_command(mut parser: Parser, errand: Errand) -> Result<Asked, String> {
+fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, String> {
     let mut file = None;
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(file_help(errand))),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(file_help(&errand))),
             Arg::Long("config") | Arg::Short('c') => {
                 file = Some(PathBuf::from(parser.value().map_err(|_| "-c needs a value: the configuration file")?));
             }
+            Arg::Short('X') => question(&mut errand, "-X")?.method = Some(word(&mut parser, "-X needs a method")?),
+            Arg::Short('H') => question(&mut errand, "-H")?.headers.push(word(&mut parser, "-H needs 'Name: value'")?),
+            Arg::Long("client") => {
+                let text = word(&mut parser, "--client needs an address")?;
+                let client = text.parse().map_err(|_| format!("--client {text}: write an address, as in 192.0.2.7"))?;
+                question(&mut errand, "--client")?.client = Some(client);
+            }
             Arg::Long(long) => {
-                return Err(unknown(("flag", "--"), long, ["config", "help"].into_iter(), "hallway --help"));
+                return Err(unknown(("flag", "--"), long, ["config", "help", "client"].into_iter(), "hallway --help"));
             }
             Arg::Short(short) => return Err(format!("there is no flag '-{short}'; see 'hallway --help'")),
-            Arg::Value(word) => {
-                return Err(format!("'{0}' is one word too many; a file is named with -c: -c {0}", word.display()));
-            }
+            Arg::Value(word) => match &mut errand {
+                Errand::Explain(question) if question.url.is_empty() => question.url = word.to_string_lossy().into(),
+                _ => {
+                    return Err(format!("'{0}' is one word too many; a file is named with -c: -c {0}", word.display()));
+                }
+            },
         }
     }
+    if matches!(&errand, Errand::Explain(question) if question.url.is_empty()) {
+        return Err("which request? write 'hallway explain http://HOST/PATH'".into());
+    }
     Ok(Asked::File(errand, file))
+}
+
+/// The question of `explain`, which alone has such a flag.
+fn question<'e>(errand: &'e mut Errand, flag: &str) -> Result<&'e mut Question, String> {
+    match errand {
+        Errand::Explain(question) => Ok(question),
+        _ => Err(format!("there is no flag '{flag}' here; it belongs to 'hallway explain'")),
+    }
+}
+
+fn word(parser: &mut Parser, needs: &str) -> Result<String, String> {
+    Ok(parser.value().map_err(|_| needs.to_owned())?.to_string_lossy().into_owned())
 }
 
 fn read_config(mut parser: Parser) -> Result<Asked, String> {
@@ -131,8 +161,13 @@ fn read_config(mut parser: Parser) -> Result<Asked, String> {
     }
 }
 
-fn file_help(errand: Errand) -> String {
+fn file_help(errand: &Errand) -> String {
     let (word, what) = match errand {
+        Errand::Explain(_) => (
+            "explain",
+            "Says which site and route would answer a request: hallway explain [-X METHOD] [-H 'Name: value']\n\
+             [--client ADDRESS] http://HOST/PATH",
+        ),
         Errand::Serve => ("serve", "Serves the sites and apps of a configuration file."),
         Errand::Check => ("check", "Says every problem of a configuration file; exit code 78 where there is one."),
         Errand::Routes => ("routes", "Shows the routes of each site in the order in which they are tried."),
@@ -247,6 +282,7 @@ fn overview() -> String {
          hallway serve [-c FILE]           serve the sites and apps of a file (default ./hallway.toml)\n  \
          hallway check [-c FILE]           say every problem of the file\n  \
          hallway routes [-c FILE]          show its routes in the order in which they are tried\n  \
+         hallway explain [-c FILE] URL     say which site and route would answer a request\n  \
          hallway config --schema           the JSON Schema of the file, for editors\n  hallway --version\n\n\
          Example:\n  hallway run --workers 4 shop.wsgi:application\n",
         env!("CARGO_PKG_VERSION")

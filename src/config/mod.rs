@@ -10,7 +10,7 @@ mod problem;
 mod read;
 mod schema;
 mod shape;
-mod show;
+pub(crate) mod show;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,7 @@ pub(crate) fn routes(plan: &Plan) -> String {
     text
 }
 
-fn conditions(conditions: &Conditions) -> String {
+pub(crate) fn conditions(conditions: &Conditions) -> String {
     let mut parts = Vec::new();
     if !conditions.methods.is_empty() {
         parts.push(conditions.methods.join("|"));
@@ -57,7 +57,7 @@ fn conditions(conditions: &Conditions) -> String {
     if parts.is_empty() { String::new() } else { format!("  [{}]", parts.join(", ")) }
 }
 
-fn target(plan: &Plan, route: &Route) -> String {
+pub(crate) fn target(plan: &Plan, route: &Route) -> String {
     match &route.target {
         Target::Files { directory, only: None } => format!("files {}", directory.display()),
         Target::Files { directory, only: Some(name) } => format!("file {}", directory.join(name).display()),

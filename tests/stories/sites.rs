@@ -163,3 +163,34 @@ fn a_file_is_checked_and_its_routes_are_shown() {
     assert_eq!(broken.status.code(), Some(78));
     assert!(said.contains("hallway.toml:1:2: there is no key 'sites' here; did you mean 'site'?"), "{said}");
 }
+
+#[test]
+fn what_would_answer_is_explained() {
+    let stage = stage();
+    let file = stage.dir.join("hallway.toml");
+    let ask = |words: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_hallway")).args(["explain", "-c"]).arg(&file).args(words).output();
+        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+    };
+    let moved = ask(&["http://WWW.shop.example/old/%61/x//y?q"]);
+    for line in [
+        "  path     /old/a/x/y",
+        "  site     shop.example, *.shop.example",
+        "  route    /old/{id}/*",
+        "  {id}     a",
+        "  target   redirect 301 /new/{1}/*",
+        "  Location /new/a/x/y?q",
+    ] {
+        assert!(moved.lines().any(|said| said == line), "{line:?} in {moved}");
+    }
+    assert!(ask(&["-X", "PATCH", "api.example/put"]).contains("answer   405"));
+    assert!(ask(&["-H", "X-Beta: 1", "shop.example/beta"]).contains("route    /beta  [header X-Beta]"));
+    assert!(ask(&["--client", "10.0.0.1", "shop.example/local"]).contains("[client 10.0.0.0/8|"));
+    assert!(
+        ask(&["--client", "10.0.0.1", "shop.example/closed/x"]).contains("answer   403 for this client (10.0.0.1)")
+    );
+    assert!(ask(&["shop.example/blog/x"]).contains("SCRIPT   /blog\n  PATH     /x\n"));
+    assert!(ask(&["other.example/"]).contains("answer   421"));
+    assert!(ask(&["shop.example/%zz"]).contains("answer   400"));
+}

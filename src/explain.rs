@@ -1,0 +1,122 @@
+//! In:     a plan, a request as a person writes it.
+//! Out:    which site and route would answer it, and how; or why none.
+//! Actors: none.
+//! Never:  is it told in another way than it would be matched: the same code decides.
+
+use crate::config::show::{conditions, target};
+use hallway_core::http1::parse_head;
+use hallway_core::plan::{Plan, Target};
+use hallway_core::route::{Matched, Pattern, Sites};
+use hallway_core::semantics::redirect;
+use hallway_core::{Fault, Head, permit};
+use std::net::IpAddr;
+
+/// A request to explain.
+#[derive(Debug, Default)]
+pub(crate) struct Question {
+    /// `http://host/path?query`; the scheme may be left out.
+    pub(crate) url: String,
+    /// GET where it is not given.
+    pub(crate) method: Option<String>,
+    /// `Name: value`.
+    pub(crate) headers: Vec<String>,
+    /// The client's address.
+    pub(crate) client: Option<IpAddr>,
+}
+
+/// What would happen to this request.
+///
+/// # Errors
+/// Where it is no request.
+pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String> {
+    let mut head = Head::default();
+    let method = question.method.as_deref().unwrap_or("GET");
+    let read = read(question, method, plan, &mut head)?;
+    let mut text = format!("{method} {}\n", question.url);
+    let mut say = |name: &str, what: &str| text += &format!("  {name:<8} {what}\n");
+    if let Err(fault) = read {
+        say("answer", &format!("{} {}", fault.status(), fault.detail()));
+        return Ok(text);
+    }
+    say("path", &String::from_utf8_lossy(head.path()));
+    let sites = Sites::new(plan)?;
+    let answered = permit::admit(&head).and_then(|()| sites.pick(plan, &head, question.client));
+    let Matched { route, number, found } = match answered {
+        Ok(matched) => matched,
+        Err(fault) => {
+            let allow = if let Fault::MethodNotAllowed(methods) = fault {
+                format!(" (Allow: {methods})")
+            } else {
+                String::new()
+            };
+            say("answer", &format!("{} {}{allow}", fault.status(), fault.detail()));
+            return Ok(text);
+        }
+    };
+    say("site", &site_of(plan, number).join(", "));
+    say("route", &format!("{}{}", route.path, conditions(&route.conditions)));
+    let names = Pattern::parse(&route.path)?;
+    for (name, value) in names.names().zip(found.captures()) {
+        say(&format!("{{{name}}}"), &String::from_utf8_lossy(value));
+    }
+    if let Err(fault) = permit::allow_client(&route.access, question.client) {
+        say("answer", &format!("{} for this client ({})", fault.status(), shown(question.client)));
+        return Ok(text);
+    }
+    say("target", &target(plan, route));
+    match &route.target {
+        Target::Redirect { status, to } => {
+            let answer = redirect(&head, *status, to, &found);
+            let location = answer.fields.iter().next().map(|field| String::from_utf8_lossy(field.value).into_owned());
+            say("Location", &location.unwrap_or_default());
+        }
+        Target::App { strip: true, .. } => {
+            let (script, rest) = head.path().split_at(found.before(head.path()));
+            say("SCRIPT", &String::from_utf8_lossy(script));
+            say("PATH", &String::from_utf8_lossy(rest));
+        }
+        Target::Files { only: None, .. } => say("file", &String::from_utf8_lossy(found.rest)),
+        _ => {}
+    }
+    let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
+    say("body", &format!("up to {body_bytes_max} bytes"));
+    Ok(text)
+}
+
+/// Reads the request as it would come over the wire.
+fn read(question: &Question, method: &str, plan: &Plan, head: &mut Head) -> Result<Result<(), Fault>, String> {
+    let rest = question.url.split_once("://").map_or(&*question.url, |(_, rest)| rest);
+    let (host, path) = match rest.find(['/', '?']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    if host.is_empty() {
+        return Err(format!("'{}' has no host; write http://HOST/PATH", question.url));
+    }
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let mut raw = format!("{method} {slash}{path} HTTP/1.1\r\nHost: {host}\r\n");
+    for header in &question.headers {
+        if !header.contains(':') || header.contains(['\r', '\n']) {
+            return Err(format!("-H '{header}': write 'Name: value'"));
+        }
+        raw += &format!("{header}\r\n");
+    }
+    raw += "\r\n";
+    Ok(parse_head(raw.as_bytes(), plan.limits.target_bytes_max, head))
+}
+
+/// The names of the site that has the route with this number.
+fn site_of(plan: &Plan, number: u32) -> &[String] {
+    let mut left = number as usize;
+    for site in &plan.sites {
+        if left < site.routes.len() {
+            return &site.hosts;
+        }
+        left -= site.routes.len();
+    }
+    &[]
+}
+
+fn shown(client: Option<IpAddr>) -> String {
+    client.map_or_else(|| "none was named: --client ADDRESS".into(), |client| client.to_string())
+}
