@@ -118,6 +118,9 @@ fn check_name(word: &str, name: &str, span: Span, problems: &mut Problems) {
         "variable" if name.is_empty() || name.contains(['=', '\0']) => {
             problems.add(span, format!("'{name}' is no name of a variable"));
         }
+        "status" if !name.parse().is_ok_and(|status: u16| (400..=599).contains(&status)) => {
+            problems.add(span, format!("'{name}' is no status of an error; write 400 to 599"));
+        }
         "app" if name.is_empty() || !name.bytes().all(is_plain) => {
             problems.add(span, format!("'{name}' is no name for an app; write letters, digits, '-' and '_'"));
         }

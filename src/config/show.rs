@@ -59,8 +59,11 @@ pub(crate) fn conditions(conditions: &Conditions) -> String {
 
 pub(crate) fn target(plan: &Plan, route: &Route) -> String {
     match &route.target {
-        Target::Files { directory, only: None } => format!("files {}", directory.display()),
-        Target::Files { directory, only: Some(name) } => format!("file {}", directory.join(name).display()),
+        Target::Files { directory, only: Some(name), .. } => format!("file {}", directory.join(name).display()),
+        Target::Files { directory, fallback, .. } => {
+            let else_page = fallback.as_ref().map_or_else(String::new, |page| format!(", else {page}"));
+            format!("files {}{else_page}", directory.display())
+        }
         Target::App { app, strip } => format!("app {}{}", plan.apps[*app].name, if *strip { ", stripped" } else { "" }),
         Target::Redirect { status, to } => format!("redirect {status} {}", to.iter().map(part).collect::<String>()),
         Target::Respond { status, .. } => format!("respond {status}"),

@@ -109,7 +109,11 @@ const SITE: &[Key] = &[
     key("aliases", Kind::OneOrMore(&TEXT), "Other names of this site."),
     key("tls", Kind::Either(&[Kind::Word(&["off"]), Kind::Later]), "Its certificate."),
     key("routes", Kind::List(&Kind::Table(ROUTE)), "What answers which path."),
-    key("errors", Kind::Later, "Pages for errors."),
+    key(
+        "errors",
+        Kind::Named("status", &PATH),
+        "Pages for people instead of hallway's own: 404 = \"errors/404.html\".",
+    ),
     key("merge_slashes", Kind::Later, "Whether // in a path is one slash (default true)."),
 ];
 
@@ -158,8 +162,14 @@ const ROUTE: &[Key] = &[
     key("public", Kind::Later, "Whether jobs need no user."),
 ];
 
-const FILES: &[Key] =
-    &[key("dir", PATH, "The directory."), key("fallback", Kind::Later, "The file for paths that are none.")];
+const FILES: &[Key] = &[
+    key("dir", PATH, "The directory."),
+    key(
+        "fallback",
+        TEXT,
+        "The file below it that answers for pages that are no file, as applications in browsers want it.",
+    ),
+];
 
 const RESPOND: &[Key] = &[
     key("status", Kind::Whole(200, 599), "Its status (default 200)."),

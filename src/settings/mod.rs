@@ -229,9 +229,9 @@ fn site(raw: &Raw) -> Result<Site, String> {
         if routes.iter().any(|route| route.path == path) {
             return Err(blame(written, "this prefix is given twice"));
         }
-        routes.push(Route::new(&path, Target::Files { directory, only: None }));
+        routes.push(Route::new(&path, Target::Files { directory, only: None, fallback: None }));
     }
-    Ok(Site { hosts: vec!["*".into()], routes })
+    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new() })
 }
 
 /// A form with variables; the error is the mend.

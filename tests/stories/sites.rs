@@ -61,7 +61,9 @@ routes = [
 ]
 
 [site."blog.example"]
+errors = {{ 404 = "404.html" }}
 routes = [
+  {{ path = "/spa/*", files = {{ dir = "spa", fallback = "index.html" }} }},
   {{ path = "/*", app = "blog" }},
   {{ path = "/static/*", files = "other" }},
 ]
@@ -72,6 +74,7 @@ routes = [
 
 fn stage() -> Stage {
     let stage = Stage::with_app(APP).file("static/a.txt", "shop's").file("other/a.txt", "blog's");
+    let stage = stage.file("404.html", "<h1>nothing</h1>").file("spa/index.html", "<app>").file("spa/a.js", "code");
     stage.file("hallway.toml", &file())
 }
 
@@ -154,7 +157,7 @@ fn a_file_is_checked_and_its_routes_are_shown() {
     let ask = |word: &str| Command::new(env!("CARGO_BIN_EXE_hallway")).args([word, "-c"]).arg(&file).output().unwrap();
     let checked = ask("check");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
-    assert!(String::from_utf8_lossy(&checked.stdout).ends_with("valid: 3 sites, 17 routes, 2 apps\n"));
+    assert!(String::from_utf8_lossy(&checked.stdout).ends_with("valid: 3 sites, 18 routes, 2 apps\n"));
     let routes = String::from_utf8_lossy(&ask("routes").stdout).into_owned();
     assert!(routes.starts_with("shop.example, *.shop.example\n  /beta  [header X-Beta]"), "{routes}");
     std::fs::write(&file, "[sites]\n").unwrap();
@@ -193,4 +196,24 @@ fn what_would_answer_is_explained() {
     assert!(ask(&["shop.example/blog/x"]).contains("SCRIPT   /blog\n  PATH     /x\n"));
     assert!(ask(&["other.example/"]).contains("answer   421"));
     assert!(ask(&["shop.example/%zz"]).contains("answer   400"));
+}
+
+#[test]
+fn a_site_has_its_own_pages() {
+    let hallway = start();
+    let html = "Accept: text/html\r\n";
+    let page = ask(&hallway, "blog.example", "GET /static/none", html);
+    assert_eq!((page.status, page.text().as_str()), (404, "<h1>nothing</h1>"));
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let program = ask(&hallway, "blog.example", "GET /static/none", "");
+    assert_eq!((program.status, program.header("content-type")), (404, Some("application/problem+json")));
+    assert!(ask(&hallway, "shop.example", "GET /static/none", html).text().contains("404 Not Found"));
+    // An application in the browser: its pages are no files, its parts are.
+    for path in ["/spa/", "/spa/orders/7", "/spa/index.html"] {
+        let answer = ask(&hallway, "blog.example", &format!("GET {path}"), html);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "<app>"), "{path}");
+    }
+    assert_eq!(ask(&hallway, "blog.example", "GET /spa/a.js", "").text(), "code");
+    assert_eq!(ask(&hallway, "blog.example", "GET /spa/none.js", "Accept: */*\r\n").status, 404);
+    assert_eq!(ask(&hallway, "blog.example", "GET /spa/.git/config", "").text(), "<app>", "and never what is hidden");
 }

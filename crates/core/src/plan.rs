@@ -91,6 +91,8 @@ pub struct Site {
     pub hosts: Vec<String>,
     /// What answers which path.
     pub routes: Vec<Route>,
+    /// Pages for people instead of hallway's own, by status.
+    pub errors: Vec<(u16, String)>,
 }
 
 /// One route.
@@ -133,6 +135,8 @@ pub enum Target {
         directory: PathBuf,
         /// The one file there that is meant, where the path has no `*`.
         only: Option<String>,
+        /// The file that answers for pages that are no file, as applications in browsers want it.
+        fallback: Option<String>,
     },
     /// An application.
     App {

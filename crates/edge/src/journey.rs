@@ -15,7 +15,7 @@ use hallway_core::plan::Target;
 use hallway_core::record::Facts;
 use hallway_core::route::Matched;
 use hallway_core::semantics::{
-    AnswerHead, ShapeFacts, adjust, delimit, explain_fault, options, redirect, respond, shape,
+    AnswerHead, ShapeFacts, adjust, delimit, explain_fault, options, redirect, respond, shape, wants_page,
 };
 use hallway_core::{Fault, Head, permit};
 
@@ -30,7 +30,7 @@ pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
         Err(Fault::ClientGone) => Err(Fault::ClientGone),
         Err(fault) => {
             complain(house, exchange.head, &trip, fault);
-            let explained = explain(fault, Some(exchange.head));
+            let explained = explain(house, fault, Some(exchange.head));
             deliver(house, &mut exchange, &mut trip, explained).await
         }
     };
@@ -53,9 +53,13 @@ async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &m
     permit::allow_body(head, body_bytes_max)?;
     let mut answer = match &route.target {
         // 7 choose, 8 fetch
-        Target::Files { directory, only } => {
+        Target::Files { directory, only, fallback } => {
             let rest = only.as_ref().map_or(found.rest, String::as_bytes);
-            let (head, pieces) = files::fetch(house, head, (number, rest), directory).await?;
+            let mut fetched = files::fetch(house, head, (number, head.path(), rest), directory).await;
+            if let (Some(page), Err(Fault::NotFound), true) = (fallback, &fetched, wants_page(head)) {
+                fetched = files::fetch(house, head, (number, b"", page.as_bytes()), directory).await;
+            }
+            let (head, pieces) = fetched?;
             Answer { head, body: Body::Pieces(pieces) }
         }
         Target::App { app, strip } => {
@@ -80,12 +84,13 @@ fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
 /// A request whose head could not be read: nothing of it is certain, so only stops 9 to 11.
 pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>, fault: Fault) {
     let mut trip = Trip::begin(house);
-    let outcome = deliver(house, &mut exchange, &mut trip, explain(fault, None)).await;
+    let outcome = deliver(house, &mut exchange, &mut trip, explain(house, fault, None)).await;
     record(house, exchange.head, exchange.peer, &trip, outcome);
 }
 
-fn explain(fault: Fault, head: Option<&Head>) -> Answer {
-    let (head, body) = explain_fault(fault, head);
+fn explain(house: &House, fault: Fault, head: Option<&Head>) -> Answer {
+    let site = head.and_then(|head| house.sites.site(head)).and_then(|site| house.plan.sites.get(site));
+    let (head, body) = explain_fault(fault, head, site.map_or(&[], |site| &site.errors));
     whole(head, body)
 }
 

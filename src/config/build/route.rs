@@ -7,6 +7,7 @@ use super::{Builder, bytes, switch, texts, whole};
 use crate::cli::nearest;
 use crate::config::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};
+use hallway_core::files::relative_path;
 use hallway_core::method::Methods;
 use hallway_core::network::Network;
 use hallway_core::plan::{Access, Adjust, LocationPart, Route, Target};
@@ -72,13 +73,19 @@ impl Builder<'_> {
 
     /// A directory for a path with a `*`; else one file.
     fn files(&mut self, node: &Node, pattern: &Pattern) -> Option<Target> {
+        let given = node.table().and_then(|table| table.get("fallback"));
         let node = node.table().and_then(|table| table.get("dir")).unwrap_or(node);
         if node.table().is_some() {
             self.problems.add(node.span, "which files? write dir = \"DIRECTORY\"");
             return None;
         }
         if pattern.below {
-            return Some(Target::Files { directory: self.directory(node)?, only: None });
+            let directory = self.directory(node)?;
+            let fallback = given.and_then(|given| self.fallback(given, &directory));
+            return Some(Target::Files { directory, only: None, fallback });
+        }
+        if let Some(given) = given {
+            self.problems.add(given.span, "'fallback' is for paths that end with '/*'");
         }
         let path = self.path(node)?;
         if path.is_dir() {
@@ -90,7 +97,17 @@ impl Builder<'_> {
             return None;
         }
         let only = path.file_name()?.to_str()?.replace('%', "%25");
-        Some(Target::Files { directory: path.parent()?.to_owned(), only: Some(only) })
+        Some(Target::Files { directory: path.parent()?.to_owned(), only: Some(only), fallback: None })
+    }
+
+    /// A file below the directory, as a request would name it.
+    fn fallback(&mut self, node: &Node, directory: &std::path::Path) -> Option<String> {
+        let name = node.text()?.trim_start_matches('/');
+        if relative_path(name.as_bytes()).is_some_and(|path| directory.join(path).is_file()) {
+            return Some(name.into());
+        }
+        self.problems.add(node.span, format!("there is no such file: {}", directory.join(name).display()));
+        None
     }
 
     /// The parts of an address that clients are sent to: `/new/{id}/*`.

@@ -9,19 +9,43 @@ use hallway_core::plan::{Route, Site};
 use hallway_core::route::{Clash, Pattern, Routes};
 use std::collections::HashMap;
 
+/// Longest page for an error.
+const PAGE_BYTES_MAX: usize = 256 * 1024;
+
 impl Builder<'_> {
     pub(super) fn sites(&mut self, table: &Table, apps: &[String]) -> Vec<Site> {
         let mut known: HashMap<String, Span> = HashMap::new();
         let mut sites = Vec::new();
         for (entry, site) in named(table, "site") {
             let hosts = self.hosts(entry, site, &mut known);
-            sites.push(Site { hosts, routes: self.routes(entry, site, apps) });
+            let errors = self.errors(site);
+            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors });
         }
         if sites.is_empty() && table.entry("site").is_none_or(|entry| entry.value.table().is_some()) {
             let span = table.entries.first().map_or(Span::default(), |entry| entry.key_span);
             self.problems.add(span, "there is no site; write [site.\"*\"] with its routes for any host");
         }
         sites
+    }
+
+    /// The pages of a site, read once.
+    fn errors(&mut self, site: &Table) -> Vec<(u16, String)> {
+        let mut pages = Vec::new();
+        for entry in site.get("errors").and_then(Node::table).map_or(&[][..], |errors| &errors.entries) {
+            let path = self.path(&entry.value).unwrap_or_default();
+            match (std::fs::read_to_string(&path), entry.key.parse()) {
+                (Ok(page), Ok(status)) if page.len() <= PAGE_BYTES_MAX => pages.push((status, page)),
+                (Ok(_), Ok(_)) => {
+                    let text = format!("{} is longer than {} KiB", path.display(), PAGE_BYTES_MAX >> 10);
+                    self.problems.add(entry.value.span, text);
+                }
+                (Err(error), _) => {
+                    self.problems.add(entry.value.span, format!("{} cannot be read: {error}", path.display()));
+                }
+                (_, Err(_)) => {}
+            }
+        }
+        pages
     }
 
     fn hosts(&mut self, entry: &Entry, site: &Table, known: &mut HashMap<String, Span>) -> Vec<String> {

@@ -56,6 +56,11 @@ impl Sites {
         Ok(sites)
     }
 
+    /// The site of this request, of those in the plan.
+    pub fn site(&self, head: &Head) -> Option<usize> {
+        self.hosts.find(head.host())
+    }
+
     /// The route for this request.
     ///
     /// # Errors
@@ -66,7 +71,7 @@ impl Sites {
         head: &'h Head,
         client: Option<IpAddr>,
     ) -> Result<Matched<'p, 'h>, Fault> {
-        let site = self.hosts.find(head.host()).ok_or(Fault::Misdirected)?;
+        let site = self.site(head).ok_or(Fault::Misdirected)?;
         match self.routes[site].pick(head, client) {
             Picked::Route(route, found) => {
                 let number = self.first[site] + route as u32;

@@ -16,7 +16,7 @@ pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, shape, take_app_answer
 pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
 pub use forwarded::{ForwardedFacts, put_forwarded};
-pub use problem::explain_fault;
+pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
 pub use redirect::{options, redirect, respond};
 pub use relayed::{Relayed, relayed};

@@ -8,14 +8,16 @@ use crate::fields::Name;
 use crate::head::Head;
 use crate::semantics::AnswerHead;
 
-/// The answer to a request that failed. Without a head (it could not be read) it is for programs.
-pub fn explain_fault(fault: Fault, head: Option<&Head>) -> (AnswerHead, Vec<u8>) {
+/// The answer to a request that failed. Without a head (it could not be read) it is for programs. `pages`
+/// are a site's own, by status.
+pub fn explain_fault(fault: Fault, head: Option<&Head>, pages: &[(u16, String)]) -> (AnswerHead, Vec<u8>) {
     let status = fault.status();
     let title = reason_phrase(status);
     let detail = fault.detail();
     let wants_html = head.and_then(|head| head.fields.get(Name::Accept)).is_some_and(prefers_html);
     let (media_type, body) = if wants_html {
-        ("text/html; charset=utf-8", page(status, title, detail))
+        let own = pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page.clone());
+        ("text/html; charset=utf-8", own.unwrap_or_else(|| page(status, title, detail)))
     } else {
         let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n");
         ("application/problem+json", body)
@@ -32,6 +34,12 @@ pub fn explain_fault(fault: Fault, head: Option<&Head>) -> (AnswerHead, Vec<u8>)
     }
     answer.length = Some(body.len() as u64);
     (answer, body.into_bytes())
+}
+
+/// Whether a page can stand for what is not there: a person asks, or the path does not name a file.
+pub fn wants_page(head: &Head) -> bool {
+    let last = head.path().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    head.fields.get(Name::Accept).is_some_and(prefers_html) || !last.contains(&b'.')
 }
 
 /// Browsers name text/html; programs that name it and JSON get what they name first.
@@ -62,12 +70,14 @@ mod tests {
     fn people_get_a_page_and_programs_get_json() {
         let mut head = Head::default();
         head.fields.push(b"Accept", b"text/html,application/xhtml+xml,*/*;q=0.8");
-        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head));
+        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head), &[]);
         assert_eq!(answer.fields.get(Name::ContentType), Some(&b"text/html; charset=utf-8"[..]));
         assert!(body.starts_with(b"<!doctype html>"));
-        let (answer, body) = explain_fault(Fault::QueueFull, None);
+        let (answer, body) = explain_fault(Fault::QueueFull, None, &[(503, "own".into())]);
         assert_eq!(answer.status, 503);
         assert!(answer.fields.iter().any(|field| field.raw_name == b"Retry-After"));
         assert!(body.starts_with(b"{\"title\":\"Service Unavailable\",\"status\":503,"));
+        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head), &[(404, "none".into()), (503, "own".into())]);
+        assert_eq!((answer.status, &body[..]), (503, &b"own"[..]));
     }
 }

@@ -38,11 +38,12 @@ impl Pieces {
 }
 
 /// Answers a request from a directory (RFC 9110, 9.3.1, 13 and 14): with what `rest` of its path names
-/// there. `scope` tells routes apart, whose paths may be the same and lead elsewhere.
+/// there. It is remembered under `name`; `scope` tells routes apart, whose paths may be the same and lead
+/// elsewhere.
 pub(crate) async fn fetch(
     house: &House,
     head: &Head,
-    (scope, rest): (u32, &[u8]),
+    (scope, name, rest): (u32, &[u8], &[u8]),
     directory: &Path,
 ) -> Result<(AnswerHead, Pieces), Fault> {
     if !matches!(head.method(), b"GET" | b"HEAD") {
@@ -51,7 +52,7 @@ pub(crate) async fn fetch(
     if rest.is_empty() && !head.path().ends_with(b"/") {
         return Ok(add_slash(head));
     }
-    match find(house, (scope, head.path()), rest, directory).await {
+    match find(house, (scope, name), rest, directory).await {
         Ok(document) => answer(house, head, &document),
         Err(Errno::ISDIR) => Ok(add_slash(head)),
         // XDEV and LOOP: the path leads out of the directory. ACCESS: as nginx says 403, but without
