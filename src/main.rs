@@ -66,7 +66,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>) -> ExitCode {
         }
         (Ok(plan), cli::Errand::Check) => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
         (Ok(plan), cli::Errand::Routes) => print(&config::routes(&plan)),
-        (Ok(plan), cli::Errand::Serve) => serve(plan),
+        (Ok(plan), cli::Errand::Serve) => serve(plan, Some(&|| config::load(&file, &|name| std::env::var(name).ok()))),
         (Ok(plan), cli::Errand::Explain(question)) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
             Err(problem) => {
@@ -92,11 +92,11 @@ fn run(raw: &cli::Raw) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    serve(plan)
+    serve(plan, None)
 }
 
-fn serve(plan: Plan) -> ExitCode {
-    match master::run(plan) {
+fn serve(plan: Plan, reread: Option<&master::Reread<'_>>) -> ExitCode {
+    match master::run(plan, reread) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(ERROR)),
         Err(problem) => {
             complain(&problem);

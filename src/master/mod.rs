@@ -36,8 +36,12 @@ const WEIGH_MS: u64 = 1_000;
 /// The same while look after look finds one too large: no worker can stay below that limit.
 const WEIGH_MAX_MS: u64 = 60_000;
 
+/// Reads the configuration file anew; the error is what is wrong with it.
+pub(crate) type Reread<'a> = dyn Fn() -> Result<Plan, String> + 'a;
+
 /// Runs the whole tree until it has ended; returns the exit code.
-pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
+pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, String> {
+    let written = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
     let listeners = Listeners::bind(&mut plan)?;
     // Behind this, the same: sockets and keys are in this process.
     hallway_workers::set_title("hallway: master");
@@ -79,20 +83,20 @@ pub(crate) fn run(mut plan: Plan) -> Result<i32, String> {
     let mut events = vec![Event::Start];
     loop {
         for event in std::mem::take(&mut events) {
+            if let (Event::Roll, Some(reread)) = (event, reread)
+                && !news::narrate_reread(reread(), &written)
+            {
+                continue;
+            }
             master.narrate(&tree, event);
             let was_rolling = tree.is_rolling();
             let commands = tree.step(master.now_ms(), event);
             if was_rolling && !tree.is_rolling() && !tree.is_stopping() {
                 master.narrate_roll(event);
             }
-            if event == Event::Tick && tree.is_stopping() && commands.contains(&Command::Kill(Child::Edge)) {
-                say("what was not answered within --graceful-timeout is cut");
+            if event == Event::Tick {
+                master.narrate_time(&tree, &commands);
             }
-            let missing = commands.iter().filter_map(|command| match command {
-                Command::DumpStacks(worker) if event == Event::Tick => Some(*worker),
-                _ => None,
-            });
-            missing.for_each(|worker| master.narrate_missing(worker));
             for command in commands {
                 if let Command::Exit(code) = command {
                     Voice::of_process().finish();

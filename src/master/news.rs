@@ -4,14 +4,27 @@
 //! Never:  is something told that nobody has to know, or twice.
 
 use super::{Hired, Master};
-use hallway_core::plan::{App, Listen};
-use hallway_core::supervise::{Child, Event, Supervisor};
+use hallway_core::plan::{App, Listen, Plan};
+use hallway_core::supervise::{Child, Command, Event, Supervisor};
 use hallway_edge::Voice;
 use hallway_workers::Spawned;
 
 impl Master {
+    /// Tells what is done only because its time is over.
+    pub(super) fn narrate_time(&self, tree: &Supervisor, commands: &[Command]) {
+        for command in commands {
+            match command {
+                Command::Kill(Child::Edge) if tree.is_stopping() => {
+                    say("what was not answered within --graceful-timeout is cut");
+                }
+                Command::DumpStacks(worker) => self.narrate_missing(*worker),
+                _ => {}
+            }
+        }
+    }
+
     /// Tells of a worker that is still busy with what it had when the last edge died.
-    pub(super) fn narrate_missing(&self, worker: u32) {
+    fn narrate_missing(&self, worker: u32) {
         let Some(Hired { app, spawned: Spawned { pid, .. } }) = self.workers.get(&worker) else { return };
         let seconds = self.plan.apps[*app].timeout_ms as f64 / 1000.0;
         say(&format!("worker {pid} has not come to the new edge for {seconds} s: it shows its stacks and is replaced"));
@@ -91,6 +104,24 @@ impl Master {
         for (number, app) in self.plan.apps.iter().enumerate() {
             let name = if self.plan.apps.len() > 1 { format!("{}: ", app.name) } else { String::new() };
             say(&format!("{name}{} from now on", counted(change(tree.readiness(number).1))));
+        }
+    }
+}
+
+/// Tells what HUP found in the configuration file; whether the workers are to be replaced. What is in the
+/// file but for the code of the apps counts from the next start on.
+pub(super) fn narrate_reread(read: Result<Plan, String>, written: &[u8]) -> bool {
+    match read {
+        Err(problems) => {
+            problems.lines().for_each(say);
+            say("the configuration file is not valid: nothing was changed");
+            false
+        }
+        Ok(plan) => {
+            if serde_json::to_vec(&plan).is_ok_and(|now| now != written) {
+                say("the configuration file has changed: that counts from the next start on");
+            }
+            true
         }
     }
 }

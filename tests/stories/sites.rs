@@ -217,3 +217,21 @@ fn a_site_has_its_own_pages() {
     assert_eq!(ask(&hallway, "blog.example", "GET /spa/none.js", "Accept: */*\r\n").status, 404);
     assert_eq!(ask(&hallway, "blog.example", "GET /spa/.git/config", "").text(), "<app>", "and never what is hidden");
 }
+
+#[test]
+fn an_invalid_file_changes_nothing() {
+    let mut hallway = start();
+    let file = hallway.stage.as_ref().unwrap().dir.join("hallway.toml");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let before = hallway.children("hallway: app");
+    std::fs::write(&file, whole.replace("workers = 2", "wrokers = 2")).unwrap();
+    hallway.signal("HUP");
+    hallway.wait_for_line(|line| line.contains("there is no key 'wrokers' in 'shop'; did you mean 'workers'?"));
+    hallway.wait_for_line(|line| line.contains("not valid: nothing was changed"));
+    assert_eq!(hallway.children("hallway: app"), before);
+    std::fs::write(&file, whole.replace("body_max = 10", "body_max = 11")).unwrap();
+    hallway.signal("HUP");
+    hallway.wait_for_line(|line| line.contains("that counts from the next start on"));
+    hallway.wait_for_line(|line| line.contains("every worker is replaced"));
+    assert_eq!(ask(&hallway, "shop.example", "GET /a", "").text(), "shop |/a|0");
+}
