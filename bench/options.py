@@ -1,14 +1,17 @@
 """What both reports of the bench are asked with.
 
 In:     -
-Out:    a parser with the options that they share.
+Out:    a parser with the options that they share; the report where they say; the exit code.
 Actors: none.
 Never:  has an option two defaults.
 """
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from faults import BenchFault
 from machine import ROOT
 
 
@@ -23,3 +26,22 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--warmup", type=float, default=1, metavar="S", help="before each measured run")
     options.add_argument("--out", type=Path, metavar="FILE", help="where the report goes, besides stdout")
     return options
+
+
+def publish(text: str, arguments: argparse.Namespace) -> None:
+    """Writes a report to stdout, and to the file that was named."""
+    print(text, end="")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text)
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """What `run` returns; 1 when it has no figure to show."""
+    try:
+        return run()
+    except BenchFault as fault:
+        print(f"bench: FAILED: {fault.show()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -173,22 +173,9 @@ def run(arguments: argparse.Namespace) -> int:
         bench = Bench(tools, arguments.rounds, spans, rows, members, Path(scratch))
         sheets = [bench.measure(row) for row in rows]
     text = report.render(sheets, [one.key for one in members], facts, notes_of(bench, sheets, cpus))
-    print(text, end="")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text)
+    options.publish(text, arguments)
     return 1 if any(sheet.faults for sheet in sheets) else 0
 
 
-def main() -> int:
-    try:
-        return run(read_arguments())
-    except BenchFault as fault:
-        print(f"bench: FAILED: {fault.show()}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(options.exit_code(lambda: run(read_arguments())))

@@ -200,7 +200,8 @@ def drip(clients: list[socket.socket], stop: threading.Event) -> None:
         if stop.is_set():
             return
         if reads(number):
-            clients[number].recv(1)
+            if not clients[number].recv(1):
+                raise BenchFault("a slow client was cut")
         else:
             clients[number].send(b"u")
         time.sleep(1 / len(clients))
@@ -283,22 +284,9 @@ def run(arguments: argparse.Namespace) -> int:
                 say(": ".join(promise.line()[::2]))
             promises += kept
     text = render(promises, facts)
-    print(text, end="")
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text)
+    options.publish(text, arguments)
     return 0 if all(promise.is_kept for promise in promises) else 1
 
 
-def main() -> int:
-    try:
-        return run(options.parser("Measures hallway by itself, under what happens to servers.").parse_args())
-    except BenchFault as fault:
-        print(f"bench: FAILED: {fault.show()}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(options.exit_code(lambda: run(options.parser("Measures hallway by itself, under what happens to servers.").parse_args())))

@@ -9,6 +9,7 @@ use super::problem::Problems;
 use crate::cli::nearest;
 use crate::settings::{duration_ms, log_format, read_address, size_bytes};
 use hallway_core::fields::is_token;
+use hallway_core::method::Methods;
 use hallway_core::network::Network;
 use hallway_core::route::Pattern;
 
@@ -102,13 +103,22 @@ fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
         Kind::Network => Network::read(text).map(drop),
         Kind::Pattern => Pattern::parse(text).map(drop),
         Kind::LogForm if !matches!(text, "combined" | "json") => log_format(text).map(drop),
-        Kind::Method if text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
-            Err(format!("methods are written in capitals: \"{}\"", text.to_ascii_uppercase()))
-        }
+        Kind::Method if !Methods::knows(text) => Err(explain_method(text)),
         Kind::FieldName if !is_token(text.as_bytes()) => wanted(),
         Kind::Path if text.is_empty() || text.contains('\0') => wanted(),
         _ => Ok(()),
     }
+}
+
+fn explain_method(text: &str) -> String {
+    let capitals = text.to_ascii_uppercase();
+    if Methods::knows(&capitals) {
+        return format!("methods are written in capitals: \"{capitals}\"");
+    }
+    let near = nearest(text, Methods::names().iter().copied());
+    let mend = near
+        .map_or_else(|| format!("there are {}", Methods::names().join(", ")), |near| format!("did you mean '{near}'?"));
+    format!("there is no method '{text}'; {mend}")
 }
 
 fn check_name(word: &str, name: &str, span: Span, problems: &mut Problems) {

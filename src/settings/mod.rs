@@ -11,7 +11,7 @@ pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target, Trust};
-use hallway_core::record::{VARIABLES, read_style};
+use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -58,23 +58,22 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         bytes => Ok(bytes),
     };
     let workers = parsed(raw, "workers", |text| count(text, cores.max(2)))?.unwrap_or(cores.max(2));
+    let defaults = App::new("web", callable(&raw.target)?, u32::try_from(workers).unwrap_or(u32::MAX));
     let time = |flag, default: u64| parsed(raw, flag, duration_ms).map(|given| given.unwrap_or(default));
     Ok(App {
-        name: "web".into(),
-        callable: callable(&raw.target)?,
-        factory: parsed(raw, "factory", switch)?.unwrap_or(false),
+        factory: parsed(raw, "factory", switch)?.unwrap_or(defaults.factory),
         chdir,
         python,
         env: raw.all("env").iter().map(variable).collect::<Result<_, _>>()?,
-        workers: u32::try_from(workers).unwrap_or(u32::MAX),
-        threads: parsed(raw, "threads", threads)?.unwrap_or(1),
-        timeout_ms: time("timeout", 30_000)?,
-        graceful_timeout_ms: time("graceful-timeout", 30_000)?,
+        threads: parsed(raw, "threads", threads)?.unwrap_or(defaults.threads),
+        timeout_ms: time("timeout", defaults.timeout_ms)?,
+        graceful_timeout_ms: time("graceful-timeout", defaults.graceful_timeout_ms)?,
         max_requests: parsed(raw, "max-requests", number)?.unwrap_or(0) as u64,
         max_requests_jitter: parsed(raw, "max-requests-jitter", number)?.unwrap_or(0) as u64,
-        max_rss_bytes: parsed(raw, "max-rss", max_rss)?.unwrap_or(0),
-        queue_size: parsed(raw, "queue-size", number)?.unwrap_or(256),
-        queue_max_wait_ms: time("queue-max-wait", 10_000)?,
+        max_rss_bytes: parsed(raw, "max-rss", max_rss)?.unwrap_or(defaults.max_rss_bytes),
+        queue_size: parsed(raw, "queue-size", number)?.unwrap_or(defaults.queue_size),
+        queue_max_wait_ms: time("queue-max-wait", defaults.queue_max_wait_ms)?,
+        ..defaults
     })
 }
 
@@ -89,7 +88,8 @@ pub(crate) fn callable(target: &str) -> Result<String, String> {
         return Err(format!("'{word}' names no app; write MODULE:APP, as in '{}:app'", module_of(word)));
     };
     if let Some(factory) = name.strip_suffix("()") {
-        return Err(format!("'{target}' is a call; write '--factory {}:{factory}'", module_of(module)));
+        let module = module_of(module);
+        return Err(format!("'{target}' is a call; write '--factory {module}:{factory}' (in a file: factory = true)"));
     }
     if module_of(module) != module {
         return Err(format!("'{module}' is a file; write its module: '{}:{name}'", module_of(module)));
@@ -241,12 +241,14 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
             "write 'combined', 'json' or a line with variables, as in '$remote_addr \"$request\" $status'".into()
         );
     }
-    let unknown = |problem: String| {
-        let name = problem.split('$').nth(1).unwrap_or_default().trim_end_matches('\'').to_owned();
-        let near = nearest(&name, VARIABLES.iter().map(|(name, _)| *name));
-        near.map_or_else(|| problem.clone(), |near| format!("{problem}; did you mean '${near}'?"))
+    let explain = |fault: StyleFault| {
+        let near = match &fault {
+            StyleFault::Unknown(name) => nearest(name, VARIABLES.iter().map(|(name, _)| *name)),
+            StyleFault::Malformed(_) => None,
+        };
+        near.map_or_else(|| fault.to_string(), |near| format!("{fault}; did you mean '${near}'?"))
     };
-    read_style(text).map(|_| LogFormat::Own(text.into())).map_err(unknown)
+    read_style(text).map(|_| LogFormat::Own(text.into())).map_err(explain)
 }
 
 fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {

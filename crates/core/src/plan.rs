@@ -36,7 +36,7 @@ impl Plan {
 }
 
 /// The default of `graceful_timeout`.
-pub const GRACEFUL_TIMEOUT_MS: u64 = 30_000;
+const GRACEFUL_TIMEOUT_MS: u64 = 30_000;
 
 /// One address to listen at.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -93,6 +93,29 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Pages for people instead of hallway's own, by status.
     pub errors: Vec<(u16, String)>,
+}
+
+impl App {
+    /// An application with every default, which `docs/LIMITS.md` lists.
+    pub fn new(name: &str, callable: String, workers: u32) -> App {
+        App {
+            name: name.into(),
+            callable,
+            factory: false,
+            chdir: PathBuf::new(),
+            python: PathBuf::new(),
+            env: Vec::new(),
+            workers,
+            threads: 1,
+            timeout_ms: 30_000,
+            graceful_timeout_ms: GRACEFUL_TIMEOUT_MS,
+            max_requests: 0,
+            max_requests_jitter: 0,
+            max_rss_bytes: 0,
+            queue_size: 256,
+            queue_max_wait_ms: 10_000,
+        }
+    }
 }
 
 /// One route.

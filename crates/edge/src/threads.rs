@@ -74,7 +74,7 @@ impl Edge {
         }
         let writer = match &ground.plan.access_log {
             Some(access) => {
-                let style = Style::of(&access.format).map_err(io::Error::other)?;
+                let style = Style::of(&access.format).map_err(|fault| io::Error::other(fault.to_string()))?;
                 Some((log::start(access)?, Arc::new(style)))
             }
             None => None,

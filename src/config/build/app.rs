@@ -6,7 +6,7 @@
 use super::{Builder, bytes, named, switch, time_ms, whole};
 use crate::config::node::{Entry, Node, Table};
 use crate::settings::{callable, default_interpreter};
-use hallway_core::plan::{App, GRACEFUL_TIMEOUT_MS};
+use hallway_core::plan::App;
 use std::path::{Path, PathBuf};
 
 impl Builder<'_> {
@@ -25,22 +25,22 @@ impl Builder<'_> {
         let queue = app.get("queue").and_then(Node::table);
         let queue_size = queue.and_then(|queue| queue.get("size")).and_then(whole);
         let queue_wait = queue.and_then(|queue| queue.get("max_wait")).and_then(time_ms);
+        let workers = app.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow);
+        let defaults = App::new(&entry.key, self.callable(entry, app), workers);
         App {
-            name: entry.key.clone(),
-            callable: self.callable(entry, app),
-            factory: app.get("factory").and_then(switch).unwrap_or(false),
+            factory: app.get("factory").and_then(switch).unwrap_or(defaults.factory),
             python: self.python(app, &chdir),
             env: self.variables(app),
             chdir,
-            workers: app.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow),
-            threads: app.get("threads").and_then(whole).map_or(1, narrow),
-            timeout_ms: time("timeout", 30_000),
-            graceful_timeout_ms: time("graceful_timeout", GRACEFUL_TIMEOUT_MS),
+            threads: app.get("threads").and_then(whole).map_or(defaults.threads, narrow),
+            timeout_ms: time("timeout", defaults.timeout_ms),
+            graceful_timeout_ms: time("graceful_timeout", defaults.graceful_timeout_ms),
             max_requests: count("max_requests"),
             max_requests_jitter: count("max_requests_jitter"),
-            max_rss_bytes: app.get("max_rss").and_then(bytes).unwrap_or(0),
-            queue_size: queue_size.map_or(256, |size| usize::try_from(size).unwrap_or(usize::MAX)),
-            queue_max_wait_ms: queue_wait.unwrap_or(10_000),
+            max_rss_bytes: app.get("max_rss").and_then(bytes).unwrap_or(defaults.max_rss_bytes),
+            queue_size: queue_size.map_or(defaults.queue_size, |size| usize::try_from(size).unwrap_or(usize::MAX)),
+            queue_max_wait_ms: queue_wait.unwrap_or(defaults.queue_max_wait_ms),
+            ..defaults
         }
     }
 
@@ -56,7 +56,7 @@ impl Builder<'_> {
         match callable(text) {
             Ok(callable) => callable,
             Err(mend) => {
-                self.problems.add(node.span, mend.replace("'--factory ", "factory = true and '"));
+                self.problems.add(node.span, mend);
                 String::new()
             }
         }

@@ -8,7 +8,6 @@ use crate::cli::nearest;
 use crate::config::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};
 use hallway_core::files::relative_path;
-use hallway_core::method::Methods;
 use hallway_core::network::Network;
 use hallway_core::plan::{Access, Adjust, LocationPart, Route, Target};
 use hallway_core::route::{Conditions, Pattern, Wanted};
@@ -34,7 +33,7 @@ impl Builder<'_> {
         let target = self.target(table, &pattern, apps);
         self.check_company(table);
         let mut route = Route::new(path, target?);
-        route.conditions = self.conditions(table);
+        route.conditions = Self::conditions(table);
         route.access = Access { allow: networks(table.get("allow")), deny: networks(table.get("deny")) };
         route.adjust = self.adjust(table);
         route.body_bytes_max = table.get("body_max").and_then(bytes);
@@ -158,26 +157,13 @@ impl Builder<'_> {
         Some(parts)
     }
 
-    fn conditions(&mut self, table: &Table) -> Conditions {
-        let mut conditions = Conditions::default();
-        for (method, span) in texts(table.get("method")) {
-            if !Methods::knows(method) && Methods::knows(&method.to_ascii_uppercase()) {
-                continue; // It was told that methods are written in capitals.
-            }
-            if !Methods::knows(method) {
-                let near = nearest(method, Methods::names().iter().copied());
-                let mend = near.map_or_else(
-                    || format!("there are {}", Methods::names().join(", ")),
-                    |near| format!("did you mean '{near}'?"),
-                );
-                self.problems.add(span, format!("there is no method '{method}'; {mend}"));
-            }
-            conditions.methods.push(method.into());
+    fn conditions(table: &Table) -> Conditions {
+        Conditions {
+            methods: texts(table.get("method")).map(|(method, _)| method.into()).collect(),
+            headers: wanted(table.get("header")),
+            query: wanted(table.get("query")),
+            clients: networks(table.get("client")),
         }
-        conditions.headers = wanted(table.get("header"));
-        conditions.query = wanted(table.get("query"));
-        conditions.clients = networks(table.get("client"));
-        conditions
     }
 
     fn adjust(&mut self, table: &Table) -> Adjust {

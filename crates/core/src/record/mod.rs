@@ -10,7 +10,7 @@ use crate::head::Head;
 use crate::plan::LogFormat;
 use std::io::Write;
 
-pub use style::{Part, VARIABLES, Variable, read_style};
+pub use style::{Part, StyleFault, VARIABLES, Variable, read_style};
 
 /// The form of log lines, ready to be used.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Style {
     ///
     /// # Errors
     /// What a validated plan does not have: a form that cannot be read.
-    pub fn of(format: &LogFormat) -> Result<Style, String> {
+    pub fn of(format: &LogFormat) -> Result<Style, StyleFault> {
         Ok(match format {
             LogFormat::Combined => Style::Combined,
             LogFormat::Json => Style::Json,

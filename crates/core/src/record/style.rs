@@ -1,10 +1,11 @@
 //! In:     the form of a log line in nginx's words: `'$remote_addr to: $upstream_addr: $request $status'`.
 //! Out:    its parts, ready to be filled with the facts of a trip.
 //! Actors: none.
-//! Never:  is a variable taken that would always be empty because nobody knows it.
+//! Never:  is a name taken that is no variable, or can a client's byte end a line.
 
 use super::{Calendar, Facts, MONTHS, Seconds, escape_quoted, put_request_line};
 use crate::route::host_of;
+use std::fmt;
 use std::io::Write;
 
 /// A part of a line.
@@ -40,7 +41,7 @@ macro_rules! variables {
 
 variables! {
     "remote_addr" => RemoteAddr: "the client's address",
-    "remote_user" => RemoteUser: "the user of basic authentication",
+    "remote_user" => RemoteUser: "the user of basic authentication, which is not built yet: always -",
     "time_local" => TimeLocal: "when it arrived: 29/Feb/2024:12:34:56 +0000",
     "time_iso8601" => TimeIso: "when it arrived: 2024-02-29T12:34:56+00:00",
     "msec" => Msec: "when it arrived, in seconds since 1970 with milliseconds",
@@ -58,20 +59,38 @@ variables! {
     "request_time" => RequestTime: "seconds from its arrival to the last byte of the answer, with milliseconds",
     "request_id" => RequestId: "its own id",
     "upstream_addr" => UpstreamAddr: "the app that answered and its worker: shop[4711]",
-    "upstream_status" => UpstreamStatus: "what the app answered",
+    "upstream_status" => UpstreamStatus: "the status, where an app had the request",
     "upstream_response_time" => UpstreamTime: "seconds that the app took to its first byte",
     "queue_time" => QueueTime: "seconds that it waited for a worker",
     "app_time" => AppTime: "seconds that the app took to its first byte",
     "worker_pid" => WorkerPid: "the worker's process",
 }
 
+/// Why a form cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StyleFault {
+    /// There is no variable of this name.
+    Unknown(String),
+    /// What else is wrong.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for StyleFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StyleFault::Unknown(name) => write!(out, "there is no variable '${name}'"),
+            StyleFault::Malformed(why) => out.write_str(why),
+        }
+    }
+}
+
 /// Reads a form; `${name}` is `$name`.
 ///
 /// # Errors
 /// The name of a variable that is not known, or what else is wrong.
-pub fn read_style(text: &str) -> Result<Vec<Part>, String> {
+pub fn read_style(text: &str) -> Result<Vec<Part>, StyleFault> {
     if text.chars().any(char::is_control) {
-        return Err("a log line has no control characters".into());
+        return Err(StyleFault::Malformed("a log line has no control characters"));
     }
     let mut parts = Vec::new();
     let mut rest = text;
@@ -80,7 +99,7 @@ pub fn read_style(text: &str) -> Result<Vec<Part>, String> {
             parts.push(Part::Text(before.into()));
         }
         let (name, behind) = match after.strip_prefix('{') {
-            Some(inner) => inner.split_once('}').ok_or("'${' has no '}'")?,
+            Some(inner) => inner.split_once('}').ok_or(StyleFault::Malformed("'${' has no '}'"))?,
             None => {
                 let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
                 after.split_at(after.find(|letter| !is_name(letter)).unwrap_or(after.len()))
@@ -89,7 +108,7 @@ pub fn read_style(text: &str) -> Result<Vec<Part>, String> {
         parts.push(match (Variable::of(name), name.strip_prefix("http_")) {
             (Some(variable), _) => Part::Variable(variable),
             (None, Some(header)) if !header.is_empty() => Part::Header(header.replace('_', "-")),
-            _ => return Err(format!("there is no variable '${name}'")),
+            _ => return Err(StyleFault::Unknown(name.into())),
         });
         rest = behind;
     }
@@ -97,7 +116,7 @@ pub fn read_style(text: &str) -> Result<Vec<Part>, String> {
         parts.push(Part::Text(rest.into()));
     }
     if parts.iter().all(|part| matches!(part, Part::Text(_))) {
-        return Err("it has no variable, so that all lines would be the same".into());
+        return Err(StyleFault::Malformed("it has no variable, so that all lines would be the same"));
     }
     Ok(parts)
 }
@@ -217,7 +236,7 @@ mod tests {
             ("$status\n", "control characters"),
             ("$ x", "no variable '$'"),
         ] {
-            assert!(read_style(text).unwrap_err().contains(said), "{text}");
+            assert!(read_style(text).unwrap_err().to_string().contains(said), "{text}");
         }
     }
 }
