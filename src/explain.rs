@@ -40,7 +40,8 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
     }
     say("path", &String::from_utf8_lossy(head.path()));
     let sites = Sites::new(plan)?;
-    let answered = permit::admit(&head).and_then(|()| sites.pick(plan, &head, question.client));
+    let site = permit::admit(&head).and_then(|()| sites.site(head.host()).ok_or(Fault::Misdirected));
+    let answered = site.and_then(|site| sites.pick(plan, site, &head, question.client));
     let Matched { route, number, found } = match answered {
         Ok(matched) => matched,
         Err(fault) => {

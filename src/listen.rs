@@ -12,7 +12,7 @@ use rustix::net::{
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Connections that may wait in the kernel; it takes `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 4096;
@@ -22,113 +22,143 @@ const BACKLOG: i32 = 4096;
 const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// Every listening socket of the plan.
-pub(crate) struct Listeners {
+#[derive(Default)]
+pub(crate) struct Listeners(Vec<Held>);
+
+/// The sockets of one address.
+pub(crate) struct Held {
+    /// As the plan asked for it; its port may have been for the system to choose.
+    asked: Listen,
+    /// As it is.
+    pub(crate) at: Listen,
     sockets: Vec<OwnedFd>,
-    /// Socket files, with their inodes: a successor may have put its own there since.
-    unix_paths: Vec<(PathBuf, u64)>,
+    /// The inode of a socket file: a successor may have put its own there since.
+    inode: Option<u64>,
 }
 
 impl Listeners {
-    /// Binds every address of the plan, and writes the port into it where the system chose one.
-    pub(crate) fn bind(plan: &mut Plan) -> Result<Listeners, String> {
-        let mut all = Listeners { sockets: Vec::new(), unix_paths: Vec::new() };
-        for listen in &mut plan.listeners {
-            match listen {
-                Listen::Tcp(address) => all.bind_tcp(address, plan.edge_threads)?,
-                Listen::Unix(path) => all.bind_unix(path)?,
-                Listen::Inherited(number) => all.take_over(*number)?,
+    /// Binds every address of the plan that is not bound yet, and writes the port into the plan where the
+    /// system chose one. What the plan does not have stays until `keep`.
+    ///
+    /// # Errors
+    /// An address that cannot be had, in the words of a person; then none of the new ones is held.
+    pub(crate) fn bind(&mut self, plan: &mut Plan) -> Result<(), String> {
+        let mut new = Vec::new();
+        for listener in &mut plan.listeners {
+            if let Some(held) = self.0.iter().find(|held| held.asked == listener.at) {
+                listener.at = held.at.clone();
+                continue;
             }
+            let asked = listener.at.clone();
+            let (sockets, inode) = match &mut listener.at {
+                Listen::Tcp(address) => (bind_tcp(address, plan.edge_threads)?, None),
+                Listen::Unix(path) => bind_unix(path).map(|(socket, inode)| (vec![socket], Some(inode)))?,
+                Listen::Inherited(number) => (vec![take_over(*number)?], None),
+            };
+            new.push(Held { asked, at: listener.at.clone(), sockets, inode });
         }
-        Ok(all)
+        self.0.extend(new);
+        Ok(())
     }
 
-    /// In the order in which the edge takes them: all siblings of an address, then the next.
-    pub(crate) fn sockets(&self) -> Vec<BorrowedFd<'_>> {
-        self.sockets.iter().map(AsFd::as_fd).collect()
+    /// Closes what the plan does not have.
+    pub(crate) fn keep(&mut self, plan: &Plan) {
+        self.0.retain(|held| plan.listeners.iter().any(|listener| listener.at == held.at));
+    }
+
+    /// In the order of the plan.
+    pub(crate) fn of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Held> {
+        plan.listeners.iter().filter_map(|listener| self.0.iter().find(|held| held.at == listener.at))
     }
 
     /// Closes every socket: who comes now is refused instead of waiting for an answer that nobody
     /// will give. The edge has its own copies until it has emptied their queues.
     pub(crate) fn close(&mut self) {
-        self.sockets.clear();
-    }
-
-    fn bind_tcp(&mut self, address: &mut SocketAddr, siblings: usize) -> Result<(), String> {
-        let explained = |error: Errno, address: &SocketAddr| explain_tcp(error, address);
-        let probe = tcp_socket(*address).map_err(|error| explained(error, address))?;
-        bind(&probe, address).map_err(|error| explained(error, address))?;
-        if let Ok(bound) = rustix::net::getsockname(&probe).and_then(SocketAddr::try_from) {
-            *address = bound;
-        }
-        drop(probe);
-        for _ in 0..siblings {
-            let bound = tcp_socket(*address).and_then(|socket| {
-                sockopt::set_socket_reuseport(&socket, true)?;
-                bind(&socket, &*address)?;
-                // Connections inherit it. Where it is refused, only slow clients are judged worse.
-                let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
-                listen(&socket, BACKLOG)?;
-                Ok(socket)
-            });
-            self.sockets.push(bound.map_err(|error| explained(error, address))?);
-        }
-        Ok(())
-    }
-
-    fn bind_unix(&mut self, path: &Path) -> Result<(), String> {
-        let shown = path.display();
-        let address =
-            SocketAddrUnix::new(path).map_err(|_| format!("cannot listen at unix:{shown}: the path is too long"))?;
-        let unix_socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-        let failed = |error: Errno| match error {
-            Errno::NOENT => format!("cannot listen at unix:{shown}: its directory is not there. Make it first."),
-            Errno::ACCESS => format!("cannot listen at unix:{shown}: this user may not write to its directory."),
-            other => format!("cannot listen at unix:{shown}: {other}"),
-        };
-        let mut socket = unix_socket().map_err(failed)?;
-        let mut bound = bind(&socket, &address);
-        if bound == Err(Errno::ADDRINUSE) {
-            let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-            if !is_socket {
-                return Err(format!(
-                    "cannot listen at unix:{shown}: there is a file that is no socket. Choose another path."
-                ));
-            }
-            // A socket file stays behind when its server dies: only one that answers is in use.
-            let probe = unix_socket().map_err(failed)?;
-            if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
-                return Err(format!(
-                    "cannot listen at unix:{shown}: a server answers there. Stop it, or choose another path."
-                ));
-            }
-            std::fs::remove_file(path).map_err(|error| format!("cannot replace unix:{shown}: {error}"))?;
-            socket = unix_socket().map_err(failed)?;
-            bound = bind(&socket, &address);
-        }
-        bound.and_then(|()| listen(&socket, BACKLOG)).map_err(failed)?;
-        self.sockets.push(socket);
-        let inode = std::fs::symlink_metadata(path).map_or(0, |file| file.ino());
-        self.unix_paths.push((path.to_owned(), inode));
-        Ok(())
-    }
-
-    fn take_over(&mut self, number: i32) -> Result<(), String> {
-        let socket = hallway_workers::take_inherited(number)
-            .map_err(|error| format!("fd://{number} was not inherited: {error}"))?;
-        match sockopt::socket_acceptconn(&socket) {
-            Ok(true) => self.sockets.push(socket),
-            _ => return Err(format!("fd://{number} is not a listening socket")),
-        }
-        Ok(())
+        self.0.iter_mut().for_each(|held| held.sockets.clear());
     }
 }
 
-impl Drop for Listeners {
+impl Held {
+    /// All siblings of the address.
+    pub(crate) fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd).collect()
+    }
+}
+
+fn bind_tcp(address: &mut SocketAddr, siblings: usize) -> Result<Vec<OwnedFd>, String> {
+    let mut sockets = Vec::new();
+    let explained = |error: Errno, address: &SocketAddr| explain_tcp(error, address);
+    let probe = tcp_socket(*address).map_err(|error| explained(error, address))?;
+    bind(&probe, address).map_err(|error| explained(error, address))?;
+    if let Ok(bound) = rustix::net::getsockname(&probe).and_then(SocketAddr::try_from) {
+        *address = bound;
+    }
+    drop(probe);
+    for _ in 0..siblings {
+        let bound = tcp_socket(*address).and_then(|socket| {
+            sockopt::set_socket_reuseport(&socket, true)?;
+            bind(&socket, &*address)?;
+            // Connections inherit it. Where it is refused, only slow clients are judged worse.
+            let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+            listen(&socket, BACKLOG)?;
+            Ok(socket)
+        });
+        sockets.push(bound.map_err(|error| explained(error, address))?);
+    }
+    Ok(sockets)
+}
+
+/// The socket, and the inode of its file.
+fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
+    let shown = path.display();
+    let address =
+        SocketAddrUnix::new(path).map_err(|_| format!("cannot listen at unix:{shown}: the path is too long"))?;
+    let unix_socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let failed = |error: Errno| match error {
+        Errno::NOENT => format!("cannot listen at unix:{shown}: its directory is not there. Make it first."),
+        Errno::ACCESS => format!("cannot listen at unix:{shown}: this user may not write to its directory."),
+        other => format!("cannot listen at unix:{shown}: {other}"),
+    };
+    let mut socket = unix_socket().map_err(failed)?;
+    let mut bound = bind(&socket, &address);
+    if bound == Err(Errno::ADDRINUSE) {
+        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+        if !is_socket {
+            return Err(format!(
+                "cannot listen at unix:{shown}: there is a file that is no socket. Choose another path."
+            ));
+        }
+        // A socket file stays behind when its server dies: only one that answers is in use.
+        let probe = unix_socket().map_err(failed)?;
+        if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
+            return Err(format!(
+                "cannot listen at unix:{shown}: a server answers there. Stop it, or choose another path."
+            ));
+        }
+        std::fs::remove_file(path).map_err(|error| format!("cannot replace unix:{shown}: {error}"))?;
+        socket = unix_socket().map_err(failed)?;
+        bound = bind(&socket, &address);
+    }
+    bound.and_then(|()| listen(&socket, BACKLOG)).map_err(failed)?;
+    let inode = std::fs::symlink_metadata(path).map_or(0, |file| file.ino());
+    Ok((socket, inode))
+}
+
+fn take_over(number: i32) -> Result<OwnedFd, String> {
+    let socket =
+        hallway_workers::take_inherited(number).map_err(|error| format!("fd://{number} was not inherited: {error}"))?;
+    match sockopt::socket_acceptconn(&socket) {
+        Ok(true) => Ok(socket),
+        _ => Err(format!("fd://{number} is not a listening socket")),
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        for (path, inode) in &self.unix_paths {
-            if std::fs::symlink_metadata(path).is_ok_and(|file| file.ino() == *inode) {
-                let _ = std::fs::remove_file(path);
-            }
+        if let (Listen::Unix(path), Some(inode)) = (&self.at, self.inode)
+            && std::fs::symlink_metadata(path).is_ok_and(|file| file.ino() == inode)
+        {
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -4,12 +4,12 @@
 //! Never:  does any other file know both an adapter and what stands behind its port.
 
 use hallway_core::control::{Order, Report};
-use hallway_core::plan::{Listen, Plan};
+use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
-use hallway_edge::{Edge, Ground, Socket, Voice};
+use hallway_edge::{Bound, Edge, Ground, Voice};
 use hallway_workers::{Channel, take_inherited};
-use rustix::net::{AddressFamily, getsockname};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -44,6 +44,10 @@ impl Master for MasterOnChannel {
         self.report(Report::Joined { worker });
     }
 
+    fn plan_is_over(&self, serial: u32) {
+        self.report(Report::Over { serial });
+    }
+
     fn edge_has_drained(&self) {
         self.report(Report::Drained);
         std::process::exit(0);
@@ -70,29 +74,53 @@ pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
-    let numbers = arguments.map(|word| word.to_str().and_then(|word| word.parse().ok()));
-    let mut descriptors = numbers.map(|number| take_inherited(number.unwrap_or(-1)));
+fn serve(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let number = |word: OsString| word.to_str().and_then(|word| word.parse().ok());
+    let serial = arguments.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or(0);
+    let mut descriptors = arguments.map(|word| take_inherited(number(word).unwrap_or(-1)));
     let mut next = || descriptors.next().unwrap_or_else(|| Err(io::Error::other("a descriptor is missing")));
     let channel = Channel::from_descriptor(next()?);
     let plan: Plan = serde_json::from_reader(File::from(next()?))?;
-    let sockets = deal_sockets(&plan, next)?;
+    let mut sockets = empty(plan.edge_threads);
+    for Listener { at, .. } in &plan.listeners {
+        let siblings = if matches!(at, Listen::Tcp(_)) { plan.edge_threads } else { 1 };
+        let given = (0..siblings).map(|_| next()).collect::<io::Result<_>>()?;
+        Bound::deal(given, at, &mut sockets)?;
+    }
+    let mut known = plan.listeners.clone();
     let edge_threads = plan.edge_threads;
     let orders = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
-    let edge = Edge::start(Ground { plan, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
+    let mut edge = Edge::start(Ground { plan, serial, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
+    // Sockets that came for the next plan.
+    let mut further: VecDeque<Vec<OwnedFd>> = VecDeque::new();
     while let Some(message) = orders.receive()? {
         match Order::decode(&message.bytes) {
             Some(Order::Lanes { worker, pid, slots, app }) => {
                 let mut ends = message.descriptors.into_iter();
                 let dealt = match (ends.next(), ends.next()) {
                     (Some(socket), Some(memory)) if ends.len() == edge_threads => {
-                        edge.deal_lanes((worker, pid, slots, app), socket, &memory, ends.collect()).is_ok()
+                        edge.deal_lanes((worker, pid, slots), app, (socket, &memory), ends.collect()).is_ok()
                     }
                     _ => false,
                 };
                 if !dealt {
                     // Out of descriptors or memory: this worker would never be reached. A next one may be.
                     orders.send(&Report::Overdue { worker }.encode(), &[])?;
+                }
+            }
+            Some(Order::Sockets) => further.push_back(message.descriptors),
+            Some(Order::Plan { serial }) => {
+                let file = message.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
+                let plan: Plan = serde_json::from_reader(File::from(file))?;
+                let mut sockets = empty(edge_threads);
+                for Listener { at, .. } in &plan.listeners {
+                    if !known.iter().any(|listener| listener.at == *at) {
+                        Bound::deal(further.pop_front().unwrap_or_default(), at, &mut sockets)?;
+                    }
+                }
+                known.clone_from(&plan.listeners);
+                if let Err(error) = edge.adopt(plan, serial, sockets) {
+                    Voice::of_process().say(&format!("the edge goes on by the plan it had: {error}"));
                 }
             }
             Some(Order::Finish) => edge.finish(),
@@ -105,23 +133,6 @@ fn serve(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives each event loop its sockets, in the order in which the master bound them.
-fn deal_sockets(plan: &Plan, mut next: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<Vec<Vec<Socket>>> {
-    let mut sockets: Vec<Vec<Socket>> = (0..plan.edge_threads).map(|_| Vec::new()).collect();
-    for listen in &plan.listeners {
-        match listen {
-            Listen::Tcp(_) => {
-                for own in &mut sockets {
-                    own.push(Socket::Tcp(next()?));
-                }
-            }
-            Listen::Unix(_) => sockets[0].push(Socket::UnixShared(next()?)),
-            Listen::Inherited(_) => {
-                let socket = next()?;
-                let is_unix = getsockname(&socket)?.address_family() == AddressFamily::UNIX;
-                sockets[0].push(if is_unix { Socket::UnixShared(socket) } else { Socket::TcpShared(socket) });
-            }
-        }
-    }
-    Ok(sockets)
+fn empty(loops: usize) -> Vec<Vec<Bound>> {
+    (0..loops).map(|_| Vec::new()).collect()
 }

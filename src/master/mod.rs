@@ -4,13 +4,14 @@
 //! Never:  does it decide about a process, or serve a request.
 
 mod news;
+mod reload;
 
-use crate::listen::Listeners;
+use crate::listen::{Held, Listeners};
 use crate::signals::{Meaning, Signals};
 use crate::words::Words;
 use hallway_core::control::{Order, Report};
 use hallway_core::plan::{App, Plan};
-use hallway_core::supervise::{AppSettings, Child, Command, Event, Settings, Supervisor};
+use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use hallway_edge::Voice;
 use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
 use news::say;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 /// The worker's half of hallway, built by `build.rs`.
@@ -41,69 +43,41 @@ pub(crate) type Reread<'a> = dyn Fn() -> Result<Plan, String> + 'a;
 
 /// Runs the whole tree until it has ended; returns the exit code.
 pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, String> {
-    let written = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
-    let listeners = Listeners::bind(&mut plan)?;
+    for (number, app) in plan.apps.iter_mut().enumerate() {
+        app.number = number;
+    }
+    let mut listeners = Listeners::default();
+    listeners.bind(&mut plan)?;
     // Behind this, the same: sockets and keys are in this process.
     hallway_workers::set_title("hallway: master");
-    let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
     let failed = |error: io::Error| format!("cannot start: {error}");
     let mut signals = Signals::listen().map_err(failed)?;
-    let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
-    let mut master = Master {
-        extension: carry("hallway extension", EXTENSION).map_err(failed)?,
-        described,
-        program,
-        listeners,
-        edge: None,
-        workers: BTreeMap::new(),
-        words: Vec::new(),
-        ready: BTreeSet::new(),
-        loaded: BTreeSet::new(),
-        expected: BTreeSet::new(),
-        started: Instant::now(),
-        announced: false,
-        said_loading: false,
-        rolls_all: false,
-        overgrown_mib: BTreeMap::new(),
-        weigh_pause_ms: WEIGH_MS,
-        weigh_at_ms: plan.apps.iter().any(|app| app.max_rss_bytes > 0).then_some(WEIGH_MS),
-        plan,
-    };
+    let mut master = Master::new(plan, listeners)?;
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let of = |app: &App| AppSettings {
-        workers: app.workers,
-        timeout_ms: app.timeout_ms,
-        graceful_timeout_ms: app.graceful_timeout_ms,
-    };
     let settings = Settings {
-        apps: master.plan.apps.iter().map(of).collect(),
+        apps: master.plan.apps.iter().map(reload::settings_of).collect(),
         graceful_timeout_ms: master.plan.graceful_timeout_ms(),
     };
     let mut tree = Supervisor::new(settings);
     let mut events = vec![Event::Start];
     loop {
         for event in std::mem::take(&mut events) {
-            if let (Event::Roll, Some(reread)) = (event, reread)
-                && !news::narrate_reread(reread(), &written)
-            {
-                continue;
-            }
-            master.narrate(&tree, event);
-            let was_rolling = tree.is_rolling();
-            let commands = tree.step(master.now_ms(), event);
-            if was_rolling && !tree.is_rolling() && !tree.is_stopping() {
-                master.narrate_roll(event);
-            }
-            if event == Event::Tick {
-                master.narrate_time(&tree, &commands);
-            }
-            for command in commands {
-                if let Command::Exit(code) = command {
-                    Voice::of_process().finish();
-                    return Ok(code);
+            if let (Event::Roll, Some(reread)) = (event, reread) {
+                match reread().and_then(|plan| master.adopt(plan, &mut tree)) {
+                    Ok(commands) => events.extend(master.obey_all(commands)),
+                    Err(problems) => {
+                        problems.lines().for_each(say);
+                        say("nothing was changed");
+                        continue;
+                    }
                 }
-                events.extend(master.obey(command));
             }
+            let commands = master.take(&mut tree, event);
+            if let Some(Command::Exit(code)) = commands.iter().find(|command| matches!(command, Command::Exit(_))) {
+                Voice::of_process().finish();
+                return Ok(*code);
+            }
+            events.extend(master.obey_all(commands));
         }
         if events.is_empty() {
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
@@ -113,14 +87,22 @@ pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, St
 
 /// A worker that runs, and its app.
 struct Hired {
-    app: usize,
+    /// As it was when the worker began.
+    app: Rc<App>,
     spawned: Spawned,
 }
 
 /// The shell around the supervisor.
 struct Master {
     plan: Plan,
+    /// Which plan it is, of all that there were.
+    serial: u32,
+    /// Former ones by which something may still go.
+    former: BTreeSet<u32>,
+    /// As the edge gets it.
     described: Vec<u8>,
+    /// The names of all apps that there ever were, by their numbers.
+    numbers: Vec<String>,
     program: PathBuf,
     extension: OwnedFd,
     listeners: Listeners,
@@ -147,6 +129,61 @@ struct Master {
 }
 
 impl Master {
+    fn new(plan: Plan, listeners: Listeners) -> Result<Master, String> {
+        let failed = |error: io::Error| format!("cannot start: {error}");
+        let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
+        let mut master = Master {
+            extension: carry("hallway extension", EXTENSION).map_err(failed)?,
+            described: serde_json::to_vec(&plan).map_err(|error| error.to_string())?,
+            numbers: plan.apps.iter().map(|app| app.name.clone()).collect(),
+            serial: 1,
+            former: BTreeSet::new(),
+            program,
+            listeners,
+            edge: None,
+            workers: BTreeMap::new(),
+            words: Vec::new(),
+            ready: BTreeSet::new(),
+            loaded: BTreeSet::new(),
+            expected: BTreeSet::new(),
+            started: Instant::now(),
+            announced: false,
+            said_loading: false,
+            rolls_all: false,
+            overgrown_mib: BTreeMap::new(),
+            weigh_pause_ms: WEIGH_MS,
+            weigh_at_ms: None,
+            plan,
+        };
+        master.weigh_soon();
+        Ok(master)
+    }
+
+    /// The next look at the memory of the workers, where any app bounds it.
+    fn weigh_soon(&mut self) {
+        let is_bounded = self.plan.apps.iter().any(|app| app.max_rss_bytes > 0);
+        self.weigh_at_ms = is_bounded.then_some(self.now_ms() + WEIGH_MS);
+    }
+
+    /// Lets the supervisor decide what follows from an event, and tells the operator.
+    fn take(&mut self, tree: &mut Supervisor, event: Event) -> Vec<Command> {
+        self.narrate(tree, event);
+        let was_rolling = tree.is_rolling();
+        let commands = tree.step(self.now_ms(), event);
+        if was_rolling && !tree.is_rolling() && !tree.is_stopping() {
+            self.narrate_roll(event);
+        }
+        if event == Event::Tick {
+            self.narrate_time(tree, &commands);
+        }
+        commands
+    }
+
+    /// Carries out commands; what follows from those that fail at once.
+    fn obey_all(&mut self, commands: Vec<Command>) -> Vec<Event> {
+        commands.into_iter().filter_map(|command| self.obey(command)).collect()
+    }
+
     fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
@@ -162,11 +199,11 @@ impl Master {
                 }
             },
             Command::SpawnWorker { worker, place } => {
-                let app = &self.plan.apps[place.app];
-                match spawn_worker(app, BOOT, self.extension.as_fd(), place.number) {
+                let app = self.plan.apps.iter().find(|app| app.number == place.app).cloned().map(Rc::new)?;
+                match spawn_worker(&app, BOOT, self.extension.as_fd(), place.number) {
                     Ok((spawned, pipe)) => {
                         self.words.push(Words::new(&app.name, spawned.pid, pipe));
-                        self.workers.insert(worker, Hired { app: place.app, spawned });
+                        self.workers.insert(worker, Hired { app, spawned });
                     }
                     Err(error) => {
                         say(&explain_spawn(&app.python, &error));
@@ -195,16 +232,18 @@ impl Master {
         None
     }
 
-    fn spawn_edge(&self) -> io::Result<Spawned> {
+    fn spawn_edge(&mut self) -> io::Result<Spawned> {
+        self.former.clear();
         let plan = carry("hallway plan", &self.described)?;
-        spawn_edge(&self.program, plan.as_fd(), &self.listeners.sockets())
+        let sockets: Vec<BorrowedFd<'_>> = self.listeners.of(&self.plan).flat_map(Held::sockets).collect();
+        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets)
     }
 
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
         let (Some(edge), Some(Hired { app, spawned })) = (&self.edge, self.workers.get(&worker)) else { return };
-        let slots = self.plan.apps[*app].threads;
-        let order = Order::Lanes { worker, pid: spawned.pid, slots, app: *app as u32 };
+        let slots = app.threads;
+        let order = Order::Lanes { worker, pid: spawned.pid, slots, app: app.number as u32 };
         match make_lanes(slots, self.plan.edge_threads) {
             Ok(lanes) => {
                 for (child, socket) in [(spawned, &lanes.worker), (edge, &lanes.edge)] {
@@ -258,22 +297,25 @@ impl Master {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let (mut events, mut gone) = (Vec::new(), Vec::new());
+        let (mut events, mut gone, mut over) = (Vec::new(), Vec::new(), Vec::new());
         let spoken = sources[first_child..first_words]
             .iter()
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
         for (_, (child, spawned)) in spoken {
             match spawned.channel.receive().ok().flatten() {
-                Some(message) => {
-                    let report = Report::decode(&message.bytes);
-                    events.extend(report.and_then(|report| event_of(*child, report)));
-                }
+                Some(message) => match Report::decode(&message.bytes) {
+                    Some(Report::Over { serial }) if *child == Child::Edge => {
+                        over.push(serial);
+                    }
+                    report => events.extend(report.and_then(|report| event_of(*child, report))),
+                },
                 None => gone.push(*child),
             }
         }
         drop(sources);
         drop(children);
+        over.into_iter().for_each(|serial| events.extend(self.plan_is_over(serial)));
         for words in &mut self.words {
             words.tell();
         }
@@ -323,7 +365,8 @@ impl Master {
             return Vec::new();
         }
         let weighed = |(worker, hired): (&u32, &Hired)| {
-            let most = Some(self.plan.apps[hired.app].max_rss_bytes).filter(|most| *most > 0)?;
+            let app = self.plan.apps.iter().find(|app| app.number == hired.app.number)?;
+            let most = Some(app.max_rss_bytes).filter(|most| *most > 0)?;
             let bytes = hallway_workers::resident_bytes(hired.spawned.pid).filter(|bytes| *bytes > most)?;
             Some((*worker, bytes >> 20))
         };

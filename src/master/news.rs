@@ -4,7 +4,7 @@
 //! Never:  is something told that nobody has to know, or twice.
 
 use super::{Hired, Master};
-use hallway_core::plan::{App, Listen, Plan};
+use hallway_core::plan::{App, Listen, Listener};
 use hallway_core::supervise::{Child, Command, Event, Supervisor};
 use hallway_edge::Voice;
 use hallway_workers::Spawned;
@@ -26,7 +26,7 @@ impl Master {
     /// Tells of a worker that is still busy with what it had when the last edge died.
     fn narrate_missing(&self, worker: u32) {
         let Some(Hired { app, spawned: Spawned { pid, .. } }) = self.workers.get(&worker) else { return };
-        let seconds = self.plan.apps[*app].timeout_ms as f64 / 1000.0;
+        let seconds = app.timeout_ms as f64 / 1000.0;
         say(&format!("worker {pid} has not come to the new edge for {seconds} s: it shows its stacks and is replaced"));
     }
 
@@ -49,7 +49,8 @@ impl Master {
             }
             Event::Ready(Child::Edge) => self.announce(),
             Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
-                if let Some(App { callable, chdir, .. }) = tree.app_of(worker).map(|app| &self.plan.apps[app]) {
+                let app = tree.app_of(worker).and_then(|number| self.plan.apps.iter().find(|app| app.number == number));
+                if let Some(App { callable, chdir, .. }) = app {
                     say(&format!("the app failed to load: {callable} in {}", chdir.display()));
                 }
             }
@@ -61,7 +62,7 @@ impl Master {
                 say("replacing every worker, one by one");
             }
             Event::More => self.tell_counts(tree, |workers| workers + 1),
-            Event::Fewer if (0..self.plan.apps.len()).all(|app| tree.readiness(app).1 == 1) => {
+            Event::Fewer if self.plan.apps.iter().all(|app| tree.readiness(app.number).1 == 1) => {
                 say("the last worker stays")
             }
             Event::Fewer => self.tell_counts(tree, |workers| workers.saturating_sub(1).max(1)),
@@ -101,27 +102,9 @@ impl Master {
     }
 
     fn tell_counts(&self, tree: &Supervisor, change: impl Fn(u32) -> u32) {
-        for (number, app) in self.plan.apps.iter().enumerate() {
+        for app in &self.plan.apps {
             let name = if self.plan.apps.len() > 1 { format!("{}: ", app.name) } else { String::new() };
-            say(&format!("{name}{} from now on", counted(change(tree.readiness(number).1))));
-        }
-    }
-}
-
-/// Tells what HUP found in the configuration file; whether the workers are to be replaced. What is in the
-/// file but for the code of the apps counts from the next start on.
-pub(super) fn narrate_reread(read: Result<Plan, String>, written: &[u8]) -> bool {
-    match read {
-        Err(problems) => {
-            problems.lines().for_each(say);
-            say("the configuration file is not valid: nothing was changed");
-            false
-        }
-        Ok(plan) => {
-            if serde_json::to_vec(&plan).is_ok_and(|now| now != written) {
-                say("the configuration file has changed: that counts from the next start on");
-            }
-            true
+            say(&format!("{name}{} from now on", counted(change(tree.readiness(app.number).1))));
         }
     }
 }
@@ -130,9 +113,9 @@ fn counted(workers: u32) -> String {
     format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
 }
 
-fn shown(listen: &Listen) -> String {
-    match listen {
-        Listen::Tcp(address) => format!("http://{address}"),
+fn shown(listener: &Listener) -> String {
+    match &listener.at {
+        Listen::Tcp(address) => format!("{}://{address}", if listener.tls { "https" } else { "http" }),
         Listen::Unix(path) => format!("unix:{}", path.display()),
         Listen::Inherited(number) => format!("fd://{number}"),
     }

@@ -10,7 +10,7 @@ use crate::cli::{Raw, Written, nearest};
 pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
-use hallway_core::plan::{AccessLog, App, Limits, Listen, LogFormat, Plan, Route, Site, Target, Trust};
+use hallway_core::plan::{AccessLog, App, Limits, Listen, Listener, LogFormat, Plan, Route, Site, Target, Trust};
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
@@ -33,13 +33,16 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         counted => counted,
     };
     let edge_threads = parsed(raw, "edge-threads", threads)?.unwrap_or(cores);
+    let logs: Vec<AccessLog> = access_log(raw)?.into_iter().collect();
+    let log = (!logs.is_empty()).then_some(0);
     Ok(Plan {
-        listeners: listeners(raw)?,
+        listeners: listeners(raw)?.into_iter().map(Listener::from).collect(),
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
         apps: vec![app],
-        sites: vec![site(raw)?],
+        sites: vec![Site { log, ..site(raw)? }],
         trust: trust(raw)?,
-        access_log: access_log(raw)?,
+        logs,
+        log,
         limits,
     })
 }
@@ -231,7 +234,7 @@ fn site(raw: &Raw) -> Result<Site, String> {
         }
         routes.push(Route::new(&path, Target::Files { directory, only: None, fallback: None }));
     }
-    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new() })
+    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new(), log: None })
 }
 
 /// A form with variables; the error is the mend.

@@ -27,6 +27,7 @@ mod master_killed;
 mod nobody_reads;
 mod own_process;
 mod port_taken;
+mod reload;
 mod rentomatic;
 mod roll;
 mod scarcity;

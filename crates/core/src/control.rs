@@ -27,6 +27,13 @@ pub enum Order {
         /// Its app, of those in the plan.
         app: u32,
     },
+    /// Edge: an address of the next plan. Beside it: its sockets.
+    Sockets,
+    /// Edge: go by this plan from now on. Beside it: the plan.
+    Plan {
+        /// Its serial number.
+        serial: u32,
+    },
     /// Finish what has begun, then exit.
     Finish,
     /// Edge: this worker has ended.
@@ -58,6 +65,11 @@ pub enum Report {
         /// The worker's number.
         worker: u32,
     },
+    /// Edge: nothing goes by the plan with this serial number any more.
+    Over {
+        /// Its serial number.
+        serial: u32,
+    },
     /// Edge: everything is answered.
     Drained,
     /// Worker: it has served `max_requests`.
@@ -72,6 +84,8 @@ impl Order {
             Order::Finish => packet(2, &[]),
             Order::ReopenLogs => packet(3, &[]),
             Order::Gone { worker } => packet(4, &[worker]),
+            Order::Sockets => packet(5, &[]),
+            Order::Plan { serial } => packet(6, &[serial]),
         }
     }
 
@@ -83,6 +97,8 @@ impl Order {
             2 => Order::Finish,
             3 => Order::ReopenLogs,
             4 => Order::Gone { worker: reader.u32()? },
+            5 => Order::Sockets,
+            6 => Order::Plan { serial: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -99,6 +115,7 @@ impl Report {
             Report::Spent => packet(4, &[]),
             Report::Stuck { worker } => packet(5, &[worker]),
             Report::Joined { worker } => packet(6, &[worker]),
+            Report::Over { serial } => packet(7, &[serial]),
         }
     }
 
@@ -112,6 +129,7 @@ impl Report {
             4 => Report::Spent,
             5 => Report::Stuck { worker: reader.u32()? },
             6 => Report::Joined { worker: reader.u32()? },
+            7 => Report::Over { serial: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -137,6 +155,8 @@ mod tests {
             Order::Finish,
             Order::ReopenLogs,
             Order::Gone { worker: 3 },
+            Order::Sockets,
+            Order::Plan { serial: 9 },
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
@@ -146,6 +166,7 @@ mod tests {
             Report::Stuck { worker: 2 },
             Report::Joined { worker: 4 },
             Report::Drained,
+            Report::Over { serial: 8 },
             Report::Spent,
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));

@@ -52,6 +52,8 @@ struct World {
     /// Whether anything still goes wrong by itself.
     faults: bool,
     exited: Option<i32>,
+    /// Workers that there may be at a time, beside those that leave.
+    most: usize,
 }
 
 impl World {
@@ -70,7 +72,16 @@ impl World {
             leaving: BTreeSet::new(),
             faults: false,
             exited: None,
+            most: WORKERS as usize + 1,
         }
+    }
+
+    /// Has the tree go by other settings.
+    fn adopt(&mut self, apps: &[(usize, AppSettings)]) {
+        for command in self.tree.adopt(self.now_ms, apps, GRACEFUL_MS) {
+            self.obey(command);
+        }
+        self.happen(Event::Tick);
     }
 
     fn plan(&mut self, after_ms: u64, event: Event) {
@@ -111,7 +122,7 @@ impl World {
         let wake_at = self.tree.wake_at();
         assert!(wake_at.is_none_or(|at| at > self.now_ms), "asleep past {wake_at:?} at {}", self.now_ms);
         let staying = self.workers.difference(&self.leaving).count();
-        assert!(staying <= WORKERS as usize + 1, "too many workers: {:?} of {:?}", self.workers, self.tree);
+        assert!(staying <= self.most, "too many workers: {:?} of {:?}", self.workers, self.tree);
     }
 
     fn obey(&mut self, command: Command) {
@@ -212,6 +223,37 @@ fn seeds() -> Vec<u64> {
     match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => vec![seed],
         None => (0..300).collect(),
+    }
+}
+
+#[test]
+fn apps_come_and_go() {
+    for seed in seeds() {
+        println!("SEED={seed}");
+        let mut world = World::new(seed);
+        world.most = usize::MAX;
+        world.happen(Event::Start);
+        world.run_until(1_000);
+        world.faults = true;
+        let app = |workers| AppSettings { workers, timeout_ms: 2_000, graceful_timeout_ms: GRACEFUL_MS };
+        for round in 0..10u64 {
+            let wanted: Vec<usize> = (0..4).filter(|_| world.dice.roll(2) == 0).collect();
+            let apps: Vec<(usize, AppSettings)> =
+                wanted.into_iter().map(|number| (number, app(1 + world.dice.roll(3) as u32))).collect();
+            world.adopt(&apps);
+            if world.dice.roll(2) == 0 {
+                let (over_ms, number) = (world.dice.roll(500), world.dice.roll(4) as usize);
+                world.plan(over_ms, Event::Dismiss(number));
+            }
+            let pause_ms = world.dice.roll(1_500);
+            world.run_until(2_000 * (round + 1) + pause_ms);
+        }
+        world.faults = false;
+        world.adopt(&[(0, app(2)), (2, app(1)), (3, app(3))]);
+        world.run_until(180_000);
+        let counts: Vec<(u32, u32)> = (0..4).map(|app| world.tree.readiness(app)).collect();
+        assert_eq!(counts, [(2, 2), (0, 0), (1, 1), (3, 3)]);
+        assert_eq!((world.workers.len(), world.exited), (6, None), "nobody else is left");
     }
 }
 

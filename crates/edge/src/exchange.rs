@@ -3,11 +3,14 @@
 //! Actors: none.
 //! Never:  does a stop of the journey see a protocol.
 
+use crate::listen::Gate;
 use crate::piece::Piece;
+use crate::rules::Rules;
 use crate::stream::Peer;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
+use std::rc::Rc;
 
 /// What the journey asks of an engine while it carries one request.
 pub(crate) trait Wire {
@@ -28,9 +31,24 @@ pub(crate) trait Wire {
 /// One request on its way.
 pub(crate) struct Exchange<'a, W> {
     pub(crate) head: &'a Head,
-    pub(crate) peer: &'a Peer,
-    pub(crate) local: &'a LocalAddress,
+    pub(crate) arrival: &'a Arrival,
+    /// What it goes by, from its first stop to its last.
+    pub(crate) rules: &'a Rules,
     pub(crate) wire: &'a mut W,
+}
+
+/// What is known of a connection before its first request.
+pub(crate) struct Arrival {
+    pub(crate) peer: Peer,
+    pub(crate) gate: Rc<Gate>,
+    /// What was agreed on, where it is encrypted.
+    pub(crate) tls: Option<TlsFacts>,
+}
+
+/// What client and server agreed on before anything was said.
+pub(crate) struct TlsFacts {
+    /// The name of the server that the client asked for (RFC 6066, 3).
+    pub(crate) server_name: Option<Box<str>>,
 }
 
 /// The address a client reached, as WSGI tells it.

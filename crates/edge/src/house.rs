@@ -7,13 +7,13 @@ use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::files::Shelf;
 use crate::ids::RequestIds;
-use crate::lane::{AppDesk, Calls, Lane, Outbounds};
+use crate::lane::{Calls, Lane, Outbounds};
 use crate::log::Log;
 use crate::posts::Posts;
+use crate::rules::Rules;
 use hallway_core::Head;
-use hallway_core::plan::Plan;
+use hallway_core::plan::Limits;
 use hallway_core::ports::Master;
-use hallway_core::route::Sites;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,12 +26,10 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// One event loop's house.
 pub(crate) struct House {
-    pub(crate) plan: Arc<Plan>,
+    /// What requests go by that come now. Counted twice: each request holds it, and counting among
+    /// threads costs more than within one.
+    pub(crate) rules: RefCell<Rc<Arc<Rules>>>,
     pub(crate) master: Arc<dyn Master>,
-    /// Which route answers.
-    pub(crate) sites: Arc<Sites>,
-    /// One for each app, shared by all loops.
-    pub(crate) desks: Arc<[AppDesk]>,
     pub(crate) clock: Clock,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
@@ -50,15 +48,27 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// The desk of a worker's app.
-    pub(crate) fn desk_of(&self, lane: &Lane) -> &AppDesk {
-        &self.desks[lane.app]
+    /// What a request goes by that comes now.
+    pub(crate) fn rules(&self) -> Rc<Arc<Rules>> {
+        self.rules.borrow().clone()
+    }
+
+    /// What bounds clients now.
+    pub(crate) fn limits(&self) -> Limits {
+        self.rules.borrow().plan.limits
+    }
+
+    /// Goes by other rules from now on.
+    pub(crate) fn adopt(&self, rules: Arc<Rules>) {
+        self.log.send();
+        self.shelf.clear();
+        self.rules.replace(Rc::new(rules));
     }
 
     /// A request on this worker took too long: it gets nothing more, and is replaced. While it works
     /// on others too, they may be finished first.
     pub(crate) fn end_worker(&self, lane: &Lane) {
-        self.desk_of(lane).close(lane.worker);
+        lane.desk.close(lane.worker);
         if lane.slots > 1 {
             self.master.worker_is_stuck(lane.worker);
         } else {

@@ -8,7 +8,7 @@ use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::lane::Destination;
 use crate::piece::Piece;
-use crate::stream::Peer;
+use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
@@ -23,41 +23,44 @@ use hallway_core::{Fault, Head, permit};
 /// listener's and the engine's; there is no cache yet to look up in (6).
 pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>) {
     let mut trip = Trip::begin(house);
-    trip.learn_client(house, exchange.head, exchange.peer);
+    trip.learn_client(&exchange);
     let answer = answer(house, &mut exchange, &mut trip).await;
     let outcome = match answer {
         Ok(answer) => deliver(house, &mut exchange, &mut trip, answer).await,
         Err(Fault::ClientGone) => Err(Fault::ClientGone),
         Err(fault) => {
             complain(house, exchange.head, &trip, fault);
-            let explained = explain(house, fault, Some(exchange.head));
+            let explained = explain(exchange.rules, &trip, fault, Some(exchange.head));
             deliver(house, &mut exchange, &mut trip, explained).await
         }
     };
     if let Err(fault) = outcome {
         complain(house, exchange.head, &trip, fault);
     }
-    record(house, exchange.head, exchange.peer, &trip, outcome);
+    record(house, &exchange, &trip, outcome);
 }
 
 /// Stops 3 to 8.
 async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Answer, Fault> {
-    let (head, client) = (exchange.head, trip.client(exchange.peer).address);
+    let (head, rules, client) = (exchange.head, exchange.rules, trip.client(&exchange.arrival.peer).address);
     permit::admit(head)?; // 3 admit
     if head.path() == b"*" {
         return Ok(whole(options(), Vec::new()));
     }
-    let Matched { route, number, found } = house.sites.pick(&house.plan, head, client)?; // 4 route
-    let body_bytes_max = route.body_bytes_max.unwrap_or(house.plan.limits.body_bytes_max);
+    let site = rules.sites.site(head.host()).ok_or(Fault::Misdirected)?; // 4 route
+    trip.site = Some(site);
+    let Matched { route, number, found } = rules.sites.pick(&rules.plan, site, head, client)?;
+    let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
     permit::allow_client(&route.access, client)?; // 5 permit
     permit::allow_body(head, body_bytes_max)?;
     let mut answer = match &route.target {
         // 7 choose, 8 fetch
         Target::Files { directory, only, fallback } => {
             let rest = only.as_ref().map_or(found.rest, String::as_bytes);
-            let mut fetched = files::fetch(house, head, (number, head.path(), rest), directory).await;
+            let scope = rules.scope(number);
+            let mut fetched = files::fetch(house, head, (scope, head.path(), rest), directory).await;
             if let (Some(page), Err(Fault::NotFound), true) = (fallback, &fetched, wants_page(head)) {
-                fetched = files::fetch(house, head, (number, b"", page.as_bytes()), directory).await;
+                fetched = files::fetch(house, head, (scope, b"", page.as_bytes()), directory).await;
             }
             let (head, pieces) = fetched?;
             Answer { head, body: Body::Pieces(pieces) }
@@ -84,12 +87,13 @@ fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
 /// A request whose head could not be read: nothing of it is certain, so only stops 9 to 11.
 pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>, fault: Fault) {
     let mut trip = Trip::begin(house);
-    let outcome = deliver(house, &mut exchange, &mut trip, explain(house, fault, None)).await;
-    record(house, exchange.head, exchange.peer, &trip, outcome);
+    let explained = explain(exchange.rules, &trip, fault, None);
+    let outcome = deliver(house, &mut exchange, &mut trip, explained).await;
+    record(house, &exchange, &trip, outcome);
 }
 
-fn explain(house: &House, fault: Fault, head: Option<&Head>) -> Answer {
-    let site = head.and_then(|head| house.sites.site(head)).and_then(|site| house.plan.sites.get(site));
+fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Answer {
+    let site = trip.site.map(|site| &rules.plan.sites[site]);
     let (head, body) = explain_fault(fault, head, site.map_or(&[], |site| &site.errors));
     whole(head, body)
 }
@@ -140,22 +144,22 @@ fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
 }
 
 /// Stop 11.
-fn record(house: &House, head: &Head, peer: &Peer, trip: &Trip, outcome: Result<(), Fault>) {
-    if !house.log.wants_access() {
-        return;
-    }
+fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Result<(), Fault>) {
+    let Exchange { head, arrival, rules, .. } = exchange;
+    let Some(sink) = rules.sink(trip.site) else { return };
     let begun = trip.status != 0 && !matches!(outcome, Err(Fault::ClientGone));
-    house.log.access(&Facts {
+    let facts = Facts {
         head: Some(head),
-        peer_ip: &trip.client(peer).ip,
+        peer_ip: &trip.client(&arrival.peer).ip,
         request_id: trip.request_id.as_str(),
         unix_ms: house.clock.unix_ms(trip.begun_us),
         status: if begun { trip.status } else { Fault::ClientGone.status() },
         body_bytes: trip.body_bytes,
-        https: trip.relay.as_ref().is_some_and(|relay| relay.https),
-        app: trip.app.map_or("", |app| &house.plan.apps[app].name),
+        https: trip.is_https(arrival),
+        app: trip.app.map_or("", |app| &rules.plan.apps[app].name),
         cut: begun && outcome.is_err(),
         total_us: house.clock.now_us().saturating_sub(trip.begun_us),
         lane: trip.lane,
-    });
+    };
+    house.log.access(sink, &facts);
 }

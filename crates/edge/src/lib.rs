@@ -6,6 +6,7 @@
 mod answer;
 mod clock;
 mod deadline;
+mod edge;
 mod exchange;
 mod files;
 mod house;
@@ -17,6 +18,7 @@ mod listen;
 mod log;
 mod piece;
 mod posts;
+mod rules;
 mod spool;
 mod stream;
 mod threads;
@@ -24,6 +26,6 @@ mod trip;
 mod voice;
 mod watched;
 
-pub use listen::Socket;
-pub use threads::{Edge, Ground};
+pub use edge::{Edge, Ground};
+pub use listen::{Bound, Socket};
 pub use voice::Voice;

@@ -3,15 +3,18 @@
 //! Actors: one accepting task for each socket.
 //! Never:  is a socket bound or closed for good here; they are the master's.
 
-use crate::exchange::LocalAddress;
+use crate::exchange::{Arrival, LocalAddress};
 use crate::house::House;
 use crate::http1;
 use crate::posts::Posts;
+use crate::rules::Rules;
 use crate::stream::{Accepted, Peer, Stream};
-use std::cell::Cell;
+use hallway_core::plan::{Listen, Listener};
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Notify;
@@ -20,6 +23,15 @@ use tokio::sync::Notify;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// Between two words about that.
 const BETWEEN_COMPLAINTS_MS: u64 = 60_000;
+
+/// A listening socket and its address.
+#[derive(Debug)]
+pub struct Bound {
+    /// The address as the plan has it.
+    pub at: Listen,
+    /// The socket.
+    pub socket: Socket,
+}
 
 /// A listening socket of the edge.
 #[derive(Debug)]
@@ -32,24 +44,89 @@ pub enum Socket {
     TcpShared(OwnedFd),
 }
 
+/// An address at which an event loop takes connections, for as long as the plan has it.
+pub(crate) struct Gate {
+    at: Arc<Listen>,
+    pub(crate) local: LocalAddress,
+    is_tls: Cell<bool>,
+    is_closed: Cell<bool>,
+    closed: Notify,
+}
+
+impl Gate {
+    fn new(listener: &Listener) -> Gate {
+        let local = match &listener.at {
+            Listen::Tcp(address) => LocalAddress { name: address.ip().to_string(), port: address.port() },
+            Listen::Unix(_) | Listen::Inherited(_) => LocalAddress { name: "localhost".into(), port: 80 },
+        };
+        let (is_tls, is_closed) = (Cell::new(listener.tls), Cell::new(false));
+        Gate { at: Arc::new(listener.at.clone()), local, is_tls, is_closed, closed: Notify::new() }
+    }
+
+    /// Whether no further connection or request is taken here.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    fn close(&self) {
+        self.is_closed.set(true);
+        self.closed.notify_waiters();
+    }
+}
+
 /// What the accepting tasks of one event loop share.
 pub(crate) struct Door {
     pub(crate) house: Rc<House>,
     pub(crate) posts: Posts,
-    /// Told when the house drains: no further connection is to be taken.
-    pub(crate) closed: Notify,
+    gates: RefCell<Vec<Rc<Gate>>>,
     /// Connections that are open.
     pub(crate) open: Cell<usize>,
     /// At most so many; who comes then waits in the kernel.
-    pub(crate) open_max: usize,
-    pub(crate) room: Notify,
+    open_max: usize,
+    room: Notify,
     /// When the operator may be told of it again.
-    pub(crate) complain_ms: Cell<u64>,
+    complain_ms: Cell<u64>,
 }
 
 impl Door {
+    pub(crate) fn new(house: Rc<House>, posts: Posts, open_max: usize) -> Rc<Door> {
+        let (gates, room) = (RefCell::default(), Notify::new());
+        Rc::new(Door { house, posts, gates, open: Cell::new(0), open_max, room, complain_ms: Cell::new(0) })
+    }
+
+    /// Goes by other rules from now on: addresses that they do not have are closed, at new ones connections
+    /// are taken. Requests that have begun end by the rules they began with.
+    pub(crate) fn adopt(self: &Rc<Self>, rules: Arc<Rules>, sockets: Vec<Bound>) {
+        let listeners = &rules.plan.listeners;
+        let mut gates = self.gates.borrow_mut();
+        gates.retain(|gate| {
+            let listener = listeners.iter().find(|listener| listener.at == *gate.at);
+            listener.map(|listener| gate.is_tls.set(listener.tls)).or_else(|| {
+                gate.close();
+                None
+            });
+            listener.is_some()
+        });
+        for listener in listeners {
+            if !gates.iter().any(|gate| *gate.at == listener.at) {
+                gates.push(Rc::new(Gate::new(listener)));
+            }
+        }
+        for Bound { at, socket } in sockets {
+            let Some(gate) = gates.iter().find(|gate| *gate.at == at).cloned() else { continue };
+            tokio::task::spawn_local(self.clone().accept(socket, gate));
+        }
+        drop(gates);
+        self.house.adopt(rules);
+    }
+
+    /// Takes nobody in any more but those who wait already.
+    pub(crate) fn close(&self) {
+        self.gates.borrow().iter().for_each(|gate| gate.close());
+    }
+
     /// Serves a connection as a task of this loop.
-    pub(crate) fn let_in(self: &Rc<Self>, stream: Stream, peer: Peer, local: Rc<LocalAddress>) {
+    fn let_in(self: &Rc<Self>, stream: Stream, peer: Peer, gate: Rc<Gate>) {
         let door = self.clone();
         door.open.set(door.open.get() + 1);
         if door.open.get() == 1 {
@@ -57,7 +134,8 @@ impl Door {
             door.house.work.notify_one();
         }
         tokio::task::spawn_local(async move {
-            http1::serve(door.house.clone(), stream, peer, local).await;
+            let arrival = Arrival { peer, gate, tls: None };
+            http1::serve(door.house.clone(), stream, arrival).await;
             door.open.set(door.open.get() - 1);
             door.room.notify_one();
             if door.open.get() == 0 {
@@ -66,24 +144,41 @@ impl Door {
         });
     }
 
-    /// A connection that another loop accepted.
-    pub(crate) fn let_in_accepted(self: &Rc<Self>, accepted: Accepted) {
+    /// A connection that another loop accepted at this address.
+    pub(crate) fn let_in_accepted(self: &Rc<Self>, at: &Listen, accepted: Accepted) {
         let made = match accepted {
             Accepted::Tcp(stream, peer) => TcpStream::from_std(stream).map(|stream| (Stream::Tcp(stream), peer)),
             Accepted::Unix(stream) => UnixStream::from_std(stream).map(|stream| (Stream::Unix(stream), no_peer())),
         };
+        let gate = self.gates.borrow().iter().find(|gate| *gate.at == *at).cloned();
+        // Without a gate, the address was taken out just now: it is served like the last that came by it.
+        let gate = gate.unwrap_or_else(|| {
+            let gate = Gate::new(&Listener::from(at.clone()));
+            gate.close();
+            Rc::new(gate)
+        });
         if let Ok((stream, peer)) = made {
-            self.let_in(stream, peer, Rc::new(unknown_local()));
+            self.let_in(stream, peer, gate);
         }
     }
 
-    /// Accepts until the door closes, and then what already waits.
-    pub(crate) async fn accept_tcp(self: Rc<Self>, socket: OwnedFd, shared: bool) -> io::Result<()> {
+    async fn accept(self: Rc<Self>, socket: Socket, gate: Rc<Gate>) {
+        let accepted = match socket {
+            Socket::Tcp(socket) => self.accept_tcp(socket, &gate, false).await,
+            Socket::TcpShared(socket) => self.accept_tcp(socket, &gate, true).await,
+            Socket::UnixShared(socket) => self.accept_unix(socket, &gate).await,
+        };
+        if let Err(error) = accepted {
+            self.house.log.error(&format!("a listening socket cannot be used: {error}"));
+        }
+    }
+
+    /// Accepts until the gate closes, and then what already waits.
+    async fn accept_tcp(self: &Rc<Self>, socket: OwnedFd, gate: &Rc<Gate>, shared: bool) -> io::Result<()> {
         let listener = std::net::TcpListener::from(socket);
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let local = Rc::new(local_of(&listener));
-        while let Some(accepted) = self.unless_closed(listener.accept()).await {
+        while let Some(accepted) = self.unless_closed(gate, listener.accept()).await {
             match accepted {
                 Ok((stream, address)) => {
                     // Answers are written whole; waiting for more to send would only delay them.
@@ -92,10 +187,10 @@ impl Door {
                     let peer = Peer { address: Some(ip), ip: ip.to_string(), port: address.port() };
                     if shared {
                         if let Ok(stream) = stream.into_std() {
-                            self.posts.deal(Accepted::Tcp(stream, peer));
+                            self.posts.deal(&gate.at, Accepted::Tcp(stream, peer));
                         }
                     } else {
-                        self.let_in(Stream::Tcp(stream), peer, local.clone());
+                        self.let_in(Stream::Tcp(stream), peer, gate.clone());
                     }
                 }
                 Err(error) => self.pause(&error).await,
@@ -105,15 +200,15 @@ impl Door {
     }
 
     /// The same for a unix socket.
-    pub(crate) async fn accept_unix(self: Rc<Self>, socket: OwnedFd) -> io::Result<()> {
+    async fn accept_unix(self: &Rc<Self>, socket: OwnedFd, gate: &Rc<Gate>) -> io::Result<()> {
         let listener = std::os::unix::net::UnixListener::from(socket);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        while let Some(accepted) = self.unless_closed(listener.accept()).await {
+        while let Some(accepted) = self.unless_closed(gate, listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
                     if let Ok(stream) = stream.into_std() {
-                        self.posts.deal(Accepted::Unix(stream));
+                        self.posts.deal(&gate.at, Accepted::Unix(stream));
                     }
                 }
                 Err(error) => self.pause(&error).await,
@@ -122,20 +217,20 @@ impl Door {
         Ok(())
     }
 
-    /// The result of an accept; nothing once the door is closed and nobody waits before it.
-    async fn unless_closed<T>(&self, accept: impl Future<Output = T>) -> Option<T> {
-        while self.open.get() >= self.open_max && !self.house.draining.get() {
+    /// The result of an accept; nothing once the gate is closed and nobody waits before it.
+    async fn unless_closed<T>(&self, gate: &Gate, accept: impl Future<Output = T>) -> Option<T> {
+        while self.open.get() >= self.open_max && !gate.is_closed() {
             self.make_room();
             // Some are idle for long enough in a moment, if not now.
             let _ = tokio::time::timeout(BETWEEN_LOOKS, self.room.notified()).await;
         }
         let mut accept = std::pin::pin!(accept);
-        let mut closed = std::pin::pin!(self.closed.notified());
+        let mut closed = std::pin::pin!(gate.closed.notified());
         std::future::poll_fn(|task| {
             if let std::task::Poll::Ready(accepted) = accept.as_mut().poll(task) {
                 return std::task::Poll::Ready(Some(accepted));
             }
-            if closed.as_mut().poll(task).is_ready() || self.house.draining.get() {
+            if closed.as_mut().poll(task).is_ready() || gate.is_closed() {
                 return std::task::Poll::Ready(None);
             }
             std::task::Poll::Pending
@@ -153,7 +248,7 @@ impl Door {
                 "{open} connections are open, the most for which there are descriptors (ulimit -n); idle ones are closed"
             ));
         }
-        house.deadlines.end_idle(now_ms, house.plan.limits.idle_timeout_ms);
+        house.deadlines.end_idle(now_ms, house.limits().idle_timeout_ms);
     }
 
     /// After a failed accept. A connection that was reset in the queue is nobody's loss; out of
@@ -164,17 +259,6 @@ impl Door {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-}
-
-fn local_of(listener: &TcpListener) -> LocalAddress {
-    listener.local_addr().map_or_else(
-        |_| unknown_local(),
-        |address| LocalAddress { name: address.ip().to_string(), port: address.port() },
-    )
-}
-
-fn unknown_local() -> LocalAddress {
-    LocalAddress { name: "localhost".into(), port: 80 }
 }
 
 fn no_peer() -> Peer {

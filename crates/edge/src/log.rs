@@ -121,40 +121,48 @@ impl Writer {
     }
 }
 
-/// One event loop's end of the log.
+/// An access log: who writes it, and what its lines look like.
+pub(crate) struct Sink {
+    pub(crate) batches: Batches,
+    pub(crate) style: Style,
+}
+
+/// One event loop's end of all logs.
+#[derive(Default)]
 pub(crate) struct Log {
-    writer: Option<(Batches, Arc<Style>)>,
-    batch: RefCell<Vec<u8>>,
+    /// Lines that were gathered for each.
+    gathered: RefCell<Vec<(Arc<Sink>, Vec<u8>)>>,
     dropped: Cell<u64>,
 }
 
 impl Log {
-    pub(crate) fn new(writer: Option<(Batches, Arc<Style>)>) -> Self {
-        Log { writer, batch: RefCell::default(), dropped: Cell::new(0) }
-    }
-
-    /// Whether access lines are written at all.
-    pub(crate) fn wants_access(&self) -> bool {
-        self.writer.is_some()
-    }
-
     /// Notes one trip.
-    pub(crate) fn access(&self, facts: &Facts<'_>) {
-        let Some((_, style)) = &self.writer else { return };
-        put_line(&mut self.batch.borrow_mut(), style, facts);
-        if self.batch.borrow().len() >= BATCH_BYTES {
-            self.send();
+    pub(crate) fn access(&self, sink: &Arc<Sink>, facts: &Facts<'_>) {
+        let mut gathered = self.gathered.borrow_mut();
+        let known = gathered.iter().position(|(known, _)| Arc::ptr_eq(known, sink));
+        let at = known.unwrap_or_else(|| {
+            gathered.push((sink.clone(), Vec::new()));
+            gathered.len() - 1
+        });
+        let (_, lines) = &mut gathered[at];
+        put_line(lines, &sink.style, facts);
+        if lines.len() >= BATCH_BYTES {
+            self.hand_over(sink, std::mem::take(lines));
         }
     }
 
-    /// Hands the gathered lines to the writer.
+    /// Hands the gathered lines to their writers.
     pub(crate) fn send(&self) {
-        let Some((batches, _)) = &self.writer else { return };
-        if self.batch.borrow().is_empty() {
+        for (sink, lines) in self.gathered.take() {
+            self.hand_over(&sink, lines);
+        }
+    }
+
+    fn hand_over(&self, sink: &Sink, lines: Vec<u8>) {
+        if lines.is_empty() {
             return;
         }
-        let lines = self.batch.take();
-        if let Err(TrySendError::Full(Batch::Lines(lines))) = batches.try_send(Batch::Lines(lines)) {
+        if let Err(TrySendError::Full(Batch::Lines(lines))) = sink.batches.try_send(Batch::Lines(lines)) {
             let lost = memchr::memchr_iter(b'\n', &lines).count() as u64;
             self.dropped.set(self.dropped.get() + lost);
             self.error(&format!("the access log cannot keep up: {} lines dropped so far", self.dropped.get()));

@@ -4,7 +4,10 @@
 //! Never:  does a sender wait.
 
 use crate::lane::{Calls, Lane};
+use crate::listen::Bound;
+use crate::rules::Rules;
 use crate::stream::Accepted;
+use hallway_core::plan::Listen;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +25,10 @@ pub(crate) enum Post {
     Gone(u32),
     /// A call of this loop could not be sent to any worker.
     Unsendable(u64),
-    /// A connection that another loop accepted.
-    Connection(Accepted),
+    /// A connection that another loop accepted at this address.
+    Connection(Arc<Listen>, Accepted),
+    /// Go by these rules from now on; take connections at these sockets, too.
+    Rules(Arc<Rules>, Vec<Bound>),
     /// The last connection has ended.
     Emptied,
     /// Answer what is there, then end.
@@ -77,8 +82,8 @@ impl Posts {
     }
 
     /// Gives a connection to the next loop in turn.
-    pub(crate) fn deal(&self, accepted: Accepted) {
+    pub(crate) fn deal(&self, at: &Arc<Listen>, accepted: Accepted) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.loops.len();
-        let _ = self.loops[turn].send(Post::Connection(accepted));
+        let _ = self.loops[turn].send(Post::Connection(at.clone(), accepted));
     }
 }

@@ -1,6 +1,6 @@
-//! In:     what the program gives the edge: plan, sockets, the way to the master; later, lanes.
-//! Out:    event loops that serve; when told to finish, their end.
-//! Actors: one thread for each event loop, on a LocalRuntime; the program's own thread posts to them.
+//! In:     rules, sockets; later, posts of the edge's face and of other loops.
+//! Out:    an event loop that serves; when told to finish, its end.
+//! Actors: one thread for each event loop, on a LocalRuntime.
 //! Never:  does a panic leave a loop half alive: it ends the process, and the master starts another.
 
 use crate::clock::Clock;
@@ -8,30 +8,26 @@ use crate::deadline::{Deadlines, SWEEP, Wait};
 use crate::files::Shelf;
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
-use crate::lane::{self, AppDesk, Calls, Lane, Outbounds, outbound};
-use crate::listen::{Door, Socket};
-use crate::log::{self, Batches, Log};
+use crate::lane::{self, Calls, Lane, Outbounds, outbound};
+use crate::listen::{Bound, Door};
+use crate::log::Log;
 use crate::posts::{Post, Posts};
+use crate::rules::Rules;
 use crate::voice::Voice;
 use crate::watched;
-use hallway_core::plan::{App, Plan};
 use hallway_core::ports::Master;
-use hallway_core::record::Style;
-use hallway_core::route::Sites;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Descriptors that are never given to clients.
 const RESERVED_DESCRIPTORS: u64 = 100;
-/// Where fewer connections than this are possible the operator is told.
-const FEW_CONNECTIONS: usize = 256;
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
@@ -42,123 +38,22 @@ const HEAD_GRACE: Duration = Duration::from_millis(1500);
 /// For the first request of a connection to arrive after the door has closed.
 const FRESH_GRACE: Duration = Duration::from_millis(500);
 
-/// Everything an edge begins with.
-pub struct Ground {
-    /// The plan.
-    pub plan: Plan,
-    /// The sockets of each event loop; those that are shared stand with the first.
-    pub sockets: Vec<Vec<Socket>>,
-    /// The way to the master.
-    pub master: Arc<dyn Master>,
-}
-
-/// A running edge.
-pub struct Edge {
-    posts: Posts,
-    batches: Option<Batches>,
-    apps: usize,
-}
-
-impl Edge {
-    /// Starts the event loops. The master is told once all of them serve.
-    ///
-    /// # Errors
-    /// Those of the system: threads, descriptors, the log file.
-    pub fn start(ground: Ground) -> io::Result<Edge> {
-        end_on_panic();
-        raise_descriptor_limit();
-        let most = open_max(1);
-        if most < FEW_CONNECTIONS {
-            let text = format!("there are descriptors for {most} connections only; raise the limit (ulimit -n)");
-            Voice::of_process().say(&text);
-        }
-        let writer = match &ground.plan.access_log {
-            Some(access) => {
-                let style = Style::of(&access.format).map_err(|fault| io::Error::other(fault.to_string()))?;
-                Some((log::start(access)?, Arc::new(style)))
-            }
-            None => None,
-        };
-        let batches = writer.as_ref().map(|(batches, _)| batches.clone());
-        let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
-        let posts = Posts::new(senders);
-        let beginning = Instant::now();
-        let sites = Arc::new(Sites::new(&ground.plan).map_err(io::Error::other)?);
-        let desk = |app: &App| AppDesk::new(app.queue_size, posts.clone(), ground.master.clone(), beginning);
-        let desks: Arc<[AppDesk]> = ground.plan.apps.iter().map(desk).collect();
-        let apps = desks.len();
-        let shared = Shared {
-            plan: Arc::new(ground.plan),
-            master: ground.master,
-            sites,
-            desks,
-            posts: posts.clone(),
-            beginning,
-            writer,
-            starting: Arc::new(AtomicUsize::new(receivers.len())),
-            serving: Arc::new(AtomicUsize::new(receivers.len())),
-        };
-        for (thread, (sockets, inbox)) in ground.sockets.into_iter().zip(receivers).enumerate() {
-            let shared = shared.clone();
-            let run = move || run_loop(thread as u16, shared, sockets, inbox);
-            std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
-        }
-        Ok(Edge { posts, batches, apps })
-    }
-
-    /// Gives the edge its end of the lanes to a worker, known by number, process, how many requests it
-    /// works on at a time, and app: the socket, the memory of the rings, and a bell for each loop.
-    ///
-    /// # Errors
-    /// Those of mapping the rings.
-    pub fn deal_lanes(
-        &self,
-        worker: (u32, u32, u32, u32),
-        socket: OwnedFd,
-        memory: &OwnedFd,
-        bells: Vec<OwnedFd>,
-    ) -> io::Result<()> {
-        if worker.3 as usize >= self.apps {
-            return Err(io::Error::other("there is no such app"));
-        }
-        let lane = Arc::new(Lane::new(worker, bells.len(), socket, memory)?);
-        self.posts.to_all(bells.into_iter().map(|bell| Post::Lane { lane: lane.clone(), bell }));
-        Ok(())
-    }
-
-    /// Opens the log files anew, behind the lines that are on their way.
-    pub fn reopen_logs(&self) {
-        if let Some(batches) = &self.batches {
-            let _ = batches.try_send(log::Batch::Reopen);
-        }
-    }
-
-    /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
-    pub fn forget(&self, worker: u32) {
-        self.posts.gone(worker);
-    }
-
-    /// Takes no further connection or request, finishes those that are there, then tells the master.
-    pub fn finish(&self) {
-        self.posts.to_all(std::iter::repeat_with(|| Post::Finish));
-    }
-}
-
-/// What all event loops share.
+/// What all event loops begin with.
 #[derive(Clone)]
-struct Shared {
-    plan: Arc<Plan>,
-    master: Arc<dyn Master>,
-    sites: Arc<Sites>,
-    desks: Arc<[AppDesk]>,
-    posts: Posts,
-    beginning: Instant,
-    writer: Option<(Batches, Arc<Style>)>,
-    starting: Arc<AtomicUsize>,
-    serving: Arc<AtomicUsize>,
+pub(crate) struct Shared {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) master: Arc<dyn Master>,
+    pub(crate) posts: Posts,
+    pub(crate) beginning: Instant,
+    pub(crate) starting: Arc<AtomicUsize>,
+    pub(crate) serving: Arc<AtomicUsize>,
+    /// Told when the last loop has ended, for the last lines of the logs.
+    pub(crate) flush_logs: Arc<dyn Fn() + Send + Sync>,
 }
 
-fn run_loop(thread: u16, shared: Shared, sockets: Vec<Socket>, inbox: UnboundedReceiver<Post>) {
+/// Serves on this thread until it is told to finish.
+pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: UnboundedReceiver<Post>) {
+    let (master, flush_logs, serving) = (shared.master.clone(), shared.flush_logs.clone(), shared.serving.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -168,32 +63,24 @@ fn run_loop(thread: u16, shared: Shared, sockets: Vec<Socket>, inbox: UnboundedR
         .max_blocking_threads(FILE_THREADS)
         .thread_keep_alive(FILE_THREAD_IDLE)
         .build_local(tokio::runtime::LocalOptions::default());
-    let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, &shared, sockets, inbox)));
+    let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, shared, sockets, inbox)));
     if let Err(error) = served {
         Voice::of_process().say(&format!("an event loop could not start: {error}"));
         Voice::of_process().finish();
         std::process::exit(1);
     }
-    if shared.serving.fetch_sub(1, Ordering::AcqRel) == 1 {
-        if let Some((batches, _)) = &shared.writer {
-            log::flush(batches);
-        }
+    if serving.fetch_sub(1, Ordering::AcqRel) == 1 {
+        flush_logs();
         Voice::of_process().finish();
-        shared.master.edge_has_drained();
+        master.edge_has_drained();
     }
 }
 
-async fn serve(
-    thread: u16,
-    shared: &Shared,
-    sockets: Vec<Socket>,
-    mut inbox: UnboundedReceiver<Post>,
-) -> io::Result<()> {
+async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: UnboundedReceiver<Post>) -> io::Result<()> {
+    let loops = shared.rules.plan.edge_threads;
     let house = Rc::new(House {
-        plan: shared.plan.clone(),
-        master: shared.master.clone(),
-        sites: shared.sites.clone(),
-        desks: shared.desks.clone(),
+        rules: RefCell::new(Rc::new(shared.rules.clone())),
+        master: shared.master,
         clock: Clock::new(shared.beginning),
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread)),
@@ -201,37 +88,17 @@ async fn serve(
         shelf: Shelf::default(),
         posts: shared.posts.clone(),
         ids: RequestIds::new()?,
-        log: Log::new(shared.writer.clone()),
+        log: Log::default(),
         draining: Cell::new(false),
         spares: Spares::default(),
         work: Notify::new(),
     });
     outbound::serve_hooks(Some(house.clone()));
-    let door = Rc::new(Door {
-        house: house.clone(),
-        posts: shared.posts.clone(),
-        closed: Notify::new(),
-        open: Cell::new(0),
-        open_max: open_max(shared.plan.edge_threads),
-        room: Notify::new(),
-        complain_ms: Cell::new(0),
-    });
-    for socket in sockets {
-        let door = door.clone();
-        tokio::task::spawn_local(async move {
-            let accepted = match socket {
-                Socket::Tcp(socket) => door.clone().accept_tcp(socket, false).await,
-                Socket::TcpShared(socket) => door.clone().accept_tcp(socket, true).await,
-                Socket::UnixShared(socket) => door.clone().accept_unix(socket).await,
-            };
-            if let Err(error) = accepted {
-                door.house.log.error(&format!("a listening socket cannot be used: {error}"));
-            }
-        });
-    }
+    let door = Door::new(house.clone(), shared.posts, open_max(loops));
+    door.adopt(shared.rules, sockets);
     tokio::task::spawn_local(sweep(door.clone()));
     if shared.starting.fetch_sub(1, Ordering::AcqRel) == 1 {
-        shared.master.edge_is_ready();
+        house.master.edge_is_ready();
     }
     let mut finishing = false;
     while !finishing || door.open.get() > 0 {
@@ -245,12 +112,13 @@ async fn serve(
             Some(Post::LaneLost(worker)) => house.calls.lose(worker),
             Some(Post::Gone(worker)) => outbound::end(&house, worker),
             Some(Post::Unsendable(ticket)) => house.calls.refuse(ticket),
-            Some(Post::Connection(accepted)) => door.let_in_accepted(accepted),
+            Some(Post::Connection(at, accepted)) => door.let_in_accepted(&at, accepted),
+            Some(Post::Rules(rules, sockets)) if !finishing => door.adopt(rules, sockets),
             Some(Post::Finish) if !finishing => {
                 finishing = true;
                 close(&door).await;
             }
-            Some(Post::Finish | Post::Emptied) => {}
+            Some(Post::Finish | Post::Emptied | Post::Rules(..)) => {}
             None => break,
         }
     }
@@ -281,7 +149,7 @@ async fn watch(house: Rc<House>, lane: Arc<Lane>) {
 async fn close(door: &Rc<Door>) {
     let house = door.house.clone();
     house.draining.set(true);
-    door.closed.notify_waiters();
+    door.close();
     tokio::time::sleep(CLOSING).await;
     house.deadlines.end(Wait::KeptAlive);
     // A connection may just have come, with its request still on the way.
@@ -311,7 +179,7 @@ async fn sweep(door: Rc<Door>) {
     }
 }
 
-fn end_on_panic() {
+pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         Voice::of_process().say(&format!("this is a bug in hallway: {panic}"));
         Voice::of_process().finish();
@@ -321,13 +189,13 @@ fn end_on_panic() {
 
 /// Connections that one loop holds at most: each may need a second descriptor, for a body's or an
 /// answer's file, and lanes to new workers must always find some.
-fn open_max(loops: usize) -> usize {
+pub(crate) fn open_max(loops: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS) / 2).unwrap_or(usize::MAX).div_euclid(loops).max(1)
 }
 
 /// As many connections as the system allows, not the 1,024 that shells start with.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -3,10 +3,10 @@
 //! Actors: the task of the connection.
 //! Never:  does a stop decide by it; it is told, not asked.
 
+use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
 use crate::ids::RequestId;
 use crate::stream::Peer;
-use hallway_core::Head;
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::relayed;
 
@@ -26,6 +26,8 @@ pub(crate) struct Trip {
     pub(crate) begun_us: u64,
     /// The client behind trusted proxies, where one of them sent the request.
     pub(crate) relay: Option<Relay>,
+    /// Which site answers, where one does.
+    pub(crate) site: Option<usize>,
     /// Which app answers, where one does.
     pub(crate) app: Option<usize>,
     /// What the lane saw, once the application had the request.
@@ -39,17 +41,19 @@ pub(crate) struct Trip {
 impl Trip {
     pub(crate) fn begin(house: &House) -> Trip {
         let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        Trip { request_id, begun_us, relay: None, app: None, lane: None, status: 0, body_bytes: 0 }
+        Trip { request_id, begun_us, relay: None, site: None, app: None, lane: None, status: 0, body_bytes: 0 }
     }
 
     /// Learns who the client is, where a trusted proxy says so.
-    pub(crate) fn learn_client(&mut self, house: &House, head: &Head, peer: &Peer) {
-        self.relay = relayed(head, peer.address, &house.plan.trust).map(|relayed| {
+    pub(crate) fn learn_client<W>(&mut self, exchange: &Exchange<'_, W>) {
+        let Exchange { head, arrival, rules, .. } = exchange;
+        let peer = &arrival.peer;
+        self.relay = relayed(head, peer.address, &rules.plan.trust).map(|relayed| {
             let is_peer = relayed.client == peer.address;
             let ip = relayed.client.map_or_else(String::new, |address| address.to_string());
             Relay {
                 client: Peer { address: relayed.client, ip, port: if is_peer { peer.port } else { 0 } },
-                https: relayed.https == Some(true),
+                https: relayed.https.unwrap_or(arrival.tls.is_some()),
                 host: relayed.host.map(<[u8]>::to_vec),
                 port: relayed.port,
             }
@@ -59,5 +63,10 @@ impl Trip {
     /// Who asks: the client behind trusted proxies, else who is at the other end of the connection.
     pub(crate) fn client<'a>(&'a self, peer: &'a Peer) -> &'a Peer {
         self.relay.as_ref().map_or(peer, |relay| &relay.client)
+    }
+
+    /// Whether the client's connection is encrypted.
+    pub(crate) fn is_https(&self, arrival: &Arrival) -> bool {
+        self.relay.as_ref().map_or(arrival.tls.is_some(), |relay| relay.https)
     }
 }

@@ -42,13 +42,18 @@ impl Spawned {
     }
 }
 
-/// Starts this program again as the edge: channel, plan and sockets are named on its command line.
+/// Starts this program again as the edge: the plan's serial number, then channel, plan and sockets are on its
+/// command line.
 ///
 /// # Errors
 /// Those of starting a process.
-pub fn spawn_edge(program: &Path, plan: BorrowedFd<'_>, sockets: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+pub fn spawn_edge(
+    program: &Path,
+    (plan, serial): (BorrowedFd<'_>, u32),
+    sockets: &[BorrowedFd<'_>],
+) -> io::Result<Spawned> {
     let mut command = Command::new(program);
-    command.arg0("hallway: edge");
+    command.arg0("hallway: edge").arg(serial.to_string());
     let mut given = vec![plan];
     given.extend_from_slice(sockets);
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them

@@ -13,7 +13,7 @@ use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
 use crate::settings::{duration_ms, size_bytes};
-use hallway_core::plan::Plan;
+use hallway_core::plan::{AccessLog, Plan};
 use std::path::PathBuf;
 
 /// What every part of a build needs.
@@ -31,13 +31,16 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     let mut builder = Builder { sources, problems, cores };
     let apps = builder.apps(table);
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
+    let logs: Vec<AccessLog> = builder.access_log(table).into_iter().collect();
+    let log = (!logs.is_empty()).then_some(0);
     let plan = Plan {
         listeners: builder.listeners(table),
         edge_threads: builder.threads(table),
-        sites: builder.sites(table, &names),
+        sites: builder.sites(table, &names, log),
         apps,
         trust: builder.trust(table),
-        access_log: builder.access_log(table),
+        logs,
+        log,
         limits: builder.limits(table),
     };
     problems.is_empty().then_some(plan)

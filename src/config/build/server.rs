@@ -8,25 +8,27 @@ use crate::config::node::{Node, Table};
 use crate::settings::{log_format, read_address};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
-use hallway_core::plan::{AccessLog, Limits, Listen, LogFormat, Trust};
+use hallway_core::plan::{AccessLog, Limits, Listener, LogFormat, Trust};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
 impl Builder<'_> {
-    pub(super) fn listeners(&mut self, table: &Table) -> Vec<Listen> {
-        let given = section(table, "server").and_then(|server| server.get("http"));
-        if given.is_none() {
-            return read_address("127.0.0.1:8080").unwrap_or_default();
-        }
-        let mut listeners = Vec::new();
-        for (text, span) in texts(given) {
-            for listen in read_address(text).unwrap_or_default() {
-                if listeners.contains(&listen) {
-                    self.problems.add(span, format!("'{text}' is given twice"));
-                } else {
-                    listeners.push(listen);
+    pub(super) fn listeners(&mut self, table: &Table) -> Vec<Listener> {
+        let given = |key: &str| section(table, "server").and_then(|server| server.get(key));
+        let mut listeners: Vec<Listener> = Vec::new();
+        for (key, tls) in [("http", false), ("https", true)] {
+            for (text, span) in texts(given(key)) {
+                for at in read_address(text).unwrap_or_default() {
+                    if listeners.iter().any(|other| other.at == at) {
+                        self.problems.add(span, format!("'{text}' is given twice"));
+                    } else {
+                        listeners.push(Listener { at, tls });
+                    }
                 }
             }
+        }
+        if given("http").is_none() && given("https").is_none() {
+            listeners.extend(read_address("127.0.0.1:8080").unwrap_or_default().into_iter().map(Listener::from));
         }
         listeners
     }

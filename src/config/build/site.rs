@@ -13,13 +13,13 @@ use std::collections::HashMap;
 const PAGE_BYTES_MAX: usize = 256 * 1024;
 
 impl Builder<'_> {
-    pub(super) fn sites(&mut self, table: &Table, apps: &[String]) -> Vec<Site> {
+    pub(super) fn sites(&mut self, table: &Table, apps: &[String], log: Option<usize>) -> Vec<Site> {
         let mut known: HashMap<String, Span> = HashMap::new();
         let mut sites = Vec::new();
         for (entry, site) in named(table, "site") {
             let hosts = self.hosts(entry, site, &mut known);
             let errors = self.errors(site);
-            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors });
+            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors, log });
         }
         if sites.is_empty() && table.entry("site").is_none_or(|entry| entry.value.table().is_some()) {
             let span = table.entries.first().map_or(Span::default(), |entry| entry.key_span);

@@ -87,6 +87,11 @@ impl<W: Clone, P: Clone> Desk<W, P> {
         Desk { slots: Vec::new(), queue: VecDeque::new(), queue_size, turn: 0 }
     }
 
+    /// How many may wait from now on; those that do go on.
+    pub fn resize(&mut self, queue_size: usize) {
+        self.queue_size = queue_size;
+    }
+
     /// A worker is ready for `capacity` requests at a time; returns those that it takes now.
     pub fn join(
         &mut self,

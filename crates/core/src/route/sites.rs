@@ -56,22 +56,22 @@ impl Sites {
         Ok(sites)
     }
 
-    /// The site of this request, of those in the plan.
-    pub fn site(&self, head: &Head) -> Option<usize> {
-        self.hosts.find(head.host())
+    /// The site of a host, of those in the plan.
+    pub fn site(&self, host: &[u8]) -> Option<usize> {
+        self.hosts.find(host)
     }
 
-    /// The route for this request.
+    /// The route of a site for this request.
     ///
     /// # Errors
-    /// 421 for a host that is no site, 404 where no route has the path, 405 where one has it for other methods.
+    /// 404 where no route of the site has the path, 405 where one has it for other methods.
     pub fn pick<'p, 'h>(
         &self,
         plan: &'p Plan,
+        site: usize,
         head: &'h Head,
         client: Option<IpAddr>,
     ) -> Result<Matched<'p, 'h>, Fault> {
-        let site = self.site(head).ok_or(Fault::Misdirected)?;
         match self.routes[site].pick(head, client) {
             Picked::Route(route, found) => {
                 let number = self.first[site] + route as u32;

@@ -3,11 +3,13 @@
 //! Actors: none: the program's thin shell carries the commands out and reports what came of them.
 //! Never:  is a decision about a process taken anywhere else.
 
+mod apps;
 mod children;
 mod roll;
 #[cfg(test)]
 mod tests;
 
+use apps::AppState;
 pub use children::Place;
 use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
 use roll::Roll;
@@ -52,6 +54,10 @@ pub enum Event {
     Spent(u32),
     /// The apps have changed: every worker is to be replaced.
     Roll,
+    /// This app has changed: its workers are to be replaced.
+    RollApp(usize),
+    /// No request can be for this app any more, which is not wanted any more.
+    Dismiss(usize),
     /// One worker more is wanted for each app.
     More,
     /// One worker less is wanted for each app.
@@ -118,17 +124,15 @@ enum Phase {
 /// The state of the whole process tree.
 #[derive(Debug)]
 pub struct Supervisor {
-    settings: Settings,
+    graceful_timeout_ms: u64,
     phase: Phase,
     exit_code: i32,
     edge: Edge,
     workers: Vec<Worker>,
     vacancies: Vec<Vacancy>,
     next_worker: u32,
-    /// Whether any worker of an app ever became ready: until then a failure to boot ends everything.
-    was_ready: Vec<bool>,
-    /// How often in a row workers of an app could not boot since then.
-    failures: Vec<u32>,
+    /// By the numbers of the apps, also those that are not wanted any more.
+    apps: Vec<AppState>,
     stopping_since_ms: Option<u64>,
     roll: Roll,
 }
@@ -136,17 +140,15 @@ pub struct Supervisor {
 impl Supervisor {
     /// A tree of which nothing runs yet.
     pub fn new(settings: Settings) -> Self {
-        let apps = settings.apps.len();
         Supervisor {
-            settings,
+            apps: settings.apps.into_iter().map(AppState::founding).collect(),
+            graceful_timeout_ms: settings.graceful_timeout_ms,
             phase: Phase::Running,
             exit_code: 0,
             edge: Edge::absent(),
             workers: Vec::new(),
             vacancies: Vec::new(),
             next_worker: 1,
-            was_ready: vec![false; apps],
-            failures: vec![0; apps],
             stopping_since_ms: None,
             roll: Roll::default(),
         }
@@ -157,8 +159,9 @@ impl Supervisor {
         let mut out = Vec::new();
         match event {
             Event::Start => {
-                let places = self.settings.apps.iter().enumerate();
-                let places = places.flat_map(|(app, it)| (1..=it.workers).map(move |number| Place { app, number }));
+                let places = self.apps.iter().enumerate();
+                let places =
+                    places.flat_map(|(app, it)| (1..=it.settings.workers).map(move |number| Place { app, number }));
                 self.vacancies = places.map(|place| Vacancy { place, at_ms: now_ms }).collect();
                 self.spawn_edge(now_ms, &mut out);
             }
@@ -173,7 +176,9 @@ impl Supervisor {
                 joined.into_iter().for_each(|worker| worker.join_by_ms = None);
             }
             Event::Spent(worker) => self.roll_one(worker),
-            Event::Roll => self.roll_all(),
+            Event::Roll => self.roll_apps(|_| true),
+            Event::RollApp(app) => self.roll_apps(|it| it == app),
+            Event::Dismiss(app) => self.dismiss(now_ms, app, &mut out),
             Event::More => self.more(now_ms),
             Event::Fewer => self.fewer(now_ms, &mut out),
             Event::Stop => self.stop(now_ms, &mut out),
@@ -191,14 +196,21 @@ impl Supervisor {
         let vacancies = self.vacancies.iter().filter(|vacancy| self.refills() && !self.first_boots(vacancy.place.app));
         let vacancies = vacancies.map(|vacancy| vacancy.at_ms);
         let joins = self.workers.iter().filter_map(|worker| worker.join_by_ms);
-        kills.chain(joins).chain(vacancies).chain(self.edge.kill_at_ms).chain(self.edge.respawn_at_ms).min()
+        let dismissals = self.apps.iter().filter_map(|app| app.dismiss_at_ms);
+        kills
+            .chain(joins)
+            .chain(dismissals)
+            .chain(vacancies)
+            .chain(self.edge.kill_at_ms)
+            .chain(self.edge.respawn_at_ms)
+            .min()
     }
 
     /// Workers of an app that take requests, and workers that there are to be.
     pub fn readiness(&self, app: usize) -> (u32, u32) {
         let is_ready = |worker: &&Worker| worker.place.app == app && worker.phase == WorkerPhase::Ready;
         let ready = self.workers.iter().filter(is_ready).count();
-        (ready as u32, self.settings.apps.get(app).map_or(0, |app| app.workers))
+        (ready as u32, self.apps.get(app).map_or(0, |app| app.settings.workers))
     }
 
     /// Which app a worker belongs to.
@@ -230,7 +242,7 @@ impl Supervisor {
     /// its tables, it writes its byte code) is done before the others come, and what it complains
     /// of is shown once.
     fn first_boots(&self, app: usize) -> bool {
-        !self.was_ready[app] && self.workers.iter().any(|worker| worker.place.app == app)
+        !self.apps[app].was_ready && self.workers.iter().any(|worker| worker.place.app == app)
     }
 
     /// Workers that were busy when the last edge died come to the new one when they are done; nobody
@@ -238,9 +250,11 @@ impl Supervisor {
     fn spawn_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         self.edge = Edge::starting();
         out.push(Command::SpawnEdge);
+        // It has never heard of apps that are not wanted any more.
+        (0..self.apps.len()).for_each(|app| self.dismiss(now_ms, app, out));
         for worker in self.workers.iter_mut().filter(|worker| worker.may_serve()) {
             if worker.phase == WorkerPhase::Ready {
-                let timeout_ms = self.settings.apps[worker.place.app].timeout_ms;
+                let timeout_ms = self.apps[worker.place.app].settings.timeout_ms;
                 let join_by_ms = (timeout_ms > 0).then_some(now_ms + timeout_ms);
                 worker.join_by_ms = worker.join_by_ms.or(join_by_ms);
             }
@@ -265,43 +279,9 @@ impl Supervisor {
             booted.phase = WorkerPhase::Ready;
             booted.kill_at_ms = None;
             let app = booted.place.app;
-            self.was_ready[app] = true;
-            self.failures[app] = 0;
+            self.apps[app].was_ready = true;
+            self.apps[app].failures = 0;
             self.roll_ready(now_ms, worker, out);
-        }
-    }
-
-    fn more(&mut self, now_ms: u64) {
-        for app in 0..self.settings.apps.len() {
-            let taken = self.workers.iter().map(|worker| worker.place).chain(self.vacancies.iter().map(|it| it.place));
-            let last = taken.filter(|place| place.app == app).map(|place| place.number).max();
-            let place = Place { app, number: last.unwrap_or(0) + 1 };
-            self.settings.apps[app].workers += 1;
-            self.vacancies.push(Vacancy { place, at_ms: now_ms });
-        }
-    }
-
-    /// The last place of each app is given up; one worker stays.
-    fn fewer(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        for app in 0..self.settings.apps.len() {
-            if self.settings.apps[app].workers > 1 {
-                self.settings.apps[app].workers -= 1;
-                self.give_up_last(now_ms, app, out);
-            }
-        }
-    }
-
-    fn give_up_last(&mut self, now_ms: u64, app: usize, out: &mut Vec<Command>) {
-        // While one is being replaced, two have its place.
-        let serving = self.workers.iter().filter(|worker| worker.may_serve()).map(|worker| worker.place);
-        let places = serving.chain(self.vacancies.iter().map(|vacancy| vacancy.place));
-        let Some(last) = places.filter(|place| place.app == app).max() else { return };
-        self.vacancies.retain(|vacancy| vacancy.place != last);
-        let leaving: Vec<u32> =
-            self.workers.iter().filter(|it| it.may_serve() && it.place == last).map(|it| it.id).collect();
-        for worker in leaving {
-            self.roll_forget(worker);
-            self.retire(now_ms, worker, out);
         }
     }
 
@@ -347,13 +327,17 @@ impl Supervisor {
             return;
         }
         let app = worker.place.app;
+        if !self.apps[app].is_wanted {
+            return;
+        }
         if worker.phase != WorkerPhase::Booting {
             self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms });
-        } else if self.was_ready[app] {
+        } else if self.apps[app].was_ready || !self.apps[app].is_founding {
             // The first replacement of a worker that died starts at once; only one that cannot
             // even become ready waits, longer each time.
-            self.failures[app] += 1;
-            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms + back_off_ms(self.failures[app]) });
+            self.apps[app].failures += 1;
+            let at_ms = now_ms + back_off_ms(self.apps[app].failures);
+            self.vacancies.push(Vacancy { place: worker.place, at_ms });
         } else if self.phase == Phase::Running {
             self.give_up(code.filter(|code| *code == 4).unwrap_or(3), out);
         }
@@ -365,7 +349,7 @@ impl Supervisor {
         self.edge = Edge::absent();
         match self.phase {
             Phase::Running if was_ready => self.spawn_edge(now_ms, out),
-            Phase::Running if failures == 0 && !self.was_ready.contains(&true) => {
+            Phase::Running if failures == 0 && !self.apps.iter().any(|app| app.was_ready) => {
                 self.give_up(code.unwrap_or(1).max(1), out)
             }
             Phase::Running => {
@@ -408,7 +392,7 @@ impl Supervisor {
         self.phase = Phase::Draining;
         if self.edge.is_there() {
             out.push(Command::Finish(Child::Edge));
-            self.edge.kill_at_ms = Some(now_ms + self.settings.graceful_timeout_ms);
+            self.edge.kill_at_ms = Some(now_ms + self.graceful_timeout_ms);
         } else {
             self.let_workers_go(now_ms, out);
         }
@@ -445,6 +429,9 @@ impl Supervisor {
         }
         let missing: Vec<u32> = self.workers.iter().filter(|it| it.is_missing(now_ms)).map(|it| it.id).collect();
         missing.into_iter().for_each(|worker| self.doom(now_ms, worker, out));
+        let is_due = |app: &AppState| app.dismiss_at_ms.is_some_and(|at| at <= now_ms);
+        let dismissed: Vec<usize> = (0..self.apps.len()).filter(|app| is_due(&self.apps[*app])).collect();
+        dismissed.into_iter().for_each(|app| self.dismiss(now_ms, app, out));
         if self.refills() {
             let (due, later) = self.vacancies.drain(..).partition(|vacancy| vacancy.at_ms <= now_ms);
             self.vacancies = later;

@@ -22,11 +22,14 @@ struct Replacement {
 }
 
 impl Supervisor {
-    /// Every worker is to be replaced: the app has changed.
-    pub(super) fn roll_all(&mut self) {
-        let mut workers: Vec<&Worker> = self.workers.iter().filter(|worker| worker.may_serve()).collect();
+    /// Every worker of these apps is to be replaced: the code has changed.
+    pub(super) fn roll_apps(&mut self, is_meant: impl Fn(usize) -> bool) {
+        let is_due = |worker: &&Worker| worker.may_serve() && is_meant(worker.place.app);
+        let mut workers: Vec<&Worker> = self.workers.iter().filter(is_due).collect();
         workers.sort_by_key(|worker| worker.place);
-        self.roll.due = workers.iter().map(|worker| worker.id).collect();
+        let due: Vec<u32> = workers.iter().map(|worker| worker.id).collect();
+        self.roll.due.retain(|id| !due.contains(id));
+        self.roll.due.extend(due);
     }
 
     /// One worker is to be replaced: it has served enough.
@@ -91,7 +94,7 @@ impl Supervisor {
     /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
     pub(super) fn retire(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
         let Some(worker) = self.workers.iter_mut().find(|it| it.id == worker) else { return };
-        let kill_at_ms = now_ms + self.settings.apps[worker.place.app].graceful_timeout_ms;
+        let kill_at_ms = now_ms + self.apps[worker.place.app].settings.graceful_timeout_ms;
         let child = Child::Worker(worker.id);
         match std::mem::replace(&mut worker.phase, WorkerPhase::Retiring) {
             WorkerPhase::Booting => out.push(Command::Kill(child)),

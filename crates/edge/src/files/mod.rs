@@ -43,7 +43,7 @@ impl Pieces {
 pub(crate) async fn fetch(
     house: &House,
     head: &Head,
-    (scope, name, rest): (u32, &[u8], &[u8]),
+    (scope, name, rest): (u64, &[u8], &[u8]),
     directory: &Path,
 ) -> Result<(AnswerHead, Pieces), Fault> {
     if !matches!(head.method(), b"GET" | b"HEAD") {
@@ -65,7 +65,7 @@ pub(crate) async fn fetch(
 }
 
 /// From the shelf; else from the disk, on a thread where that may take time.
-async fn find(house: &House, path: (u32, &[u8]), rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
+async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
     let now_ms = house.clock.coarse_ms();
     let before = match house.shelf.find(path, now_ms) {
         Known::Fresh(document) => return Ok(document),

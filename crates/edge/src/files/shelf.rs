@@ -47,7 +47,7 @@ pub(super) enum Known {
 }
 
 impl Shelf {
-    pub(super) fn find(&self, path: (u32, &[u8]), now_ms: u64) -> Known {
+    pub(super) fn find(&self, path: (u64, &[u8]), now_ms: u64) -> Known {
         let held = &mut *self.held.borrow_mut();
         held.key.clear();
         put_key(&mut held.key, path);
@@ -64,7 +64,7 @@ impl Shelf {
         }
     }
 
-    pub(super) fn keep(&self, path: (u32, &[u8]), document: Arc<Document>, now_ms: u64) -> Arc<Document> {
+    pub(super) fn keep(&self, path: (u64, &[u8]), document: Arc<Document>, now_ms: u64) -> Arc<Document> {
         let mut held = self.held.borrow_mut();
         let mut key = Vec::new();
         put_key(&mut key, path);
@@ -100,7 +100,7 @@ impl Shelf {
         self.held.borrow_mut().retain(|_| false);
     }
 
-    pub(super) fn drop(&self, path: (u32, &[u8])) {
+    pub(super) fn drop(&self, path: (u64, &[u8])) {
         let mut key = Vec::new();
         put_key(&mut key, path);
         self.held.borrow_mut().remove(&key);
@@ -128,7 +128,7 @@ impl Held {
     }
 }
 
-fn put_key(key: &mut Vec<u8>, (scope, path): (u32, &[u8])) {
+fn put_key(key: &mut Vec<u8>, (scope, path): (u64, &[u8])) {
     key.extend_from_slice(&scope.to_le_bytes());
     key.extend_from_slice(path);
 }

@@ -5,6 +5,7 @@
 
 use crate::deadline::{Deadline, Wait};
 use crate::house::House;
+use crate::listen::Gate;
 use crate::stream::Stream;
 use hallway_core::http1::{Found, Scan, parse_head};
 use hallway_core::plan::Limits;
@@ -37,6 +38,7 @@ pub(super) enum Next {
 /// One connection: its stream, what was read of it and not used, what is to be written.
 pub(super) struct Connection {
     house: Rc<House>,
+    gate: Rc<Gate>,
     stream: Stream,
     deadline: Deadline,
     input: Vec<u8>,
@@ -46,10 +48,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(house: &Rc<House>, stream: Stream) -> Self {
+    pub(super) fn new(house: &Rc<House>, stream: Stream, gate: Rc<Gate>) -> Self {
         let deadline = Deadline::new(&house.deadlines);
         Connection {
             house: house.clone(),
+            gate,
             stream,
             deadline,
             input: Vec::new(),
@@ -59,13 +62,13 @@ impl Connection {
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
-        &self.house.plan.limits
+    pub(super) fn limits(&self) -> Limits {
+        self.house.limits()
     }
 
     /// Whether no further request is to be taken.
     pub(super) fn is_draining(&self) -> bool {
-        self.house.draining.get()
+        self.house.draining.get() || self.gate.is_closed()
     }
 
     /// Waits for the first byte of a next request; `false` when none will come.
@@ -99,7 +102,7 @@ impl Connection {
     /// Reads until a head is whole, and takes it from the input.
     pub(super) async fn read_head(&mut self, head: &mut Head) -> Next {
         head.clear();
-        let limits = self.house.plan.limits;
+        let limits = self.limits();
         let due_ms = self.due_ms(limits.head_timeout_ms);
         let mut scan = Scan::default();
         let mut skipped = false;

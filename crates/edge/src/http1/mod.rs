@@ -7,17 +7,17 @@ mod connection;
 mod sendfile;
 mod wire;
 
-use crate::exchange::{Exchange, LocalAddress};
+use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
 use crate::journey;
-use crate::stream::{Peer, Stream};
+use crate::stream::Stream;
 use connection::{Connection, Next};
 use std::rc::Rc;
 use wire::Http1;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(house: Rc<House>, stream: Stream, peer: Peer, local: Rc<LocalAddress>) {
-    let mut connection = Connection::new(&house, stream);
+pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
+    let mut connection = Connection::new(&house, stream, arrival.gate.clone());
     loop {
         if !connection.await_bytes().await {
             return;
@@ -28,7 +28,8 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, peer: Peer, local: R
         if matches!(next, Next::Refused(_)) {
             wire.distrust_input();
         }
-        let exchange = Exchange { head: &head, peer: &peer, local: &local, wire: &mut wire };
+        let rules = house.rules();
+        let exchange = Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut wire };
         let goes_on = match next {
             Next::Request => {
                 journey::travel(&house, exchange).await;

@@ -120,14 +120,14 @@ impl Call {
         self.progress_ms.set(now_ms);
     }
 
-    /// Gives up on a worker that has sent nothing since `before_ms` of its app although the next step
+    /// Gives up on a worker that has sent nothing since `before_ms` of its lane although the next step
     /// is its own; returns its lane.
-    pub(super) fn expire(&self, before_ms: impl Fn(usize) -> Option<u64>) -> Option<Arc<Lane>> {
+    pub(super) fn expire(&self, before_ms: impl Fn(&Lane) -> Option<u64>) -> Option<Arc<Lane>> {
         let parcel = self.parcel.borrow();
         let parcel = parcel.as_ref()?;
         let progress_ms = self.progress_ms.get().max(parcel.begun_us()? / 1000);
         let lane = parcel.lane()?;
-        let before_ms = before_ms(lane.app)?;
+        let before_ms = before_ms(&lane)?;
         if progress_ms >= before_ms || self.expired.get() || !self.waits_for_worker() {
             return None;
         }

@@ -113,12 +113,12 @@ impl Calls {
         }
     }
 
-    /// Workers that have sent nothing since `before_ms` of their app although somebody waits for it, or
+    /// Workers that have sent nothing since `before_ms` of their lane although somebody waits for it, or
     /// that have not ended by then what nobody waits for.
-    pub(crate) fn stuck(&self, before_ms: impl Fn(usize) -> Option<u64>) -> Vec<Arc<Lane>> {
+    pub(crate) fn stuck(&self, before_ms: impl Fn(&Lane) -> Option<u64>) -> Vec<Arc<Lane>> {
         let mut stuck: Vec<Arc<Lane>> =
             self.table.borrow().iter().filter_map(|(_, call)| call.expire(&before_ms)).collect();
-        let is_late = |held: &Held| before_ms(held.lane.app).is_some_and(|before_ms| held.since_ms < before_ms);
+        let is_late = |held: &Held| before_ms(&held.lane).is_some_and(|before_ms| held.since_ms < before_ms);
         let (late, rest) = self.held.take().into_iter().partition(is_late);
         self.held.replace(rest);
         let late: Vec<Held> = late;
@@ -148,10 +148,12 @@ impl Calls {
 /// any more, or for what they do after an answer.
 pub(crate) fn end_stuck(house: &House) {
     let now_ms = house.clock.coarse_ms();
-    let timeout_ms = |app: usize| house.plan.apps[app].timeout_ms;
-    let before_ms = |app| now_ms.checked_sub(timeout_ms(app)).filter(|_| timeout_ms(app) > 0);
+    let before_ms = |lane: &Lane| {
+        let timeout_ms = lane.desk.timeout_ms();
+        now_ms.checked_sub(timeout_ms).filter(|_| timeout_ms > 0)
+    };
     for stuck in house.calls.stuck(before_ms) {
-        let seconds = timeout_ms(stuck.app) as f64 / 1000.0;
+        let seconds = stuck.desk.timeout_ms() as f64 / 1000.0;
         house.log.error(&format!(
             "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
             stuck.pid

@@ -8,15 +8,19 @@ use crate::lane::parcel::Parcel;
 use crate::posts::Posts;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Given, Placed};
+use hallway_core::plan::App;
 use hallway_core::ports::Master;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 type OneDesk = Desk<Arc<Lane>, Arc<Parcel>>;
 type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
 
-/// Slots and queue of the application. Shared by all event loops.
+/// Slots and queue of an application. Shared by all event loops, and by all plans that have the application.
 pub(crate) struct AppDesk {
+    /// How long a worker may send nothing; 0 for ever.
+    timeout_ms: AtomicU64,
     desk: Mutex<OneDesk>,
     posts: Posts,
     master: Arc<dyn Master>,
@@ -27,8 +31,20 @@ pub(crate) struct AppDesk {
 type ToWake = Option<Arc<Lane>>;
 
 impl AppDesk {
-    pub(crate) fn new(queue_size: usize, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
-        AppDesk { desk: Mutex::new(Desk::new(queue_size)), posts, master, beginning }
+    pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
+        let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
+        AppDesk { timeout_ms, desk, posts, master, beginning }
+    }
+
+    /// The application has other settings from now on.
+    pub(crate) fn renew(&self, app: &App) {
+        self.timeout_ms.store(app.timeout_ms, Ordering::Relaxed);
+        self.lock().resize(app.queue_size);
+    }
+
+    /// How long a worker may send nothing; 0 for ever.
+    pub(crate) fn timeout_ms(&self) -> u64 {
+        self.timeout_ms.load(Ordering::Relaxed)
     }
 
     /// A worker said hello.

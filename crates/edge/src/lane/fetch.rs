@@ -39,12 +39,13 @@ pub(crate) async fn fetch<W: Wire>(
     trip: &mut Trip,
     to: Destination,
 ) -> Result<(AnswerHead, AnswerStream), Fault> {
-    let limits = Limits { body_bytes_max: to.body_bytes_max, ..house.plan.limits };
+    let limits = Limits { body_bytes_max: to.body_bytes_max, ..exchange.rules.plan.limits };
     let body = gather(exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to.script_bytes)));
     call.carry(&parcel);
-    let (desk, app) = (&house.desks[to.app], &house.plan.apps[to.app]);
+    let rules = exchange.rules;
+    let (desk, app) = (&*rules.desks[to.app], &rules.plan.apps[to.app]);
     let placed_us = house.clock.now_us();
     call.place(desk, parcel.clone())?;
     let waiting = Waiting { house, app, desk, call: &call, parcel: &parcel, placed_us };
@@ -85,14 +86,14 @@ fn wrap<W: Wire>(
     trip: &Trip,
     (call, body, script_bytes): (&OpenCall, Spooled, usize),
 ) -> Parcel {
-    let (client, relay) = (trip.client(exchange.peer), trip.relay.as_ref());
-    let https = relay.is_some_and(|relay| relay.https);
+    let (arrival, relay) = (exchange.arrival, trip.relay.as_ref());
+    let (client, local, https) = (trip.client(&arrival.peer), &arrival.gate.local, trip.is_https(arrival));
     let facts = ForwardedFacts {
         addresses: Addresses {
             peer_ip: &client.ip,
             peer_port: client.port,
-            local_name: &exchange.local.name,
-            local_port: relay.and_then(|relay| relay.port).unwrap_or(if https { 443 } else { exchange.local.port }),
+            local_name: &local.name,
+            local_port: relay.map_or(local.port, |relay| relay.port.unwrap_or(if https { 443 } else { local.port })),
             https,
         },
         host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),

@@ -28,7 +28,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
     let (ticket, last, frees) = match frame {
         AnswerFrame::Hello if lane.is_greeted() => return Taken::Broken,
         AnswerFrame::Hello => {
-            house.desk_of(lane).join(lane);
+            lane.desk.join(lane);
             house.master.worker_has_joined(lane.worker);
             return Taken::Fully;
         }
@@ -42,7 +42,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
             if !house.calls.release(lane.worker, ticket) {
                 return Taken::Broken;
             }
-            house.desk_of(lane).freed(lane);
+            lane.desk.freed(lane);
             return Taken::Fully;
         }
         AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
@@ -64,7 +64,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
     }
     house.calls.end(&call, end);
     if frees {
-        house.desk_of(lane).freed(lane);
+        lane.desk.freed(lane);
     } else {
         house.calls.hold(lane, ticket, house.clock.coarse_ms());
     }

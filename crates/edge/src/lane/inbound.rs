@@ -3,6 +3,7 @@
 //! Actors: whichever event loop claimed the slot, under the lock of the desk.
 //! Never:  does a send wait; a worker with a free slot has room, or is broken.
 
+use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
 use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
 use hallway_ring::{Memory, Refused, Sender, Shape, receive_file, send_file};
@@ -22,8 +23,8 @@ const INBOUND: usize = 0;
 pub(crate) struct Lane {
     pub(crate) worker: u32,
     pub(crate) pid: u32,
-    /// Its app, of those in the plan.
-    pub(crate) app: usize,
+    /// Where its app's requests wait.
+    pub(crate) desk: Arc<AppDesk>,
     /// Requests it works on at a time.
     pub(crate) slots: u16,
     pub(super) memory: Arc<Memory>,
@@ -67,16 +68,16 @@ impl Lane {
     /// # Errors
     /// Those of mapping the rings.
     pub(crate) fn new(
-        (worker, pid, slots, app): (u32, u32, u32, u32),
+        (worker, pid, slots): (u32, u32, u32),
+        desk: Arc<AppDesk>,
         threads: usize,
-        socket: OwnedFd,
-        memory: &OwnedFd,
+        (socket, memory): (OwnedFd, &OwnedFd),
     ) -> io::Result<Self> {
         let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), threads))?);
         Ok(Lane {
             worker,
             pid,
-            app: app as usize,
+            desk,
             slots: u16::try_from(slots).unwrap_or(u16::MAX),
             sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
             memory,

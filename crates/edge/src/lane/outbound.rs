@@ -151,7 +151,7 @@ pub(crate) fn end(house: &Rc<House>, worker: u32) {
 fn bury(house: &House, lane: &Lane) {
     lane.bury();
     house.outbounds.lanes.borrow_mut().retain(|it| it.lane.worker != lane.worker);
-    house.desk_of(lane).leave(lane.worker);
+    lane.desk.leave(lane.worker);
     house.calls.lose(lane.worker);
 }
 

@@ -1,0 +1,79 @@
+//! In:     -
+//! Out:    one application: how its workers are started and how its requests wait.
+//! Actors: none.
+//! Never:  does a default stand anywhere else.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The default of `graceful_timeout`.
+pub(super) const GRACEFUL_TIMEOUT_MS: u64 = 30_000;
+
+/// One application: how its workers are started and how its requests wait.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct App {
+    /// By which all processes know it; the same for as long as there is an app of its name.
+    pub number: usize,
+    /// Its name in logs and in `ps`.
+    pub name: String,
+    /// `module:callable`.
+    pub callable: String,
+    /// Whether the callable is called once, without arguments, and returns the application.
+    pub factory: bool,
+    /// The directory it runs in.
+    pub chdir: PathBuf,
+    /// The interpreter it runs under.
+    pub python: PathBuf,
+    /// Variables added to its environment.
+    pub env: Vec<(String, String)>,
+    /// Worker processes.
+    pub workers: u32,
+    /// Requests that one worker works on at a time, each in a thread of its own.
+    pub threads: u32,
+    /// A request that takes longer ends its worker.
+    pub timeout_ms: u64,
+    /// How long a stop waits for requests in flight.
+    pub graceful_timeout_ms: u64,
+    /// Requests after which a worker is replaced; 0 for never.
+    pub max_requests: u64,
+    /// Up to so many more, by chance, so that workers are not all replaced at once.
+    pub max_requests_jitter: u64,
+    /// Resident memory at which a worker is replaced; 0 for never.
+    pub max_rss_bytes: u64,
+    /// Requests that may wait for a worker.
+    pub queue_size: usize,
+    /// How long a request may wait for a worker.
+    pub queue_max_wait_ms: u64,
+}
+
+impl App {
+    /// An application with every default, which `docs/LIMITS.md` lists.
+    pub fn new(name: &str, callable: String, workers: u32) -> App {
+        App {
+            number: 0,
+            name: name.into(),
+            callable,
+            factory: false,
+            chdir: PathBuf::new(),
+            python: PathBuf::new(),
+            env: Vec::new(),
+            workers,
+            threads: 1,
+            timeout_ms: 30_000,
+            graceful_timeout_ms: GRACEFUL_TIMEOUT_MS,
+            max_requests: 0,
+            max_requests_jitter: 0,
+            max_rss_bytes: 0,
+            queue_size: 256,
+            queue_max_wait_ms: 10_000,
+        }
+    }
+
+    /// Whether workers of the other one are just like those of this one: what differs is the edge's or the
+    /// supervisor's to keep.
+    pub fn starts_like(&self, other: &App) -> bool {
+        let start = |app: &App| (app.callable.clone(), app.factory, app.chdir.clone(), app.python.clone());
+        let work = |app: &App| (app.env.clone(), app.threads, app.max_requests, app.max_requests_jitter);
+        start(self) == start(other) && work(self) == work(other)
+    }
+}

@@ -1,0 +1,150 @@
+//! In:     settings that were read and validated by the program.
+//! Out:    the immutable plan every process works by, as plain data.
+//! Actors: none.
+//! Never:  does the plan hold raw input, a secret in its `Debug` text, or anything that changes at run time.
+
+mod app;
+mod route;
+mod site;
+
+pub use app::App;
+use app::GRACEFUL_TIMEOUT_MS;
+pub use route::{Access, Adjust, LocationPart, Route, Target};
+pub use site::Site;
+
+use crate::network::Network;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What hallway is to do.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Plan {
+    /// Where to listen.
+    pub listeners: Vec<Listener>,
+    /// Event loops of the edge.
+    pub edge_threads: usize,
+    /// The applications.
+    pub apps: Vec<App>,
+    /// What answers under which host name.
+    pub sites: Vec<Site>,
+    /// Whose word about clients is believed.
+    pub trust: Trust,
+    /// The access logs that there are.
+    pub logs: Vec<AccessLog>,
+    /// Which of them has the requests that are for no site.
+    pub log: Option<usize>,
+    /// Sizes and times that bound every client.
+    pub limits: Limits,
+}
+
+impl Plan {
+    /// How long a stop waits for requests in flight: as long as the most patient app.
+    pub fn graceful_timeout_ms(&self) -> u64 {
+        self.apps.iter().map(|app| app.graceful_timeout_ms).max().unwrap_or(GRACEFUL_TIMEOUT_MS)
+    }
+}
+
+/// An address, and what is spoken there.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Listener {
+    /// Where.
+    pub at: Listen,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+}
+
+impl From<Listen> for Listener {
+    fn from(at: Listen) -> Listener {
+        Listener { at, tls: false }
+    }
+}
+
+/// One address to listen at.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Listen {
+    /// `host:port`, bound with one socket for each event loop.
+    Tcp(std::net::SocketAddr),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+    /// `fd://N`: a listening socket that was inherited.
+    Inherited(i32),
+}
+
+/// Whose word about clients is believed: proxies in front of hallway.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Trust {
+    /// Proxies in these networks.
+    pub networks: Vec<Network>,
+    /// Whoever comes by a unix socket.
+    pub unix: bool,
+    /// The header in which they name the client, before all others.
+    pub client_header: Option<String>,
+}
+
+impl Trust {
+    /// Whether a peer is believed; one without an address came by a unix socket.
+    pub fn believes(&self, peer: Option<IpAddr>) -> bool {
+        match peer {
+            Some(peer) => self.networks.iter().any(|network| network.holds(peer)),
+            None => self.unix,
+        }
+    }
+}
+
+/// Where the access log goes and what its lines look like.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AccessLog {
+    /// A file, or standard output when absent.
+    pub path: Option<PathBuf>,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of an access-log line.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum LogFormat {
+    /// NCSA combined, as nginx and Apache write it.
+    #[default]
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// The operator's own, with variables as nginx has them.
+    Own(String),
+}
+
+/// Every bound that holds for each client. The defaults are the table in `docs/LIMITS.md`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub head_bytes_max: usize,
+    /// Bytes of a request target.
+    pub target_bytes_max: usize,
+    /// Bytes of a request body.
+    pub body_bytes_max: u64,
+    /// Bytes of a request body that are kept in memory; what is longer goes to a spool file.
+    pub body_memory_bytes: usize,
+    /// Time for a head to arrive, counted from its first byte.
+    pub head_timeout_ms: u64,
+    /// Longest pause between two pieces of a request body.
+    pub body_timeout_ms: u64,
+    /// Longest pause in which a client takes nothing of its answer.
+    pub write_timeout_ms: u64,
+    /// How long a connection may be idle between requests.
+    pub idle_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            head_bytes_max: 32 * 1024,
+            target_bytes_max: 8 * 1024,
+            body_bytes_max: 128 * 1024 * 1024,
+            body_memory_bytes: 64 * 1024,
+            head_timeout_ms: 30_000,
+            body_timeout_ms: 30_000,
+            write_timeout_ms: 60_000,
+            idle_timeout_ms: 75_000,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! In:     what the program gives the edge: plan, sockets, the way to the master; later, lanes and other plans.
+//! Out:    event loops that go by the plan; orders of the master passed on to them.
+//! Actors: the program's own thread.
+//! Never:  does a plan that cannot be used change anything.
+
+use crate::lane::{AppDesk, Lane};
+use crate::listen::{Bound, Socket};
+use crate::log::{self, Batches, Sink};
+use crate::posts::{Post, Posts};
+use crate::rules::Rules;
+use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
+use crate::voice::Voice;
+use hallway_core::plan::{AccessLog, Plan};
+use hallway_core::ports::Master;
+use hallway_core::record::Style;
+use hallway_core::route::Sites;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Where fewer connections than this are possible the operator is told.
+const FEW_CONNECTIONS: usize = 256;
+
+/// Everything an edge begins with.
+pub struct Ground {
+    /// The plan.
+    pub plan: Plan,
+    /// Its serial number.
+    pub serial: u32,
+    /// The sockets of each event loop; those that are shared stand with the first.
+    pub sockets: Vec<Vec<Bound>>,
+    /// The way to the master.
+    pub master: Arc<dyn Master>,
+}
+
+/// A running edge.
+pub struct Edge {
+    posts: Posts,
+    keeper: Keeper,
+}
+
+/// What outlives a plan.
+struct Keeper {
+    posts: Posts,
+    master: Arc<dyn Master>,
+    beginning: Instant,
+    /// By the numbers of their apps.
+    desks: HashMap<usize, Arc<AppDesk>>,
+    /// The writers of access logs, by their files; nothing for standard output.
+    writers: Arc<Mutex<HashMap<Option<PathBuf>, Batches>>>,
+}
+
+impl Edge {
+    /// Starts the event loops. The master is told once all of them serve.
+    ///
+    /// # Errors
+    /// Those of the system: threads, descriptors, the log file.
+    pub fn start(ground: Ground) -> io::Result<Edge> {
+        end_on_panic();
+        raise_descriptor_limit();
+        let most = open_max(1);
+        if most < FEW_CONNECTIONS {
+            let text = format!("there are descriptors for {most} connections only; raise the limit (ulimit -n)");
+            Voice::of_process().say(&text);
+        }
+        let (senders, receivers): (Vec<_>, Vec<_>) = ground.sockets.iter().map(|_| unbounded_channel()).unzip();
+        let posts = Posts::new(senders);
+        let mut keeper = Keeper {
+            posts: posts.clone(),
+            master: ground.master,
+            beginning: Instant::now(),
+            desks: HashMap::new(),
+            writers: Arc::default(),
+        };
+        let writers = keeper.writers.clone();
+        let shared = Shared {
+            rules: Arc::new(keeper.rules(ground.plan, ground.serial)?),
+            master: keeper.master.clone(),
+            posts: posts.clone(),
+            beginning: keeper.beginning,
+            starting: Arc::new(AtomicUsize::new(receivers.len())),
+            serving: Arc::new(AtomicUsize::new(receivers.len())),
+            flush_logs: Arc::new(move || locked(&writers).values().for_each(log::flush)),
+        };
+        for (thread, (sockets, inbox)) in ground.sockets.into_iter().zip(receivers).enumerate() {
+            let shared = shared.clone();
+            let run = move || run_loop(thread as u16, shared, sockets, inbox);
+            std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
+        }
+        Ok(Edge { posts, keeper })
+    }
+
+    /// Goes by another plan from now on, with these further sockets for each event loop. Requests that
+    /// have begun end by the plan they began with.
+    ///
+    /// # Errors
+    /// Those of a log file; then nothing has changed.
+    pub fn adopt(&mut self, plan: Plan, serial: u32, sockets: Vec<Vec<Bound>>) -> io::Result<()> {
+        let rules = Arc::new(self.keeper.rules(plan, serial)?);
+        self.posts.to_all(sockets.into_iter().map(|sockets| Post::Rules(rules.clone(), sockets)));
+        Ok(())
+    }
+
+    /// Gives the edge its end of the lanes to a worker, known by number, process and how many requests it
+    /// works on at a time, of an app: the socket, the memory of the rings, and a bell for each loop.
+    ///
+    /// # Errors
+    /// Those of mapping the rings.
+    pub fn deal_lanes(
+        &self,
+        worker: (u32, u32, u32),
+        app: u32,
+        (socket, memory): (OwnedFd, &OwnedFd),
+        bells: Vec<OwnedFd>,
+    ) -> io::Result<()> {
+        let desk = self.keeper.desks.get(&(app as usize)).cloned();
+        let desk = desk.ok_or_else(|| io::Error::other("there is no such app"))?;
+        let lane = Arc::new(Lane::new(worker, desk, bells.len(), (socket, memory))?);
+        self.posts.to_all(bells.into_iter().map(|bell| Post::Lane { lane: lane.clone(), bell }));
+        Ok(())
+    }
+
+    /// Opens the log files anew, behind the lines that are on their way.
+    pub fn reopen_logs(&self) {
+        for batches in locked(&self.keeper.writers).values() {
+            let _ = batches.try_send(log::Batch::Reopen);
+        }
+    }
+
+    /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
+    pub fn forget(&self, worker: u32) {
+        self.posts.gone(worker);
+    }
+
+    /// Takes no further connection or request, finishes those that are there, then tells the master.
+    pub fn finish(&self) {
+        self.posts.to_all(std::iter::repeat_with(|| Post::Finish));
+    }
+}
+
+impl Keeper {
+    /// The rules of a plan. Apps and logs that there were before are the same in them.
+    fn rules(&mut self, plan: Plan, serial: u32) -> io::Result<Rules> {
+        let sites = Sites::new(&plan).map_err(io::Error::other)?;
+        let sinks = plan.logs.iter().map(|log| self.sink(log)).collect::<io::Result<_>>()?;
+        self.desks.retain(|number, _| plan.apps.iter().any(|app| app.number == *number));
+        let mut desks = Vec::new();
+        for app in &plan.apps {
+            let new = || Arc::new(AppDesk::new(app, self.posts.clone(), self.master.clone(), self.beginning));
+            let desk = self.desks.entry(app.number).or_insert_with(new);
+            desk.renew(app);
+            desks.push(desk.clone());
+        }
+        let is_written = |path: &Option<PathBuf>| plan.logs.iter().any(|log| log.path == *path);
+        locked(&self.writers).retain(|path, _| is_written(path));
+        Ok(Rules { plan, serial, sites, desks, sinks, master: self.master.clone() })
+    }
+
+    fn sink(&self, log: &AccessLog) -> io::Result<Arc<Sink>> {
+        let style = Style::of(&log.format).map_err(|fault| io::Error::other(fault.to_string()))?;
+        let mut writers = locked(&self.writers);
+        let batches = match writers.get(&log.path) {
+            Some(batches) => batches.clone(),
+            None => {
+                let batches = log::start(log)?;
+                writers.insert(log.path.clone(), batches.clone());
+                batches
+            }
+        };
+        Ok(Arc::new(Sink { batches, style }))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic ends the process (see `threads`), so a poisoned lock is never seen.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Bound {
+    /// Gives each event loop its sockets of an address; one that is shared goes to the first.
+    pub fn deal(sockets: Vec<OwnedFd>, at: &hallway_core::plan::Listen, loops: &mut [Vec<Bound>]) -> io::Result<()> {
+        use hallway_core::plan::Listen;
+        use rustix::net::{AddressFamily, getsockname};
+        for (socket, own) in sockets.into_iter().zip(loops) {
+            let socket = match at {
+                Listen::Tcp(_) => Socket::Tcp(socket),
+                Listen::Unix(_) => Socket::UnixShared(socket),
+                Listen::Inherited(_) if getsockname(&socket)?.address_family() == AddressFamily::UNIX => {
+                    Socket::UnixShared(socket)
+                }
+                Listen::Inherited(_) => Socket::TcpShared(socket),
+            };
+            own.push(Bound { at: at.clone(), socket });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! In:     another plan, while everything runs.
+//! Out:    sockets bound and closed, the edge told, the supervisor told; or why nothing was changed.
+//! Actors: the master's loop.
+//! Never:  is a plan adopted in part.
+
+use super::news::say;
+use super::{Master, tell};
+use hallway_core::control::Order;
+use hallway_core::plan::{App, Plan};
+use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
+use hallway_workers::carry;
+use std::os::fd::AsFd;
+
+impl Master {
+    /// Goes by another plan from now on; what is to be done for it, and whether anything is different.
+    ///
+    /// # Errors
+    /// What stands in the way, in the words of a person; then nothing has changed.
+    pub(super) fn adopt(&mut self, mut plan: Plan, tree: &mut Supervisor) -> Result<Vec<Command>, String> {
+        if plan.edge_threads != self.plan.edge_threads {
+            say("another number of threads counts from the next start on");
+            plan.edge_threads = self.plan.edge_threads;
+        }
+        self.number_apps(&mut plan);
+        self.listeners.bind(&mut plan)?;
+        let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
+        if described == self.described {
+            return Ok(Vec::new());
+        }
+        let carried = carry("hallway plan", &described).map_err(|error| error.to_string())?;
+        let before = std::mem::replace(&mut self.plan, plan);
+        self.described = described;
+        self.former.insert(self.serial);
+        self.serial += 1;
+        if let Some(edge) = &self.edge {
+            for held in self.listeners.of(&self.plan) {
+                if !before.listeners.iter().any(|listener| listener.at == held.at) {
+                    tell(edge, Order::Sockets, &held.sockets());
+                }
+            }
+            tell(edge, Order::Plan { serial: self.serial }, &[carried.as_fd()]);
+        }
+        self.listeners.keep(&self.plan);
+        say("the configuration has changed: what comes from now on goes by it");
+        self.weigh_soon();
+        let changed = |app: &&App| before.apps.iter().any(|old| old.number == app.number && !old.starts_like(app));
+        let changed: Vec<usize> = self.plan.apps.iter().filter(changed).map(|app| app.number).collect();
+        let apps: Vec<(usize, AppSettings)> = self.plan.apps.iter().map(|app| (app.number, settings_of(app))).collect();
+        let mut commands = tree.adopt(self.now_ms(), &apps, self.plan.graceful_timeout_ms());
+        for app in changed {
+            commands.extend(tree.step(self.now_ms(), Event::RollApp(app)));
+        }
+        commands.extend(tree.step(self.now_ms(), Event::Tick));
+        Ok(commands)
+    }
+
+    /// An app keeps its number for as long as there is one of its name, and nobody else gets it.
+    fn number_apps(&mut self, plan: &mut Plan) {
+        for app in &mut plan.apps {
+            let known = self.numbers.iter().position(|name| *name == app.name);
+            app.number = known.unwrap_or_else(|| {
+                self.numbers.push(app.name.clone());
+                self.numbers.len() - 1
+            });
+        }
+    }
+
+    /// Nothing goes by this plan any more: once that holds of all former ones, what only they had is not needed.
+    pub(super) fn plan_is_over(&mut self, serial: u32) -> Vec<Event> {
+        self.former.remove(&serial);
+        if !self.former.is_empty() {
+            return Vec::new();
+        }
+        let is_wanted = |number: &usize| self.plan.apps.iter().any(|app| app.number == *number);
+        (0..self.numbers.len()).filter(|number| !is_wanted(number)).map(Event::Dismiss).collect()
+    }
+}
+
+/// What the supervisor has to know of an app.
+pub(super) fn settings_of(app: &App) -> AppSettings {
+    AppSettings { workers: app.workers, timeout_ms: app.timeout_ms, graceful_timeout_ms: app.graceful_timeout_ms }
+}
