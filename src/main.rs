@@ -3,6 +3,7 @@
 //! Actors: none of its own: the master's loop and the edge's threads are started from here.
 //! Never:  is anything decided here that `core` could decide.
 
+mod certificates;
 mod cli;
 mod config;
 mod explain;
@@ -36,6 +37,13 @@ fn main() -> ExitCode {
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
         Ok(cli::Asked::Text(text)) => print(&text),
         Ok(cli::Asked::Schema) => print(&format!("{:#}\n", config::schema())),
+        Ok(cli::Asked::Trust) => match certificates::trust() {
+            Ok(text) => print(&text),
+            Err(problem) => {
+                complain(&problem);
+                ExitCode::from(ERROR)
+            }
+        },
         Ok(cli::Asked::File(errand, file)) => with_file(errand, file),
         Ok(cli::Asked::Run(raw)) => run(&raw),
         Err(problem) => {

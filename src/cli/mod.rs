@@ -28,6 +28,8 @@ pub(crate) enum Asked {
     File(Errand, Option<PathBuf>),
     /// `hallway config --schema`.
     Schema,
+    /// `hallway trust`.
+    Trust,
 }
 
 /// What is to be done with a configuration file.
@@ -88,9 +90,10 @@ pub(crate) fn read(
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
             "config" => read_config(parser),
+            "trust" => Ok(Asked::Trust),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
-            later @ ("status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop" | "trust") => {
+            later @ ("status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop") => {
                 Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
             }
             other if other.contains(':') => {
@@ -99,7 +102,7 @@ pub(crate) fn read(
             other => Err(unknown(
                 ("command", ""),
                 other,
-                ["run", "serve", "check", "routes", "explain", "config", "help", "version"].into_iter(),
+                ["run", "serve", "check", "routes", "explain", "config", "trust", "help", "version"].into_iter(),
                 "hallway --help",
             )),
         },
@@ -283,7 +286,8 @@ fn overview() -> String {
          hallway check [-c FILE]           say every problem of the file\n  \
          hallway routes [-c FILE]          show its routes in the order in which they are tried\n  \
          hallway explain [-c FILE] URL     say which site and route would answer a request\n  \
-         hallway config --schema           the JSON Schema of the file, for editors\n  hallway --version\n\n\
+         hallway config --schema           the JSON Schema of the file, for editors\n  \
+         hallway trust                     how to trust the local authority of tls = \"internal\"\n  hallway --version\n\n\
          Example:\n  hallway run --workers 4 shop.wsgi:application\n",
         env!("CARGO_PKG_VERSION")
     )

@@ -27,7 +27,7 @@ pub(crate) const FILE: &[Key] = &[
 
 const SERVER: &[Key] = &[
     key("http", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTP (default 127.0.0.1:8080)."),
-    key("https", Kind::Later, "Where to listen for HTTPS."),
+    key("https", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTPS (default: nowhere)."),
     key("admin", Kind::Later, "Where the dashboard and the metrics are."),
     key(
         "threads",
@@ -107,7 +107,17 @@ const APP: &[Key] = &[
 
 const SITE: &[Key] = &[
     key("aliases", Kind::OneOrMore(&TEXT), "Other names of this site."),
-    key("tls", Kind::Either(&[Kind::Word(&["off"]), Kind::Later]), "Its certificate."),
+    key(
+        "tls",
+        Kind::Either(&[Kind::Word(&["off", "internal"]), Kind::Table(TLS)]),
+        "Its certificate: \"internal\" for one of this machine's own authority (default \"off\").",
+    ),
+    key("https_redirect", Kind::Switch, "Whether who comes unencrypted is sent to HTTPS (default true, with tls)."),
+    key(
+        "hsts",
+        Kind::Either(&[Kind::Switch, Kind::Table(HSTS)]),
+        "Whether browsers are told to come encrypted only (default false).",
+    ),
     key("routes", Kind::List(&Kind::Table(ROUTE)), "What answers which path."),
     key(
         "errors",
@@ -115,6 +125,29 @@ const SITE: &[Key] = &[
         "Pages for people instead of hallway's own: 404 = \"errors/404.html\".",
     ),
     key("merge_slashes", Kind::Later, "Whether // in a path is one slash (default true)."),
+];
+
+const TLS: &[Key] = &[
+    key("cert", PATH, "The file of the certificate and those that sign it (PEM). It is read again when it changes."),
+    key("key", PATH, "The file of its key (PEM)."),
+    key("ocsp", PATH, "The file of what its authority says of it (DER)."),
+    key(
+        "clients",
+        Kind::Either(&[PATH, Kind::Table(CLIENTS)]),
+        "Clients have to show certificates of these authorities.",
+    ),
+    key("min", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken (default \"1.2\")."),
+];
+
+const CLIENTS: &[Key] = &[
+    key("ca", PATH, "The file of the authorities (PEM)."),
+    key("optional", Kind::Switch, "Whether clients without a certificate are let in, too (default false)."),
+];
+
+const HSTS: &[Key] = &[
+    key("max_age", Kind::Duration, "For how long (default 8760h, a year)."),
+    key("subdomains", Kind::Switch, "Whether for all names below, too (default false)."),
+    key("preload", Kind::Switch, "Whether browsers may carry it with them (default false)."),
 ];
 
 const ROUTE: &[Key] = &[

@@ -6,6 +6,7 @@
 mod news;
 mod reload;
 
+use crate::certificates::{self, Stamp};
 use crate::listen::{Held, Listeners};
 use crate::signals::{Meaning, Signals};
 use crate::words::Words;
@@ -46,6 +47,7 @@ pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, St
     for (number, app) in plan.apps.iter_mut().enumerate() {
         app.number = number;
     }
+    certificates::read_missing(&mut plan)?;
     let mut listeners = Listeners::default();
     listeners.bind(&mut plan)?;
     // Behind this, the same: sockets and keys are in this process.
@@ -81,6 +83,11 @@ pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, St
         }
         if events.is_empty() {
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
+            if let Some(plan) = master.renew_certificates() {
+                say("a certificate has changed");
+                let adopted = master.adopt(plan, &mut tree);
+                adopted.into_iter().for_each(|commands| events.extend(master.obey_all(commands)));
+            }
         }
     }
 }
@@ -124,6 +131,9 @@ struct Master {
     /// When the memory of the workers is looked at next; never without `max_rss`.
     weigh_at_ms: Option<u64>,
     weigh_pause_ms: u64,
+    /// The states of the certificates of the plan, and when they are looked at next.
+    stamps: Vec<Stamp>,
+    look_at_ms: Option<u64>,
     /// What workers that are too large weighed.
     overgrown_mib: BTreeMap<u32, u64>,
 }
@@ -150,12 +160,15 @@ impl Master {
             announced: false,
             said_loading: false,
             rolls_all: false,
+            stamps: Vec::new(),
+            look_at_ms: None,
             overgrown_mib: BTreeMap::new(),
             weigh_pause_ms: WEIGH_MS,
             weigh_at_ms: None,
             plan,
         };
         master.weigh_soon();
+        master.note_certificates();
         Ok(master)
     }
 
@@ -281,7 +294,8 @@ impl Master {
     fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
         let kills = self.children().filter_map(|(_, spawned)| spawned.kill_at_ms);
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
-        let wake_at = wake_at.into_iter().chain(self.weigh_at_ms).chain(kills).chain(loading).min();
+        let wake_at =
+            wake_at.into_iter().chain(self.weigh_at_ms).chain(self.look_at_ms).chain(kills).chain(loading).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }

@@ -5,11 +5,15 @@
 
 use super::news::say;
 use super::{Master, tell};
+use crate::certificates::{self, Stamp};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
 use hallway_workers::carry;
 use std::os::fd::AsFd;
+
+/// Between two looks at the files of certificates.
+const LOOK_MS: u64 = 3_000;
 
 impl Master {
     /// Goes by another plan from now on; what is to be done for it, and whether anything is different.
@@ -21,6 +25,7 @@ impl Master {
             say("another number of threads counts from the next start on");
             plan.edge_threads = self.plan.edge_threads;
         }
+        certificates::read_missing(&mut plan)?;
         self.number_apps(&mut plan);
         self.listeners.bind(&mut plan)?;
         let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
@@ -43,6 +48,7 @@ impl Master {
         self.listeners.keep(&self.plan);
         say("the configuration has changed: what comes from now on goes by it");
         self.weigh_soon();
+        self.note_certificates();
         let changed = |app: &&App| before.apps.iter().any(|old| old.number == app.number && !old.starts_like(app));
         let changed: Vec<usize> = self.plan.apps.iter().filter(changed).map(|app| app.number).collect();
         let apps: Vec<(usize, AppSettings)> = self.plan.apps.iter().map(|app| (app.number, settings_of(app))).collect();
@@ -52,6 +58,45 @@ impl Master {
         }
         commands.extend(tree.step(self.now_ms(), Event::Tick));
         Ok(commands)
+    }
+
+    /// A plan with newer certificates, where files have changed since the last look, a few seconds ago.
+    pub(super) fn renew_certificates(&mut self) -> Option<Plan> {
+        if self.look_at_ms.is_none_or(|at| at > self.now_ms()) {
+            return None;
+        }
+        self.look_later();
+        let stamps: Vec<Stamp> = self.plan.certificates.iter().map(|one| certificates::stamp(&one.source)).collect();
+        let mut plan = self.plan.clone();
+        let mut is_newer = false;
+        for (at, certificate) in plan.certificates.iter_mut().enumerate() {
+            if self.stamps.get(at) == stamps.get(at) {
+                continue;
+            }
+            match certificates::read(certificate.source.clone()).and_then(|read| {
+                let users =
+                    self.plan.sites.iter().filter(|site| site.tls.as_ref().is_some_and(|tls| tls.certificate == at));
+                users.map(|site| hallway_edge::vet(&read, &site.hosts)).collect::<Result<Vec<()>, String>>()?;
+                Ok(read)
+            }) {
+                Ok(read) => (*certificate, is_newer) = (read, true),
+                Err(problem) => say(&format!("{problem}: the certificate from before stays")),
+            }
+        }
+        self.stamps = stamps;
+        is_newer.then_some(plan)
+    }
+
+    /// The certificates are those of the plan now; the next look is a few seconds away.
+    pub(super) fn look_later(&mut self) {
+        let has_some = !self.plan.certificates.is_empty();
+        self.look_at_ms = has_some.then_some(self.now_ms() + LOOK_MS);
+    }
+
+    /// Remembers of which state the certificates of the plan are.
+    pub(super) fn note_certificates(&mut self) {
+        self.stamps = self.plan.certificates.iter().map(|one| certificates::stamp(&one.source)).collect();
+        self.look_later();
     }
 
     /// An app keeps its number for as long as there is one of its name, and nobody else gets it.

@@ -39,6 +39,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         listeners: listeners(raw)?.into_iter().map(Listener::from).collect(),
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
         apps: vec![app],
+        certificates: Vec::new(),
         sites: vec![Site { log, ..site(raw)? }],
         trust: trust(raw)?,
         logs,
@@ -234,7 +235,7 @@ fn site(raw: &Raw) -> Result<Site, String> {
         }
         routes.push(Route::new(&path, Target::Files { directory, only: None, fallback: None }));
     }
-    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new(), log: None })
+    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new(), tls: None, log: None })
 }
 
 /// A form with variables; the error is the mend.

@@ -13,6 +13,8 @@ pub enum Version {
     /// HTTP/1.1 (RFC 9112).
     #[default]
     Http11,
+    /// HTTP/2 (RFC 9113).
+    Http2,
 }
 
 impl Version {
@@ -21,6 +23,7 @@ impl Version {
         match self {
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
+            Version::Http2 => "HTTP/2.0",
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fields;
 pub mod files;
 pub mod head;
 pub mod http1;
+pub mod http2;
 pub mod lane;
 pub mod method;
 pub mod network;

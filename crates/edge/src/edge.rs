@@ -7,13 +7,12 @@ use crate::lane::{AppDesk, Lane};
 use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
 use crate::posts::{Post, Posts};
-use crate::rules::Rules;
+use crate::rules::{Parts, Rules};
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::voice::Voice;
 use hallway_core::plan::{AccessLog, Plan};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
-use hallway_core::route::Sites;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -146,7 +145,6 @@ impl Edge {
 impl Keeper {
     /// The rules of a plan. Apps and logs that there were before are the same in them.
     fn rules(&mut self, plan: Plan, serial: u32) -> io::Result<Rules> {
-        let sites = Sites::new(&plan).map_err(io::Error::other)?;
         let sinks = plan.logs.iter().map(|log| self.sink(log)).collect::<io::Result<_>>()?;
         self.desks.retain(|number, _| plan.apps.iter().any(|app| app.number == *number));
         let mut desks = Vec::new();
@@ -158,7 +156,7 @@ impl Keeper {
         }
         let is_written = |path: &Option<PathBuf>| plan.logs.iter().any(|log| log.path == *path);
         locked(&self.writers).retain(|path, _| is_written(path));
-        Ok(Rules { plan, serial, sites, desks, sinks, master: self.master.clone() })
+        Rules::new(plan, serial, Parts { desks, sinks, master: self.master.clone() })
     }
 
     fn sink(&self, log: &AccessLog) -> io::Result<Arc<Sink>> {

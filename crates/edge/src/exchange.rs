@@ -49,6 +49,14 @@ pub(crate) struct Arrival {
 pub(crate) struct TlsFacts {
     /// The name of the server that the client asked for (RFC 6066, 3).
     pub(crate) server_name: Option<Box<str>>,
+    /// Whether HTTP/2 is spoken.
+    pub(crate) is_http2: bool,
+    /// As nginx names it.
+    pub(crate) version: &'static str,
+    /// As IANA names it.
+    pub(crate) cipher: &'static str,
+    /// Whether the client showed a certificate, which was verified.
+    pub(crate) shows_certificate: bool,
 }
 
 /// The address a client reached, as WSGI tells it.

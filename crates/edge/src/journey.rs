@@ -49,6 +49,9 @@ async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &m
     }
     let site = rules.sites.site(head.host()).ok_or(Fault::Misdirected)?; // 4 route
     trip.site = Some(site);
+    if let Some(answer) = rules.enter(exchange, site, trip.is_https(exchange.arrival))? {
+        return Ok(whole(answer, Vec::new()));
+    }
     let Matched { route, number, found } = rules.sites.pick(&rules.plan, site, head, client)?;
     let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
     permit::allow_client(&route.access, client)?; // 5 permit
@@ -105,8 +108,11 @@ async fn deliver<W: Wire>(
     trip: &mut Trip,
     mut answer: Answer,
 ) -> Result<(), Fault> {
-    let request_id = trip.request_id;
-    house.clock.with_date(|date| shape(&mut answer.head, ShapeFacts { date, request_id: request_id.as_str() }));
+    let (request_id, https) = (trip.request_id, trip.is_https(exchange.arrival));
+    let strict =
+        trip.site.filter(|_| https).and_then(|site| exchange.rules.plan.sites[site].tls.as_ref()?.strict.as_deref());
+    let request_id = request_id.as_str();
+    house.clock.with_date(|date| shape(&mut answer.head, ShapeFacts { date, request_id, strict }));
     let (delimited, has_body) = delimit(&answer.head, exchange.head);
     trip.status = answer.head.status;
     exchange.wire.begin(&answer.head, delimited);
@@ -156,6 +162,12 @@ fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Re
         status: if begun { trip.status } else { Fault::ClientGone.status() },
         body_bytes: trip.body_bytes,
         https: trip.is_https(arrival),
+        tls: arrival.tls.as_ref().map(|tls| hallway_core::record::TlsFacts {
+            version: tls.version,
+            cipher: tls.cipher,
+            server_name: tls.server_name.as_deref().unwrap_or_default(),
+            shows_certificate: tls.shows_certificate,
+        }),
         app: trip.app.map_or("", |app| &rules.plan.apps[app].name),
         cut: begun && outcome.is_err(),
         total_us: house.clock.now_us().saturating_sub(trip.begun_us),

@@ -4,6 +4,7 @@
 //! Never:  does anything on an event loop wait for a disk, a worker or a client.
 
 mod answer;
+mod arrive;
 mod clock;
 mod deadline;
 mod edge;
@@ -11,6 +12,7 @@ mod exchange;
 mod files;
 mod house;
 mod http1;
+mod http2;
 mod ids;
 mod journey;
 mod lane;
@@ -22,10 +24,12 @@ mod rules;
 mod spool;
 mod stream;
 mod threads;
+mod tls;
 mod trip;
 mod voice;
 mod watched;
 
 pub use edge::{Edge, Ground};
 pub use listen::{Bound, Socket};
+pub use tls::vet;
 pub use voice::Voice;

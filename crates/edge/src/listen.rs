@@ -3,12 +3,12 @@
 //! Actors: one accepting task for each socket.
 //! Never:  is a socket bound or closed for good here; they are the master's.
 
-use crate::exchange::{Arrival, LocalAddress};
+use crate::arrive::arrive;
+use crate::exchange::LocalAddress;
 use crate::house::House;
-use crate::http1;
 use crate::posts::Posts;
 use crate::rules::Rules;
-use crate::stream::{Accepted, Peer, Stream};
+use crate::stream::{self, Accepted, Peer};
 use hallway_core::plan::{Listen, Listener};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -66,6 +66,11 @@ impl Gate {
     /// Whether no further connection or request is taken here.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.get()
+    }
+
+    /// Whether connections are encrypted here.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls.get()
     }
 
     fn close(&self) {
@@ -126,7 +131,7 @@ impl Door {
     }
 
     /// Serves a connection as a task of this loop.
-    fn let_in(self: &Rc<Self>, stream: Stream, peer: Peer, gate: Rc<Gate>) {
+    fn let_in(self: &Rc<Self>, socket: stream::Socket, peer: Peer, gate: Rc<Gate>) {
         let door = self.clone();
         door.open.set(door.open.get() + 1);
         if door.open.get() == 1 {
@@ -134,8 +139,7 @@ impl Door {
             door.house.work.notify_one();
         }
         tokio::task::spawn_local(async move {
-            let arrival = Arrival { peer, gate, tls: None };
-            http1::serve(door.house.clone(), stream, arrival).await;
+            arrive(door.house.clone(), socket, peer, gate).await;
             door.open.set(door.open.get() - 1);
             door.room.notify_one();
             if door.open.get() == 0 {
@@ -147,8 +151,12 @@ impl Door {
     /// A connection that another loop accepted at this address.
     pub(crate) fn let_in_accepted(self: &Rc<Self>, at: &Listen, accepted: Accepted) {
         let made = match accepted {
-            Accepted::Tcp(stream, peer) => TcpStream::from_std(stream).map(|stream| (Stream::Tcp(stream), peer)),
-            Accepted::Unix(stream) => UnixStream::from_std(stream).map(|stream| (Stream::Unix(stream), no_peer())),
+            Accepted::Tcp(stream, peer) => {
+                TcpStream::from_std(stream).map(|stream| (stream::Socket::Tcp(stream), peer))
+            }
+            Accepted::Unix(stream) => {
+                UnixStream::from_std(stream).map(|stream| (stream::Socket::Unix(stream), no_peer()))
+            }
         };
         let gate = self.gates.borrow().iter().find(|gate| *gate.at == *at).cloned();
         // Without a gate, the address was taken out just now: it is served like the last that came by it.
@@ -190,7 +198,7 @@ impl Door {
                             self.posts.deal(&gate.at, Accepted::Tcp(stream, peer));
                         }
                     } else {
-                        self.let_in(Stream::Tcp(stream), peer, gate.clone());
+                        self.let_in(stream::Socket::Tcp(stream), peer, gate.clone());
                     }
                 }
                 Err(error) => self.pause(&error).await,

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  does anything but the body show.
 
+use bytes::Bytes;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,6 +41,14 @@ impl Piece {
             Piece::Own { bytes, from } => bytes.truncate(from.saturating_add(short)),
             Piece::Shared { range, .. } => range.end = range.end.min(range.start.saturating_add(short)),
             Piece::File { range, .. } => range.end = range.end.min(range.start.saturating_add(length)),
+        }
+    }
+
+    /// The same bytes for as long as somebody needs them; none where they are in a file.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        match self {
+            Piece::Shared { bytes, range } => Bytes::from_owner(bytes.clone()).slice(range.clone()),
+            Piece::Own { .. } | Piece::File { .. } => Bytes::copy_from_slice(self.bytes()),
         }
     }
 

@@ -11,45 +11,83 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
-/// A client's connection.
-pub(crate) enum Stream {
+/// A connection as the kernel has it.
+pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
-impl Stream {
+/// A client's connection.
+pub(crate) enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Socket {
     /// Waits until there may be something to read.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => stream.readable().await,
-            Stream::Unix(stream) => stream.readable().await,
+            Socket::Tcp(stream) => stream.readable().await,
+            Socket::Unix(stream) => stream.readable().await,
         }
     }
 
-    /// Sends bytes and says that more follow at once.
-    pub(crate) async fn send_more(&self, bytes: &[u8]) -> io::Result<usize> {
-        let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        self.when_writable(|socket| Ok(send(socket, bytes, flags)?)).await
-    }
-
-    /// Sends bytes of a file (`sendfile`); how many.
-    pub(crate) async fn send_file(&self, file: &File, at: u64, most: usize) -> io::Result<usize> {
-        self.when_writable(|socket| Ok(sendfile(socket, file, Some(&mut at.clone()), most)?)).await
+    /// The first bytes that have come and will be read; none at the end. A unix socket does not tell.
+    pub(crate) async fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.peek(into).await,
+            Socket::Unix(_) => Ok(0),
+        }
     }
 
     async fn when_writable(&self, mut act: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
-            Stream::Unix(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
+            Socket::Tcp(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
+            Socket::Unix(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
         }
+    }
+}
+
+impl Stream {
+    /// Waits until there may be something to read.
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(socket) => socket.readable().await,
+            Stream::Tls(stream) => stream.fill_buf().await.map(drop),
+        }
+    }
+
+    /// Sends bytes and says that more follow at once.
+    pub(crate) async fn send_more(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match self {
+            Stream::Plain(socket) => socket.when_writable(|socket| Ok(send(socket, bytes, flags)?)).await,
+            Stream::Tls(stream) => stream.write(bytes).await,
+        }
+    }
+
+    /// Sends bytes of a file (`sendfile`); how many. Nothing where they have to be encrypted first.
+    pub(crate) async fn send_file(&self, file: &File, at: u64, most: usize) -> Option<io::Result<usize>> {
+        let Stream::Plain(socket) = self else { return None };
+        Some(socket.when_writable(|socket| Ok(sendfile(socket, file, Some(&mut at.clone()), most)?)).await)
+    }
+
+    /// Whether the kernel can send files here by itself.
+    pub(crate) fn takes_files(&self) -> bool {
+        matches!(self, Stream::Plain(_))
     }
 
     /// Has the close of this connection be a reset. A unix socket has no such thing.
     pub(crate) fn reset_on_close(&self) {
-        if let Stream::Tcp(stream) = self {
+        let socket = match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        if let Socket::Tcp(stream) = socket {
             let _ = stream.set_zero_linger();
         }
     }
@@ -71,43 +109,57 @@ pub(crate) struct Peer {
     pub(crate) port: u16,
 }
 
+/// Reading and writing, by whichever of two kinds it is.
 macro_rules! delegate {
-    ($self:ident, $method:ident, $($argument:expr),*) => {
-        match $self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
+    ($kind:ident, $one:ident, $other:ident) => {
+        impl AsyncRead for $kind {
+            fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $kind::$one(stream) => Pin::new(stream).poll_read(task, into),
+                    $kind::$other(stream) => Pin::new(stream).poll_read(task, into),
+                }
+            }
+        }
+
+        impl AsyncWrite for $kind {
+            fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $kind::$one(stream) => Pin::new(stream).poll_write(task, bytes),
+                    $kind::$other(stream) => Pin::new(stream).poll_write(task, bytes),
+                }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                task: &mut Context<'_>,
+                parts: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $kind::$one(stream) => Pin::new(stream).poll_write_vectored(task, parts),
+                    $kind::$other(stream) => Pin::new(stream).poll_write_vectored(task, parts),
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $kind::$one(stream) => Pin::new(stream).poll_flush(task),
+                    $kind::$other(stream) => Pin::new(stream).poll_flush(task),
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $kind::$one(stream) => Pin::new(stream).poll_shutdown(task),
+                    $kind::$other(stream) => Pin::new(stream).poll_shutdown(task),
+                }
+            }
         }
     };
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, poll_read, task, into)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        delegate!(self, poll_write, task, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        delegate!(self, poll_write_vectored, task, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, poll_flush, task)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, poll_shutdown, task)
-    }
-}
+delegate!(Socket, Tcp, Unix);
+delegate!(Stream, Plain, Tls);

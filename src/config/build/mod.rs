@@ -7,13 +7,14 @@ mod app;
 mod route;
 mod server;
 mod site;
+mod tls;
 
 use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
 use crate::settings::{duration_ms, size_bytes};
-use hallway_core::plan::{AccessLog, Plan};
+use hallway_core::plan::{AccessLog, Certificate, Plan};
 use std::path::PathBuf;
 
 /// What every part of a build needs.
@@ -22,21 +23,28 @@ pub(super) struct Builder<'a> {
     problems: &'a mut Problems,
     /// Cores of this machine.
     cores: usize,
+    /// Whether there is any address for HTTPS.
+    has_https: bool,
+    /// Those of the sites so far.
+    certificates: Vec<Certificate>,
 }
 
 /// Makes the plan of a file's values. Problems are added to those of reading it; with any there is no plan.
 pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) -> Option<Plan> {
     shape::check_table(table, FILE, "", problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut builder = Builder { sources, problems, cores };
+    let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
+    let mut builder = Builder { sources, problems, cores, has_https, certificates: Vec::new() };
     let apps = builder.apps(table);
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
     let logs: Vec<AccessLog> = builder.access_log(table).into_iter().collect();
     let log = (!logs.is_empty()).then_some(0);
+    let sites = builder.sites(table, &names, log);
     let plan = Plan {
         listeners: builder.listeners(table),
         edge_threads: builder.threads(table),
-        sites: builder.sites(table, &names, log),
+        certificates: std::mem::take(&mut builder.certificates),
+        sites,
         apps,
         trust: builder.trust(table),
         logs,

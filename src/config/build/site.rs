@@ -19,7 +19,13 @@ impl Builder<'_> {
         for (entry, site) in named(table, "site") {
             let hosts = self.hosts(entry, site, &mut known);
             let errors = self.errors(site);
-            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors, log });
+            let tls = self.tls(entry, site, &hosts);
+            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors, tls, log });
+        }
+        let https = table.get("server").and_then(Node::table).and_then(|server| server.get("https"));
+        if let Some(https) = https.filter(|_| !sites.is_empty() && sites.iter().all(|site| site.tls.is_none())) {
+            let mend = "write tls = \"internal\" or tls = { cert = \"…\", key = \"…\" } in a site";
+            self.problems.add(https.span, format!("no site has a certificate; {mend}"));
         }
         if sites.is_empty() && table.entry("site").is_none_or(|entry| entry.value.table().is_some()) {
             let span = table.entries.first().map_or(Span::default(), |entry| entry.key_span);

@@ -76,7 +76,7 @@ fn refuse_coding(value: &[u8]) -> Fault {
 }
 
 /// A Content-Length: digits only, no sign, no list (RFC 9110, 8.6).
-fn decimal(value: &[u8]) -> Result<u64, Fault> {
+pub(crate) fn decimal(value: &[u8]) -> Result<u64, Fault> {
     let malformed = Fault::BadRequest("The Content-Length is not a number.");
     if value.is_empty() || value.len() > 18 {
         return Err(malformed);

@@ -10,7 +10,8 @@ mod parse;
 mod scan;
 
 pub use chunked::{Chunked, Progress};
-pub(crate) use parse::is_authority;
+pub(crate) use framing::decimal;
+pub(crate) use parse::{FIELDS_MAX, METHOD_BYTES_MAX, is_authority};
 
 pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start};
 pub use parse::parse_head;

@@ -11,11 +11,11 @@ use crate::route;
 use std::mem::MaybeUninit;
 
 /// Most header lines a head may have; the default of Apache and Gunicorn.
-const FIELDS_MAX: usize = 100;
+pub(crate) const FIELDS_MAX: usize = 100;
 /// Longest header line with its CR LF; as there.
 const FIELD_BYTES_MAX: usize = 8190;
 /// Longest method; the longest registered one has 17 letters.
-const METHOD_BYTES_MAX: usize = 32;
+pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
 /// Reads one whole head (RFC 9112, 2-5), which ends with its empty line.
 ///
@@ -68,7 +68,7 @@ fn line_bytes(line: &httparse::Header<'_>) -> usize {
 fn settle_host(head: &mut Head, hosts: usize, host: &[u8]) -> Result<(), Fault> {
     match (hosts, head.version) {
         (0, Version::Http10) => Ok(()),
-        (0, Version::Http11) => Err(Fault::BadRequest("There is no Host.")),
+        (0, Version::Http11 | Version::Http2) => Err(Fault::BadRequest("There is no Host.")),
         (1, _) if is_authority(host) => {
             head.set_host(host);
             Ok(())

@@ -11,6 +11,7 @@ const REQUEST: u8 = 1;
 const HTTP10: u8 = 1;
 const HTTPS: u8 = 2;
 const BODY_IN_FILE: u8 = 4;
+const HTTP2: u8 = 8;
 
 /// Both ends of the client's connection, as text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,8 +66,11 @@ pub fn put_request(
     (body_bytes, body_in_file, script_bytes): (u64, bool, usize),
 ) {
     let addresses = facts.addresses;
-    let flags = if head.version == Version::Http10 { HTTP10 } else { 0 }
-        | if addresses.https { HTTPS } else { 0 }
+    let flags = match head.version {
+        Version::Http10 => HTTP10,
+        Version::Http11 => 0,
+        Version::Http2 => HTTP2,
+    } | if addresses.https { HTTPS } else { 0 }
         | if body_in_file { BODY_IN_FILE } else { 0 };
     out.extend_from_slice(&[REQUEST, flags]);
     out.extend_from_slice(&thread.to_le_bytes());
@@ -113,7 +117,11 @@ impl<'a> RequestFrame<'a> {
         Some(RequestFrame {
             ticket,
             thread,
-            version: if flags & HTTP10 != 0 { Version::Http10 } else { Version::Http11 },
+            version: match flags & (HTTP10 | HTTP2) {
+                HTTP10 => Version::Http10,
+                HTTP2 => Version::Http2,
+                _ => Version::Http11,
+            },
             body_in_file: flags & BODY_IN_FILE != 0,
             addresses: Addresses { peer_ip, peer_port, local_name, local_port, https: flags & HTTPS != 0 },
             method,

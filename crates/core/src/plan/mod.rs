@@ -4,11 +4,13 @@
 //! Never:  does the plan hold raw input, a secret in its `Debug` text, or anything that changes at run time.
 
 mod app;
+mod certificate;
 mod route;
 mod site;
 
 pub use app::App;
 use app::GRACEFUL_TIMEOUT_MS;
+pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 pub use route::{Access, Adjust, LocationPart, Route, Target};
 pub use site::Site;
 
@@ -28,6 +30,8 @@ pub struct Plan {
     pub apps: Vec<App>,
     /// What answers under which host name.
     pub sites: Vec<Site>,
+    /// The certificates of the sites.
+    pub certificates: Vec<Certificate>,
     /// Whose word about clients is believed.
     pub trust: Trust,
     /// The access logs that there are.

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is a secret in its `Debug` text.
 
-use super::Route;
+use super::{Route, SiteTls};
 use serde::{Deserialize, Serialize};
 
 /// One site: what answers under some host names.
@@ -15,6 +15,8 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Pages for people instead of hallway's own, by status.
     pub errors: Vec<(u16, String)>,
+    /// How it is encrypted, where it is.
+    pub tls: Option<SiteTls>,
     /// Its access log, of those in the plan.
     pub log: Option<usize>,
 }

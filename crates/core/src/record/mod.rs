@@ -56,12 +56,27 @@ pub struct Facts<'a> {
     pub total_us: u64,
     /// Whether the client's connection is encrypted.
     pub https: bool,
+    /// What was agreed on with the client, where its connection to hallway is encrypted.
+    pub tls: Option<TlsFacts<'a>>,
     /// The application that had the request; empty where none had it.
     pub app: &'a str,
     /// Whether the answer was begun and could not be finished.
     pub cut: bool,
     /// What the lane saw, if the application had the request.
     pub lane: Option<LaneFacts>,
+}
+
+/// What client and server agreed on.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsFacts<'a> {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'a str,
+    /// The cipher suite as IANA names it.
+    pub cipher: &'a str,
+    /// The name that the client asked for; may be empty.
+    pub server_name: &'a str,
+    /// Whether the client showed a certificate, which was verified.
+    pub shows_certificate: bool,
 }
 
 /// What the lane saw of a request.
@@ -233,6 +248,7 @@ mod tests {
             body_bytes: 5,
             total_us: 1_250_000,
             https: false,
+            tls: None,
             app: "shop",
             cut: false,
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),

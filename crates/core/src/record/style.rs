@@ -54,6 +54,10 @@ variables! {
     "server_protocol" => Protocol: "HTTP/1.1",
     "scheme" => Scheme: "http or https",
     "host" => Host: "the host that was asked, in lower case, without its port",
+    "ssl_protocol" => TlsVersion: "TLSv1.2 or TLSv1.3",
+    "ssl_cipher" => TlsCipher: "the cipher suite",
+    "ssl_server_name" => TlsName: "the name that the client asked for before it was encrypted",
+    "ssl_client_verify" => TlsClient: "SUCCESS where the client showed a certificate, else NONE",
     "status" => Status: "the status; 499 for a client that left",
     "body_bytes_sent" => BodyBytes: "bytes of the body that were sent",
     "request_time" => RequestTime: "seconds from its arrival to the last byte of the answer, with milliseconds",
@@ -167,6 +171,13 @@ fn put_variable(out: &mut Vec<u8>, variable: Variable, facts: &Facts<'_>) {
             let from = out.len();
             put_text(out, head.map_or(b"", |head| host_of(head.host())));
             out[from..].make_ascii_lowercase();
+        }
+        Variable::TlsVersion => put_text(out, facts.tls.map_or("", |tls| tls.version).as_bytes()),
+        Variable::TlsCipher => put_text(out, facts.tls.map_or("", |tls| tls.cipher).as_bytes()),
+        Variable::TlsName => put_text(out, facts.tls.map_or("", |tls| tls.server_name).as_bytes()),
+        Variable::TlsClient => {
+            let verify = |tls: super::TlsFacts<'_>| if tls.shows_certificate { "SUCCESS" } else { "NONE" };
+            put_text(out, facts.tls.map_or("", verify).as_bytes());
         }
         Variable::Status => drop(write!(out, "{}", facts.status)),
         Variable::BodyBytes => drop(write!(out, "{}", facts.body_bytes)),

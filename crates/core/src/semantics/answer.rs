@@ -106,6 +106,8 @@ pub struct ShapeFacts<'a> {
     pub date: &'a [u8],
     /// The request's own id.
     pub request_id: &'a str,
+    /// What `Strict-Transport-Security` says (RFC 6797, 7.1), where it is sent.
+    pub strict: Option<&'a str>,
 }
 
 /// Adds the lines that every answer has (RFC 9110, 6.6.1 and 10.2.4), where the application said
@@ -121,6 +123,9 @@ pub fn shape(answer: &mut AnswerHead, facts: ShapeFacts<'_>) {
     if !fields.has(Name::XRequestId) {
         fields.push_known(Name::XRequestId, b"X-Request-Id", facts.request_id.as_bytes());
     }
+    if let Some(strict) = facts.strict {
+        fields.push(b"Strict-Transport-Security", strict.as_bytes());
+    }
 }
 
 /// How the body is delimited, and whether it is sent at all (RFC 9110, 9.3.2 and 15.4.5; RFC 9112, 6.3).
@@ -133,7 +138,7 @@ pub fn delimit(answer: &AnswerHead, head: &Head) -> (AnswerBody, bool) {
     match (length, head.is_head(), head.version) {
         (Some(bytes), is_head, _) => (AnswerBody::Length(bytes), !is_head),
         (None, true, _) => (AnswerBody::Absent, false),
-        (None, false, Version::Http11) => (AnswerBody::Chunked, true),
+        (None, false, Version::Http11 | Version::Http2) => (AnswerBody::Chunked, true),
         (None, false, Version::Http10) => (AnswerBody::UntilClose, true),
     }
 }

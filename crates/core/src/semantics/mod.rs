@@ -18,5 +18,5 @@ pub use conditional::{Precondition, Validators, check_preconditions, wants_range
 pub use forwarded::{ForwardedFacts, put_forwarded};
 pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
-pub use redirect::{options, redirect, respond};
+pub use redirect::{options, redirect, respond, to_https};
 pub use relayed::{Relayed, relayed};

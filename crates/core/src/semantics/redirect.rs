@@ -37,6 +37,25 @@ pub fn redirect(head: &Head, status: u16, to: &[LocationPart], found: &Found<'_>
     answer
 }
 
+/// Sends a client to the same address, encrypted; on this port, where it is not the usual one.
+pub fn to_https(head: &Head, port: Option<u16>) -> AnswerHead {
+    // Other methods have bodies, which only 308 has sent again (RFC 9110, 15.4.9).
+    let status = if matches!(head.method(), b"GET" | b"HEAD") { 301 } else { 308 };
+    let mut location = [b"https://", host_of(head.host())].concat();
+    if let Some(port) = port {
+        location.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    location.extend_from_slice(head.path());
+    if !head.query().is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(head.query());
+    }
+    let mut answer = AnswerHead::new(status);
+    answer.fields.push(b"Location", &location);
+    answer.length = Some(0);
+    answer
+}
+
 /// The answer that a route has for all.
 pub fn respond(status: u16, media_type: &str) -> AnswerHead {
     if media_type.is_empty() {

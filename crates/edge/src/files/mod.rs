@@ -4,6 +4,7 @@
 //! Never:  does the event loop wait for a disk.
 
 mod document;
+mod part;
 mod shelf;
 
 use crate::house::House;
@@ -23,6 +24,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use part::read_part;
 pub(crate) use shelf::Shelf;
 
 /// A body that is there, piece by piece.

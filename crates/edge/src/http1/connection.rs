@@ -33,7 +33,12 @@ pub(super) enum Next {
     Request,
     Refused(Fault),
     Closed,
+    /// It is no request: what follows is HTTP/2.
+    Http2,
 }
+
+/// How HTTP/2 begins (RFC 9113, 3.4), up to where a head would end.
+const HTTP2_BEGINS: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// One connection: its stream, what was read of it and not used, what is to be written.
 pub(super) struct Connection {
@@ -44,6 +49,8 @@ pub(super) struct Connection {
     input: Vec<u8>,
     used: usize,
     is_fresh: bool,
+    /// No request has come yet.
+    is_first: bool,
     pub(super) out: Vec<u8>,
 }
 
@@ -58,6 +65,7 @@ impl Connection {
             input: Vec::new(),
             used: 0,
             is_fresh: true,
+            is_first: true,
             out: Vec::new(),
         }
     }
@@ -69,6 +77,11 @@ impl Connection {
     /// Whether no further request is to be taken.
     pub(super) fn is_draining(&self) -> bool {
         self.house.draining.get() || self.gate.is_closed()
+    }
+
+    /// The stream, and what was read of it and not used.
+    pub(super) fn into_parts(self) -> (Stream, Vec<u8>) {
+        (self.stream, self.input[self.used..].to_vec())
     }
 
     /// Waits for the first byte of a next request; `false` when none will come.
@@ -115,7 +128,9 @@ impl Connection {
             }
             match scan.feed(rest) {
                 Found::Head(2) => return Next::Refused(Fault::BadRequest("There are empty lines before the request.")),
+                Found::Head(_) if self.is_first && rest.starts_with(HTTP2_BEGINS) => return Next::Http2,
                 Found::Head(length) if length <= limits.head_bytes_max => {
+                    self.is_first = false;
                     let raw = &self.input[self.used..self.used + length];
                     let parsed = parse_head(raw, limits.target_bytes_max, head);
                     self.used += length;
@@ -230,7 +245,15 @@ impl Connection {
             }
         }
         self.out.clear();
-        Ok(())
+        if self.stream.takes_files() {
+            return Ok(());
+        }
+        // What was encrypted may still be here.
+        let due_ms = self.due_ms(timeout_ms);
+        match self.deadline.until(due_ms, self.stream.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Fault::ClientGone),
+        }
     }
 
     /// Writes `out`, and says that more follows at once.
@@ -248,12 +271,25 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends some bytes of a file; how many. 0 at the end of the file.
+    /// Whether the kernel can send files on this connection by itself.
+    pub(super) fn takes_files(&self) -> bool {
+        self.stream.takes_files()
+    }
+
+    /// Has the kernel send some bytes of a file; how many. 0 at the end of the file.
     pub(super) async fn send_from(&mut self, file: &File, at: u64, most: usize) -> Result<usize, Fault> {
         let due_ms = self.due_ms(self.limits().write_timeout_ms);
         match self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await {
-            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Some(Ok(bytes))) => Ok(bytes),
             _ => Err(Fault::ClientGone),
+        }
+    }
+
+    /// Says that nothing more will come, where that has to be said (RFC 8446, 6.1), and ends the connection.
+    pub(super) async fn part(mut self) {
+        if !self.stream.takes_files() {
+            let due_ms = self.due_ms(0);
+            let _ = self.deadline.until(due_ms, self.stream.shutdown()).await;
         }
     }
 

@@ -9,8 +9,8 @@ mod wire;
 
 use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
-use crate::journey;
 use crate::stream::Stream;
+use crate::{http2, journey};
 use connection::{Connection, Next};
 use std::rc::Rc;
 use wire::Http1;
@@ -20,10 +20,15 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
     let mut connection = Connection::new(&house, stream, arrival.gate.clone());
     loop {
         if !connection.await_bytes().await {
-            return;
+            return connection.part().await;
         }
         let mut head = house.spares.head();
         let next = connection.read_head(&mut head).await;
+        if matches!(next, Next::Http2) {
+            // What a client says that knows what is spoken here (RFC 9113, 3.3).
+            let (stream, before) = connection.into_parts();
+            return Box::pin(http2::serve(house, stream, before, arrival)).await;
+        }
         let mut wire = Http1::new(&mut connection, &head);
         if matches!(next, Next::Refused(_)) {
             wire.distrust_input();
@@ -39,7 +44,7 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
                 journey::refuse(&house, exchange, fault).await;
                 false
             }
-            Next::Closed => return,
+            Next::Closed | Next::Http2 => return,
         };
         let (lingers, is_cut_short) = (wire.leaves_bytes(), wire.is_cut_short());
         house.spares.keep_head(head);

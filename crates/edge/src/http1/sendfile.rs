@@ -4,6 +4,7 @@
 //! Never:  does the event loop wait for a disk, or a short file pass for a whole one.
 
 use super::connection::Connection;
+use crate::files::read_part;
 use hallway_core::Fault;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::File;
@@ -23,6 +24,9 @@ impl Connection {
         if range.is_empty() {
             return self.flush_with(b"", b"").await;
         }
+        if !self.takes_files() {
+            return self.send_copy(file, range).await;
+        }
         // The head and the first bytes of the file leave in one packet.
         self.flush_more().await?;
         let mut at = range.start;
@@ -36,6 +40,17 @@ impl Connection {
                 }
                 at += sent as u64;
             }
+        }
+        Ok(())
+    }
+
+    /// The same where the bytes have to be encrypted on their way.
+    async fn send_copy(&mut self, file: &Arc<File>, range: Range<u64>) -> Result<(), Fault> {
+        let mut at = range.start;
+        while at < range.end {
+            let bytes = read_part(file, at..range.end).await?;
+            at += bytes.len() as u64;
+            self.flush_with(&bytes, b"").await?;
         }
         Ok(())
     }

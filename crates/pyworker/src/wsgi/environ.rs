@@ -102,8 +102,10 @@ impl EnvironMaker {
         environ.set_item(&keys.server_name, strings.value(py, addresses.local_name.as_bytes()))?;
         environ.set_item(&keys.server_port, strings.number(py, addresses.local_port.into()))?;
         // What most requests have is in the base.
-        if frame.version == Version::Http10 {
-            environ.set_item(&keys.server_protocol, intern!(py, "HTTP/1.0"))?;
+        match frame.version {
+            Version::Http10 => environ.set_item(&keys.server_protocol, intern!(py, "HTTP/1.0"))?,
+            Version::Http11 => {}
+            Version::Http2 => environ.set_item(&keys.server_protocol, intern!(py, "HTTP/2.0"))?,
         }
         if addresses.https {
             environ.set_item(&keys.url_scheme, intern!(py, "https"))?;

@@ -1,0 +1,151 @@
+//! In:     pseudo header fields and fields of a request as an HTTP/2 engine read them.
+//! Out:    the neutral head, or the fault that names what is wrong with it.
+//! Actors: none.
+//! Never:  does a request pass that the same rules refuse on HTTP/1.1.
+
+use crate::fault::Fault;
+use crate::fields::{Name, is_token, is_value};
+use crate::head::{Framing, Head, Version};
+use crate::http1::{FIELDS_MAX, METHOD_BYTES_MAX, decimal, is_authority};
+use crate::route;
+
+/// The pseudo header fields of a request (RFC 9113, 8.3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Pseudo<'a> {
+    /// `:method`.
+    pub method: &'a [u8],
+    /// `:path`.
+    pub path: &'a [u8],
+    /// `:authority`, where there is one.
+    pub authority: Option<&'a [u8]>,
+}
+
+/// Makes the head of a request; `has_body` says whether anything follows it.
+///
+/// # Errors
+/// 400, 414, 417, 431 or 501, as on HTTP/1.1.
+pub fn make_head<'a>(
+    head: &mut Head,
+    pseudo: Pseudo<'a>,
+    lines: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    (has_body, target_bytes_max): (bool, usize),
+) -> Result<(), Fault> {
+    head.clear();
+    (head.version, head.keep_alive) = (Version::Http2, true);
+    if pseudo.method.len() > METHOD_BYTES_MAX || !is_token(pseudo.method) {
+        return Err(Fault::NotImplemented("This method is not known."));
+    }
+    head.set_method(pseudo.method);
+    head.set_raw_target(pseudo.path.get(..target_bytes_max).unwrap_or(pseudo.path));
+    if pseudo.path.len() > target_bytes_max {
+        return Err(Fault::TargetTooLong);
+    }
+    let host = put_lines(head, lines)?;
+    let authority = match (pseudo.authority, host) {
+        // What both say must be the same (RFC 9113, 8.3.1): each reader may take another.
+        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(&other) => {
+            return Err(Fault::BadRequest("The Host is not the authority."));
+        }
+        (Some(authority), None) => {
+            // Applications know only Host.
+            head.fields.push_known(Name::Host, b"Host", authority);
+            authority.to_vec()
+        }
+        (Some(authority), Some(_)) => authority.to_vec(),
+        (None, Some(host)) => host,
+        (None, None) => return Err(Fault::BadRequest("There is no authority.")),
+    };
+    if !is_authority(&authority) {
+        return Err(Fault::BadRequest("The authority is not a host and port."));
+    }
+    head.set_host(&authority);
+    settle_body(head, has_body)?;
+    if !pseudo.path.starts_with(b"/") && pseudo.path != b"*" {
+        return Err(Fault::BadRequest("The path does not begin with a slash."));
+    }
+    route::settle_target(head, pseudo.path)
+}
+
+/// Takes the lines over; the value of `Host`, where there is one.
+fn put_lines<'a>(head: &mut Head, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Option<Vec<u8>>, Fault> {
+    let mut host: Option<Vec<u8>> = None;
+    for (raw_name, value) in lines {
+        if head.fields.len() == FIELDS_MAX {
+            return Err(Fault::HeadTooLarge);
+        }
+        if !is_token(raw_name) || !is_value(value) {
+            return Err(Fault::BadRequest("A header has a byte that does not belong there."));
+        }
+        let name = Name::of(raw_name);
+        if name == Name::Host && host.replace(value.to_vec()).is_some() {
+            return Err(Fault::BadRequest("There is more than one Host."));
+        }
+        head.fields.push_known(name, raw_name, value);
+    }
+    Ok(host)
+}
+
+/// How the body ends: with its stream; a declared length is a promise that the engine holds it to.
+fn settle_body(head: &mut Head, has_body: bool) -> Result<(), Fault> {
+    let (mut length, mut typed, mut expects) = (None, false, false);
+    for field in head.fields.iter() {
+        match field.name {
+            Name::ContentLength if length.is_some() => {
+                return Err(Fault::BadRequest("There is more than one Content-Length."));
+            }
+            Name::ContentLength => length = Some(decimal(field.value)?),
+            Name::ContentType if std::mem::replace(&mut typed, true) => {
+                return Err(Fault::BadRequest("There is more than one Content-Type."));
+            }
+            Name::Expect if !field.value.eq_ignore_ascii_case(b"100-continue") => {
+                return Err(Fault::ExpectationFailed);
+            }
+            Name::Expect => expects = true,
+            _ => {}
+        }
+    }
+    head.framing = match (has_body, length) {
+        (false, _) => Framing::None,
+        (true, Some(bytes)) => Framing::Length(bytes),
+        (true, None) => Framing::Chunked,
+    };
+    head.expects_continue = expects && has_body;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(path: &str, authority: Option<&str>, lines: &[(&str, &str)]) -> Result<Head, u16> {
+        let mut head = Head::default();
+        let pseudo = Pseudo { method: b"GET", path: path.as_bytes(), authority: authority.map(str::as_bytes) };
+        let lines = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        make_head(&mut head, pseudo, lines, (false, 100)).map_err(Fault::status)?;
+        Ok(head)
+    }
+
+    #[test]
+    fn it_is_the_head_that_http1_would_have_made() {
+        let head = made("/a/../b?x=1", Some("Shop.example:8443"), &[("cookie", "a=1"), ("cookie", "b=2")]).unwrap();
+        assert_eq!((head.path(), head.query(), head.host()), (&b"/b"[..], &b"x=1"[..], &b"Shop.example:8443"[..]));
+        assert_eq!(head.fields.get(Name::Host), Some(&b"Shop.example:8443"[..]));
+        assert_eq!((head.framing, head.keep_alive), (Framing::None, true));
+        assert_eq!(made("/", None, &[("host", "h")]).unwrap().host(), b"h");
+        assert_eq!(made("/", Some("h"), &[("host", "H")]).unwrap().host(), b"h");
+    }
+
+    #[test]
+    fn what_means_two_things_is_refused() {
+        assert_eq!(made("/", Some("a"), &[("host", "b")]).err(), Some(400));
+        assert_eq!(made("/", None, &[]).err(), Some(400));
+        assert_eq!(made("/", Some("a@b"), &[]).err(), Some(400));
+        assert_eq!(made("/..", Some("a"), &[]).err(), Some(400));
+        assert_eq!(made("http://b/", Some("a"), &[]).err(), Some(400));
+        assert_eq!(made(&format!("/{}", "x".repeat(100)), Some("a"), &[]).err(), Some(414));
+        assert_eq!(made("/", Some("a"), &[("content-length", "1"), ("content-length", "1")]).err(), Some(400));
+        assert_eq!(made("/", Some("a"), &[("expect", "more")]).err(), Some(417));
+        assert_eq!(made("/", Some("a"), &[("x", "a\0")]).err(), Some(400));
+        assert_eq!(made("/", Some("a"), &vec![("x", "1"); 101]).err(), Some(431));
+    }
+}

@@ -1,0 +1,173 @@
+//! In:     a stream of an HTTP/2 connection with one request.
+//! Out:    the request's body; the answer's head, body and end as frames.
+//! Actors: the task of the request; the task of the connection sends.
+//! Never:  is an answer that was cut taken for a whole one.
+
+use super::Talk;
+use crate::deadline::{Deadline, SWEEP};
+use crate::exchange::Wire;
+use crate::files::read_part;
+use crate::piece::Piece;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use hallway_core::Fault;
+use hallway_core::fields::Name;
+use hallway_core::http1::AnswerBody;
+use hallway_core::semantics::AnswerHead;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use std::future::poll_fn;
+use std::task::{Poll, ready};
+
+/// One exchange on a stream.
+pub(super) struct Http2<'t> {
+    talk: &'t Talk,
+    deadline: Deadline,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+    awaits_continue: bool,
+    /// The head of the answer, until it is sent.
+    head: Option<Response<()>>,
+    /// The way for its body, once the head was sent.
+    send: Option<SendStream<Bytes>>,
+    ended: bool,
+}
+
+impl<'t> Http2<'t> {
+    pub(super) fn new(talk: &'t Talk, body: RecvStream, respond: SendResponse<Bytes>, awaits_continue: bool) -> Self {
+        let deadline = Deadline::new(&talk.house.deadlines);
+        Http2 { talk, deadline, body, respond, awaits_continue, head: None, send: None, ended: false }
+    }
+
+    /// Ends the stream, if it has not ended; whether it was answered.
+    pub(super) fn end(mut self) -> bool {
+        if !self.ended {
+            match &mut self.send {
+                Some(send) => send.send_reset(Reason::INTERNAL_ERROR),
+                None => self.respond.send_reset(Reason::INTERNAL_ERROR),
+            }
+        }
+        self.ended
+    }
+
+    fn due_ms(&self, wait_ms: u64) -> u64 {
+        self.talk.house.clock.coarse_ms() + wait_ms + SWEEP.as_millis() as u64
+    }
+
+    /// Sends the head, and says whether a body follows.
+    fn send_head(&mut self, is_all: bool) -> Result<(), Fault> {
+        if let Some(head) = self.head.take() {
+            self.send = Some(self.respond.send_response(head, is_all).map_err(|_| Fault::ClientGone)?);
+        }
+        Ok(())
+    }
+
+    /// Sends bytes of the body as the client's window takes them.
+    async fn send_bytes(&mut self, mut bytes: Bytes, last: bool) -> Result<(), Fault> {
+        self.talk.meter.note_payload(bytes.len() as u64);
+        let due_in_ms = self.talk.house.limits().write_timeout_ms;
+        loop {
+            let due_ms = self.due_ms(due_in_ms);
+            let Some(send) = &mut self.send else { return Err(Fault::ClientGone) };
+            if bytes.is_empty() {
+                return if last { send.send_data(bytes, true).map_err(|_| Fault::ClientGone) } else { Ok(()) };
+            }
+            send.reserve_capacity(bytes.len());
+            let mut room = send.capacity();
+            if room == 0 {
+                let more = self.deadline.until(due_ms, poll_fn(|task| send.poll_capacity(task))).await;
+                room = match more {
+                    Ok(Some(Ok(room))) => room,
+                    _ => return Err(Fault::ClientGone),
+                };
+            }
+            let part = bytes.split_to(room.min(bytes.len()));
+            let is_last = last && bytes.is_empty();
+            send.send_data(part, is_last).map_err(|_| Fault::ClientGone)?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Wire for Http2<'_> {
+    async fn read_body(&mut self, into: &mut Vec<u8>) -> Result<bool, Fault> {
+        if self.body.is_end_stream() {
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.awaits_continue) {
+            let mut more = Response::new(());
+            *more.status_mut() = StatusCode::CONTINUE;
+            self.respond.send_informational(more).map_err(|_| Fault::ClientGone)?;
+        }
+        let due_ms = self.due_ms(self.talk.house.limits().body_timeout_ms);
+        let body = &mut self.body;
+        match self.deadline.until(due_ms, poll_fn(|task| body.poll_data(task))).await {
+            Ok(Some(Ok(bytes))) => {
+                into.extend_from_slice(&bytes);
+                self.talk.meter.note_payload(bytes.len() as u64);
+                body.flow_control().release_capacity(bytes.len()).map_err(|_| Fault::ClientGone)?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Ok(Some(Err(_))) => Err(Fault::ClientGone),
+            Err(_) => Err(Fault::RequestTimeout("The request body stopped coming.")),
+        }
+    }
+
+    async fn gone(&mut self) {
+        poll_fn(|task| {
+            let reset = ready!(self.respond.poll_reset(task));
+            drop(reset);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn begin(&mut self, answer: &AnswerHead, body: AnswerBody) {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let lines = head.headers_mut();
+        lines.reserve(answer.fields.len() + 1);
+        for field in answer.fields.iter() {
+            if is_of_connection(field.name) {
+                continue;
+            }
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(field.raw_name), HeaderValue::from_bytes(field.value))
+            {
+                lines.append(name, value);
+            }
+        }
+        if let AnswerBody::Length(bytes) = body {
+            lines.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+        self.head = Some(head);
+    }
+
+    async fn send(&mut self, piece: &Piece, last: bool) -> Result<(), Fault> {
+        let is_all = last && piece.len() == 0;
+        let is_first = self.head.is_some();
+        self.send_head(is_all)?;
+        match piece {
+            Piece::File { file, range } => {
+                let mut at = range.start;
+                while at < range.end {
+                    let bytes = read_part(file, at..range.end).await?;
+                    at += bytes.len() as u64;
+                    self.send_bytes(bytes.into(), last && at == range.end).await?;
+                }
+            }
+            _ if is_all && is_first => {}
+            Piece::Own { .. } | Piece::Shared { .. } => self.send_bytes(piece.to_bytes(), last).await?,
+        }
+        self.ended = last;
+        Ok(())
+    }
+}
+
+/// Fields that HTTP/2 does not have (RFC 9113, 8.2.2).
+fn is_of_connection(name: Name) -> bool {
+    matches!(name, Name::Connection | Name::KeepAlive | Name::ProxyConnection | Name::TransferEncoding | Name::Upgrade)
+}

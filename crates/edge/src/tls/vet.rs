@@ -1,0 +1,50 @@
+//! In:     a certificate with its key, as the operator gave it.
+//! Out:    whether clients would take it, as far as that can be known here.
+//! Actors: the clock, for the dates in it.
+//! Never:  is a plan made with a key that is another certificate's.
+
+use super::provider;
+use hallway_core::plan::Certificate;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use webpki::{EndEntityCert, Error, KeyUsage};
+
+/// Looks whether a certificate can be used for these hosts.
+///
+/// # Errors
+/// What is wrong with it, and the mend.
+pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<(), String> {
+    let chain: Vec<CertificateDer<'_>> =
+        certificate.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let Some(first) = chain.first() else { return Err("there is no certificate in it".into()) };
+    let parsed = EndEntityCert::try_from(first).map_err(|error| format!("the certificate cannot be read: {error}"))?;
+    let key = PrivateKeyDer::try_from(certificate.key.0.clone()).map_err(|why| format!("the key: {why}"))?;
+    let owned = chain.iter().map(|one| one.clone().into_owned()).collect();
+    let made = CertifiedKey::from_der(owned, key, &provider());
+    made.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate; name its own".to_owned(),
+        other => format!("certificate and key cannot be used: {other}"),
+    })?;
+    check_dates(&parsed)?;
+    let covers = |host: &str| {
+        ServerName::try_from(host).is_ok_and(|name| parsed.verify_is_valid_for_subject_name(&name).is_ok())
+    };
+    let plain: Vec<&str> = hosts.iter().map(String::as_str).filter(|host| !host.contains('*')).collect();
+    match plain.iter().find(|host| !covers(host)) {
+        Some(host) if !plain.iter().any(|host| covers(host)) => {
+            Err(format!("the certificate is not for '{host}'; clients would refuse it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Without its authority only the dates and the form can be judged; they are looked at first.
+fn check_dates(parsed: &EndEntityCert<'_>) -> Result<(), String> {
+    let algorithms = webpki::ALL_VERIFICATION_ALGS;
+    let judged = parsed.verify_for_usage(algorithms, &[], &[], UnixTime::now(), KeyUsage::server_auth(), None, None);
+    match judged.err() {
+        Some(Error::CertExpired { .. }) => Err("the certificate has expired; get a new one".into()),
+        Some(Error::CertNotValidYet { .. }) => Err("the certificate is not valid yet; is the clock right?".into()),
+        _ => Ok(()),
+    }
+}

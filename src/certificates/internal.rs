@@ -1,0 +1,150 @@
+//! In:     names of sites with `tls = "internal"`.
+//! Out:    their certificates, signed by an authority of this machine's own.
+//! Actors: the state directory, where authority and certificates are kept; the clock.
+//! Never:  is a key readable for others, or an authority made anew while there is one.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+
+/// How long a certificate is good, and from which age on it is made anew.
+const LIFE: Duration = Duration::from_secs(90 * DAY);
+const RENEWED_AFTER: Duration = Duration::from_secs(60 * DAY);
+/// How long the authority is good: whoever trusts it does so once.
+const AUTHORITY_LIFE: Duration = Duration::from_secs(3650 * DAY);
+/// Clocks of clients may be behind.
+const SLACK: Duration = Duration::from_secs(DAY);
+const DAY: u64 = 86_400;
+
+/// A certificate for these hosts, with its key; the one from before where it is still good.
+///
+/// # Errors
+/// Those of the state directory.
+pub(super) fn issue(hosts: &[String]) -> Result<(Vec<Vec<u8>>, Vec<u8>), String> {
+    let path = leaf_file(hosts);
+    let age = fs::metadata(&path).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    if age.is_some_and(|age| age < RENEWED_AFTER)
+        && let Ok(text) = fs::read(&path)
+        && let (Some(Ok(der)), Ok(key)) =
+            (CertificateDer::pem_slice_iter(&text).next(), PrivateKeyDer::from_pem_slice(&text))
+    {
+        return Ok((vec![der.to_vec()], key.secret_der().to_vec()));
+    }
+    let failed = |error: rcgen::Error| format!("a certificate for {} cannot be made: {error}", hosts.join(", "));
+    let authority = authority()?;
+    let mut names: Vec<String> = hosts.iter().filter(|host| *host != "*").cloned().collect();
+    if names.len() < hosts.len() {
+        names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
+    }
+    names.iter_mut().for_each(|name| *name = name.trim_matches(['[', ']']).to_owned());
+    let mut params = CertificateParams::new(names).map_err(failed)?;
+    params.distinguished_name.push(DnType::CommonName, hosts.first().map_or("localhost", String::as_str));
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) = lasting(LIFE);
+    let key = KeyPair::generate().map_err(failed)?;
+    let made = params.signed_by(&key, &authority).map_err(failed)?;
+    write(&path, &format!("{}{}", made.pem(), key.serialize_pem()))?;
+    Ok((vec![made.der().to_vec()], key.serialize_der()))
+}
+
+/// What `issue` would use again.
+pub(super) fn files(hosts: &[String]) -> Vec<PathBuf> {
+    let path = leaf_file(hosts);
+    let age = fs::metadata(&path).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+    // One that is too old is as good as none.
+    if age.is_some_and(|age| age < RENEWED_AFTER) { vec![path] } else { Vec::new() }
+}
+
+/// The certificate of the authority, which clients have to trust.
+fn authority_file() -> PathBuf {
+    directory().join("authority.pem")
+}
+
+/// How to have this machine and its browsers trust the authority, which is made if there is none.
+///
+/// # Errors
+/// Those of the state directory.
+pub(crate) fn trust() -> Result<String, String> {
+    authority()?;
+    let path = authority_file();
+    let path = path.display();
+    Ok(format!(
+        "The local authority of tls = \"internal\" is in {path}\n\n\
+         Debian, Ubuntu   sudo cp {path} /usr/local/share/ca-certificates/hallway.crt && sudo update-ca-certificates\n\
+         Fedora, RHEL     sudo trust anchor {path}\n\
+         macOS            sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {path}\n\
+         Windows          certutil -addstore -f ROOT {path}\n\
+         Firefox          Settings, Certificates, View Certificates, Authorities, Import: {path}\n\
+         curl             curl --cacert {path} https://…\n\
+         Python           SSL_CERT_FILE={path}\n\n\
+         Whoever has its key, beside it, can make certificates that you then trust: it never leaves this machine.\n"
+    ))
+}
+
+fn authority() -> Result<Issuer<'static, KeyPair>, String> {
+    let failed = |error: rcgen::Error| format!("the local authority cannot be made: {error}");
+    let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+    params.distinguished_name.push(DnType::CommonName, "hallway local authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.not_before, params.not_after) = lasting(AUTHORITY_LIFE);
+    let (certificate_path, key_path) = (authority_file(), directory().join("authority.key"));
+    let key = match fs::read_to_string(&key_path) {
+        Ok(text) => KeyPair::from_pem(&text).map_err(|error| format!("{}: {error}", key_path.display()))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let key = KeyPair::generate().map_err(failed)?;
+            write(&key_path, &key.serialize_pem())?;
+            key
+        }
+        Err(error) => return Err(format!("{} cannot be read: {error}", key_path.display())),
+    };
+    if !certificate_path.exists() {
+        write(&certificate_path, &params.self_signed(&key).map_err(failed)?.pem())?;
+    }
+    Ok(Issuer::new(params, key))
+}
+
+fn lasting(life: Duration) -> (OffsetDateTime, OffsetDateTime) {
+    let now = SystemTime::now();
+    (OffsetDateTime::from(now - SLACK), OffsetDateTime::from(now + life))
+}
+
+fn leaf_file(hosts: &[String]) -> PathBuf {
+    // Names have no slash. Two sites cannot have the same, so what is left out cannot be mistaken.
+    let name: String = hosts.join(",").replace('*', "any").chars().take(200).collect();
+    directory().join(format!("{name}.pem"))
+}
+
+/// Where state is kept: that of systemd's unit, root's, or the user's own.
+fn directory() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = variable("STATE_DIRECTORY").unwrap_or_else(|| {
+        if rustix::process::geteuid().is_root() {
+            return PathBuf::from("/var/lib/hallway");
+        }
+        let home = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+        home.unwrap_or_else(std::env::temp_dir).join("hallway")
+    });
+    state.join("internal")
+}
+
+/// Writes a file that nobody else can read, whole or not at all.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory()).map_err(failed)?;
+    let whole = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&whole).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    fs::rename(&whole, path).map_err(failed)
+}

@@ -1,0 +1,96 @@
+//! In:     where the certificates of a plan are from.
+//! Out:    certificates with their keys, read; newer ones when there are.
+//! Actors: the file system; the clock.
+//! Never:  does an unreadable file take the place of a certificate that is in use.
+
+mod internal;
+
+use hallway_core::plan::{Certificate, CertificateSource, Plan, Secret};
+pub(crate) use internal::trust;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Longest file of certificates.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What tells one state of a certificate's files from another.
+pub(crate) type Stamp = Vec<(u64, i64, i64, u64)>;
+
+/// Reads a certificate from where it is.
+///
+/// # Errors
+/// What is wrong with which file.
+pub(crate) fn read(source: CertificateSource) -> Result<Certificate, String> {
+    match &source {
+        CertificateSource::Files { chain, key, ocsp } => {
+            let (chain, key) = (read_chain(chain)?, read_key(key)?);
+            let ocsp = ocsp.as_deref().map(read_file).transpose()?;
+            Ok(Certificate { source, chain, key, ocsp })
+        }
+        CertificateSource::Internal { hosts } => {
+            let (chain, key) = internal::issue(hosts)?;
+            Ok(Certificate { source, chain, key: Secret(key), ocsp: None })
+        }
+    }
+}
+
+/// Reads certificates that are not read yet.
+///
+/// # Errors
+/// What is wrong with which file.
+pub(crate) fn read_missing(plan: &mut Plan) -> Result<(), String> {
+    for certificate in plan.certificates.iter_mut().filter(|certificate| certificate.chain.is_empty()) {
+        *certificate = read(certificate.source.clone())?;
+    }
+    Ok(())
+}
+
+/// The state of a certificate's files.
+pub(crate) fn stamp(source: &CertificateSource) -> Stamp {
+    let files = match source {
+        CertificateSource::Files { chain, key, ocsp } => {
+            [chain, key].into_iter().chain(ocsp).map(|path| path.as_path().to_owned()).collect()
+        }
+        CertificateSource::Internal { hosts } => internal::files(hosts),
+    };
+    let of = |meta: fs::Metadata| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len());
+    files.iter().map(|path| fs::metadata(path).map_or((0, 0, 0, 0), of)).collect()
+}
+
+/// Certificates of a file, at least one (PEM, RFC 7468).
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let bytes = read_file(path)?;
+    let shown = path.display();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(&bytes).map(|der| der.map(|der| der.to_vec())).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(format!("{shown} holds no certificate; it has lines '-----BEGIN CERTIFICATE-----' (PEM)")),
+        Err(error) => Err(format!("{shown} cannot be read as PEM: {error}")),
+    }
+}
+
+fn read_key(path: &Path) -> Result<Secret, String> {
+    let bytes = read_file(path)?;
+    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        let sealed = memchr::memmem::find(&bytes, b"ENCRYPTED").is_some();
+        let mend =
+            if sealed { "its key has a password; store it without one" } else { "it holds no private key (PEM)" };
+        format!("{}: {mend}", path.display())
+    })?;
+    Ok(Secret(key.secret_der().to_vec()))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let length = fs::metadata(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(format!("{} is longer than {} KiB", path.display(), FILE_BYTES_MAX >> 10));
+    }
+    fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
