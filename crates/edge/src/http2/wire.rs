@@ -134,9 +134,11 @@ impl Wire for Http2<'_> {
             if is_of_connection(field.name) {
                 continue;
             }
-            if let (Ok(name), Ok(value)) =
+            if let (Ok(name), Ok(mut value)) =
                 (HeaderName::from_bytes(field.raw_name), HeaderValue::from_bytes(field.value))
             {
+                // No other answer has it: it would only push others out of the client's table (RFC 7541, 7.1.3).
+                value.set_sensitive(field.name == Name::XRequestId);
                 lines.append(name, value);
             }
         }

@@ -11,13 +11,13 @@ use crate::stream::Socket;
 use hallway_core::plan::{Certificate, ClientCertificates, Plan, Site, SiteTls};
 use hallway_core::route::Sites;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
-    Acceptor, NoServerSessionStorage, ProducesTickets, ResolvesServerCertUsingSni, WebPkiClientVerifier,
+    Acceptor, ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCertUsingSni, WebPkiClientVerifier,
 };
-use rustls::{RootCertStore, ServerConfig, version};
+use rustls::{CipherSuite, RootCertStore, ServerConfig, SupportedCipherSuite, version};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
@@ -26,6 +26,18 @@ pub use vet::vet;
 
 /// The protocols that are spoken inside, the best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The cipher suites, the one that costs least first.
+const SUITES: [SupportedCipherSuite; 9] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 /// Plaintext of one connection that waits to be sent.
 const UNSENT_BYTES_MAX: usize = 32 * 1024;
 
@@ -33,9 +45,38 @@ const UNSENT_BYTES_MAX: usize = 32 * 1024;
 #[derive(Default)]
 pub(crate) struct Tls {
     /// In the order of the plan.
-    sites: Vec<Option<Arc<ServerConfig>>>,
+    sites: Vec<Option<Config>>,
     /// For names that no site has: the handshake ends with an alert.
-    nobody: Option<Arc<ServerConfig>>,
+    nobody: Option<Config>,
+}
+
+/// How connections to one site are encrypted.
+#[derive(Clone)]
+struct Config {
+    /// As the client likes it best.
+    by_client: Arc<ServerConfig>,
+    /// As it costs least.
+    by_cost: Arc<ServerConfig>,
+}
+
+impl Config {
+    fn new(by_client: ServerConfig) -> Config {
+        let mut by_cost = by_client.clone();
+        by_cost.ignore_client_order = true;
+        Config { by_client: Arc::new(by_client), by_cost: Arc::new(by_cost) }
+    }
+
+    /// AES with 128 bits and SHA-256 is as safe as any, and costs least where the processor helps. A client that
+    /// wants ChaCha20 first has one that does not.
+    fn of(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        const CHACHA: [CipherSuite; 3] = [
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ];
+        let first = hello.cipher_suites().iter().find(|suite| suite.as_str().is_some());
+        if first.is_some_and(|first| CHACHA.contains(first)) { self.by_client.clone() } else { self.by_cost.clone() }
+    }
 }
 
 impl Tls {
@@ -55,12 +96,12 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&version::TLS13]);
         let builder = builder.map_err(io::Error::other)?.with_no_client_auth();
         let nobody = builder.with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
-        Ok(Tls { sites, nobody: Some(Arc::new(nobody)) })
+        Ok(Tls { sites, nobody: Some(Config::new(nobody)) })
     }
 
     /// How a connection is encrypted whose client asked for this name; without a name, that of the first site
     /// that is encrypted.
-    fn config(&self, sites: &Sites, name: Option<&str>) -> Option<&Arc<ServerConfig>> {
+    fn config(&self, sites: &Sites, name: Option<&str>) -> Option<&Config> {
         let site = match name {
             Some(name) => sites.site(name.as_bytes()),
             None => self.sites.iter().position(Option::is_some),
@@ -77,10 +118,16 @@ fn tickets() -> Option<Arc<dyn ProducesTickets>> {
 
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(default_provider())).clone()
+    PROVIDER
+        .get_or_init(|| {
+            let mut provider = default_provider();
+            provider.cipher_suites = SUITES.to_vec();
+            Arc::new(provider)
+        })
+        .clone()
 }
 
-fn config(certificate: &Certificate, tls: &SiteTls) -> Result<Arc<ServerConfig>, rustls::Error> {
+fn config(certificate: &Certificate, tls: &SiteTls) -> Result<Config, rustls::Error> {
     let versions = if tls.allows_tls12 { &[&version::TLS13, &version::TLS12][..] } else { &[&version::TLS13] };
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
     let builder = match &tls.clients {
@@ -98,7 +145,7 @@ fn config(certificate: &Certificate, tls: &SiteTls) -> Result<Arc<ServerConfig>,
         (None, Some(tickets)) => tickets,
         _ => Ticketer::new()?,
     };
-    Ok(Arc::new(config))
+    Ok(Config::new(config))
 }
 
 fn verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
@@ -120,7 +167,7 @@ fn verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>,
 pub(crate) async fn accept(socket: Socket, rules: &Rules) -> io::Result<(TlsStream<Socket>, TlsFacts)> {
     let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
     let name = hello.client_hello().server_name().map(Box::from);
-    let config = rules.tls.config(&rules.sites, name.as_deref()).cloned();
+    let config = rules.tls.config(&rules.sites, name.as_deref()).map(|config| config.of(&hello.client_hello()));
     let config = config.ok_or_else(|| io::Error::other("no site is encrypted"))?;
     let stream = hello.into_stream_with(config, |session| session.set_buffer_limit(Some(UNSENT_BYTES_MAX))).await?;
     let (_, session) = stream.get_ref();
