@@ -3,10 +3,13 @@
 //! Actors: none of its own: the master's loop and the edge's threads are started from here.
 //! Never:  is anything decided here that `core` could decide.
 
+mod asked;
 mod certificates;
 mod cli;
 mod config;
+mod exec;
 mod explain;
+mod instance;
 mod listen;
 mod master;
 mod port_holder;
@@ -16,8 +19,9 @@ mod wire;
 mod words;
 
 use hallway_core::plan::Plan;
+use instance::Instance;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -39,12 +43,9 @@ fn main() -> ExitCode {
         Ok(cli::Asked::Schema) => print(&format!("{:#}\n", config::schema())),
         Ok(cli::Asked::Trust) => match certificates::trust() {
             Ok(text) => print(&text),
-            Err(problem) => {
-                complain(&problem);
-                ExitCode::from(ERROR)
-            }
+            Err(problem) => fail(problem, ERROR),
         },
-        Ok(cli::Asked::File(errand, file)) => with_file(errand, file),
+        Ok(cli::Asked::File(errand, file, instance)) => with_file(errand, file, instance.as_deref()),
         Ok(cli::Asked::Run(raw)) => run(&raw),
         Err(problem) => {
             complain(&problem);
@@ -61,28 +62,52 @@ fn print(text: &str) -> ExitCode {
 /// Where a configuration file is looked for when none is named.
 const FILES: [&str; 2] = ["hallway.toml", "/etc/hallway/hallway.toml"];
 
-fn with_file(errand: cli::Errand, file: Option<PathBuf>) -> ExitCode {
+fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>) -> ExitCode {
     let found = file.or_else(|| FILES.iter().map(PathBuf::from).find(|path| path.exists()));
-    let Some(file) = found else {
+    let Some(file) = found.or_else(|| instance.map(|_| PathBuf::new())) else {
         complain(&format!("there is no {}; name a file with -c", FILES.join(" and no ")));
         return ExitCode::from(INVALID);
     };
-    match (config::load(&file, &|name| std::env::var(name).ok()), errand) {
-        (Err(problems), _) => {
+    if let cli::Errand::Ask(ask) = errand {
+        return order(&file, instance, &ask);
+    }
+    let load = || config::load(&file, &|name| std::env::var(name).ok());
+    let plan = match load() {
+        Ok(plan) => plan,
+        Err(problems) => {
             let _ = std::io::stderr().write_all(problems.as_bytes());
-            ExitCode::from(INVALID)
+            return ExitCode::from(INVALID);
         }
-        (Ok(plan), cli::Errand::Check) => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
-        (Ok(plan), cli::Errand::Routes) => print(&config::routes(&plan)),
-        (Ok(plan), cli::Errand::Serve) => serve(plan, Some(&|| config::load(&file, &|name| std::env::var(name).ok()))),
-        (Ok(plan), cli::Errand::Explain(question)) => match explain::explain(&plan, &question) {
+    };
+    match errand {
+        cli::Errand::Check => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
+        cli::Errand::Routes => print(&config::routes(&plan)),
+        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok())),
+        cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
+        cli::Errand::Explain(question) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
-            Err(problem) => {
-                complain(&problem);
-                ExitCode::from(USAGE)
-            }
+            Err(problem) => fail(problem, USAGE),
+        },
+        cli::Errand::Ask(_) => ExitCode::from(USAGE),
+        cli::Errand::Serve => match Instance::new(&file, instance) {
+            Ok(instance) => serve(plan, Some(master::Served { file: &file, instance, reread: &load })),
+            Err(problem) => fail(problem, ERROR),
         },
     }
+}
+
+/// Asks the running instance of a file.
+fn order(file: &Path, instance: Option<&str>, ask: &asked::Ask) -> ExitCode {
+    match Instance::new(file, instance).and_then(|instance| asked::ask(&instance, ask)) {
+        Ok(status) if *ask == asked::Ask::Status => print(&asked::show_status(&status)),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(problem) => fail(problem, ERROR),
+    }
+}
+
+fn fail(problem: String, code: u8) -> ExitCode {
+    complain(&problem);
+    ExitCode::from(code)
 }
 
 /// Says what is wrong. Whether anybody hears it changes nothing.
@@ -103,8 +128,8 @@ fn run(raw: &cli::Raw) -> ExitCode {
     serve(plan, None)
 }
 
-fn serve(plan: Plan, reread: Option<&master::Reread<'_>>) -> ExitCode {
-    match master::run(plan, reread) {
+fn serve(plan: Plan, served: Option<master::Served<'_>>) -> ExitCode {
+    match master::run(plan, served) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(ERROR)),
         Err(problem) => {
             complain(&problem);

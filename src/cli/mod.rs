@@ -10,6 +10,7 @@ pub(crate) use near::nearest;
 #[cfg(test)]
 mod tests;
 
+use crate::asked::{Ask, Rolls};
 use crate::explain::Question;
 use flags::{FLAGS, Flag};
 use lexopt::{Arg, Parser};
@@ -24,8 +25,8 @@ pub(crate) enum Asked {
     Text(String),
     /// `hallway run`.
     Run(Raw),
-    /// Something with a configuration file.
-    File(Errand, Option<PathBuf>),
+    /// Something with a configuration file, of which several may run, told apart by names.
+    File(Errand, Option<PathBuf>, Option<String>),
     /// `hallway config --schema`.
     Schema,
     /// `hallway trust`.
@@ -43,6 +44,12 @@ pub(crate) enum Errand {
     Routes,
     /// Say what would answer a request.
     Explain(Question),
+    /// Ask the instance that serves it.
+    Ask(Ask),
+    /// Show what it comes to, every default included.
+    Config,
+    /// Run a command as an app of it would run.
+    Exec(Vec<OsString>),
 }
 
 /// Settings as they were written.
@@ -74,6 +81,12 @@ impl Raw {
     }
 }
 
+/// Every command.
+const COMMANDS: [&str; 13] = [
+    "run", "serve", "check", "config", "routes", "explain", "status", "reload", "stop", "exec", "trust", "help",
+    "version",
+];
+
 /// Reads the command line, without the program's name.
 pub(crate) fn read(
     arguments: impl Iterator<Item = OsString>,
@@ -89,22 +102,24 @@ pub(crate) fn read(
             "serve" => read_file_command(parser, Errand::Serve),
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
-            "config" => read_config(parser),
+            "status" => read_file_command(parser, Errand::Ask(Ask::Status)),
+            "reload" => read_file_command(parser, Errand::Ask(Ask::Reload(Rolls::All))),
+            "stop" => read_file_command(parser, Errand::Ask(Ask::Stop)),
+            "exec" => read_file_command(parser, Errand::Exec(Vec::new())),
+            "config" => {
+                let words: Vec<OsString> = parser.raw_args().map_err(|error| error.to_string())?.collect();
+                read_config(Parser::from_args(words.clone()), &words)
+            }
             "trust" => Ok(Asked::Trust),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
-            later @ ("status" | "reload" | "exec" | "ring" | "import" | "jobs" | "upgrade" | "stop") => {
+            later @ ("ring" | "import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
                 Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
             }
             other if other.contains(':') => {
                 Err(format!("there is no command '{other}'; did you mean 'hallway run {other}'?"))
             }
-            other => Err(unknown(
-                ("command", ""),
-                other,
-                ["run", "serve", "check", "routes", "explain", "config", "trust", "help", "version"].into_iter(),
-                "hallway --help",
-            )),
+            other => Err(unknown(("command", ""), other, COMMANDS.into_iter(), "hallway --help")),
         },
         Some(Arg::Long(flag)) => Err(format!("--{flag} must stand behind a command; see 'hallway --help'")),
         Some(Arg::Short(flag)) => Err(format!("-{flag} must stand behind a command; see 'hallway --help'")),
@@ -113,10 +128,14 @@ pub(crate) fn read(
 
 /// The commands that read a configuration file, which `-c` names.
 fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, String> {
-    let mut file = None;
+    let (mut file, mut instance) = (None, None);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(file_help(&errand))),
+            Arg::Long("config") if matches!(errand, Errand::Ask(Ask::Reload(_))) => {
+                errand = Errand::Ask(Ask::Reload(Rolls::None));
+            }
+            Arg::Long("instance") => instance = Some(word(&mut parser, "--instance needs a name")?),
             Arg::Long("config") | Arg::Short('c') => {
                 file = Some(PathBuf::from(parser.value().map_err(|_| "-c needs a value: the configuration file")?));
             }
@@ -128,11 +147,24 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
                 question(&mut errand, "--client")?.client = Some(client);
             }
             Arg::Long(long) => {
-                return Err(unknown(("flag", "--"), long, ["config", "help", "client"].into_iter(), "hallway --help"));
+                return Err(unknown(
+                    ("flag", "--"),
+                    long,
+                    ["config", "help", "client", "instance"].into_iter(),
+                    "hallway --help",
+                ));
             }
             Arg::Short(short) => return Err(format!("there is no flag '-{short}'; see 'hallway --help'")),
             Arg::Value(word) => match &mut errand {
                 Errand::Explain(question) if question.url.is_empty() => question.url = word.to_string_lossy().into(),
+                Errand::Ask(Ask::Reload(rolls)) if *rolls == Rolls::All => {
+                    *rolls = Rolls::App(word.to_string_lossy().into());
+                }
+                Errand::Exec(words) => {
+                    words.push(word);
+                    words.extend(parser.raw_args().map_err(|error| error.to_string())?);
+                    words.retain(|word| word != "--");
+                }
                 _ => {
                     return Err(format!("'{0}' is one word too many; a file is named with -c: -c {0}", word.display()));
                 }
@@ -142,7 +174,7 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
     if matches!(&errand, Errand::Explain(question) if question.url.is_empty()) {
         return Err("which request? write 'hallway explain http://HOST/PATH'".into());
     }
-    Ok(Asked::File(errand, file))
+    Ok(Asked::File(errand, file, instance))
 }
 
 /// The question of `explain`, which alone has such a flag.
@@ -157,10 +189,10 @@ fn word(parser: &mut Parser, needs: &str) -> Result<String, String> {
     Ok(parser.value().map_err(|_| needs.to_owned())?.to_string_lossy().into_owned())
 }
 
-fn read_config(mut parser: Parser) -> Result<Asked, String> {
-    match parser.next().map_err(|error| error.to_string())? {
-        Some(Arg::Long("schema")) => Ok(Asked::Schema),
-        _ => Err("write 'hallway config --schema'; the effective configuration is not shown yet".into()),
+fn read_config(parser: Parser, words: &[OsString]) -> Result<Asked, String> {
+    match words {
+        [only] if only == "--schema" => Ok(Asked::Schema),
+        _ => read_file_command(parser, Errand::Config),
     }
 }
 
@@ -174,6 +206,19 @@ fn file_help(errand: &Errand) -> String {
         Errand::Serve => ("serve", "Serves the sites and apps of a configuration file."),
         Errand::Check => ("check", "Says every problem of a configuration file; exit code 78 where there is one."),
         Errand::Routes => ("routes", "Shows the routes of each site in the order in which they are tried."),
+        Errand::Config => ("config", "Shows what the file comes to; --schema: the JSON Schema of such files."),
+        Errand::Ask(Ask::Status) => ("status", "Shows what the instance that serves the file is doing."),
+        Errand::Ask(Ask::Stop) => ("stop", "Has the instance stop when all requests are answered."),
+        Errand::Ask(Ask::Reload(_)) => (
+            "reload",
+            "Has the instance go by the file as it is now, and replaces every worker, one by one:\n\
+             hallway reload --config goes by the file only; hallway reload APP replaces the workers of that app only.",
+        ),
+        Errand::Exec(_) => (
+            "exec",
+            "Runs a command in the directory, environment and interpreter of an app: hallway exec APP -- COMMAND,\n\
+             as in hallway exec shop -- python manage.py migrate",
+        ),
     };
     format!(
         "Usage: hallway {word} [-c FILE]\n\n{what}\n\n  -c, --config FILE   default ./hallway.toml, then \
@@ -286,7 +331,11 @@ fn overview() -> String {
          hallway check [-c FILE]           say every problem of the file\n  \
          hallway routes [-c FILE]          show its routes in the order in which they are tried\n  \
          hallway explain [-c FILE] URL     say which site and route would answer a request\n  \
-         hallway config --schema           the JSON Schema of the file, for editors\n  \
+         hallway config [-c FILE]          what the file comes to; --schema: its JSON Schema, for editors\n  \
+         hallway status [-c FILE]          what the instance that serves the file is doing\n  \
+         hallway reload [-c FILE]          have it go by the file as it is now, and replace every worker\n  \
+         hallway stop [-c FILE]            have it stop when all requests are answered\n  \
+         hallway exec APP -- COMMAND       run a command as the app would run\n  \
          hallway trust                     how to trust the local authority of tls = \"internal\"\n  hallway --version\n\n\
          Example:\n  hallway run --workers 4 shop.wsgi:application\n",
         env!("CARGO_PKG_VERSION")

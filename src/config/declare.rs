@@ -12,6 +12,18 @@ pub(crate) struct Key {
     pub(crate) kind: Kind,
     /// What it is for, in one sentence.
     pub(crate) about: &'static str,
+    /// What counts where it is not written; empty where nothing does.
+    pub(crate) default: &'static str,
+}
+
+impl Key {
+    /// What it is for, and what counts without it.
+    pub(crate) fn told(&self) -> String {
+        match self.default {
+            "" => self.about.into(),
+            default => format!("{} (default {default}).", self.about.trim_end_matches('.')),
+        }
+    }
 }
 
 /// What may stand under a key.

@@ -5,6 +5,7 @@
 
 mod build;
 mod declare;
+mod effective;
 mod node;
 mod problem;
 mod read;
@@ -35,4 +36,11 @@ pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
         build::plan(&table, &sources, &mut problems)
     };
     plan.filter(|_| problems.is_empty()).ok_or_else(|| problems.show(&sources))
+}
+
+/// What a file comes to, as a person reads it; it was found to be valid before.
+pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> String {
+    let (mut sources, mut problems) = (Sources::default(), Problems::default());
+    let table = read::read_files(file, environment, &mut sources, &mut problems);
+    effective::show(&table, &sources)
 }

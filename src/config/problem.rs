@@ -30,6 +30,12 @@ impl Sources {
         &self.files[file].0
     }
 
+    /// The directory of a file, from the root: what is named in the file is relative to it.
+    pub(crate) fn directory(&self, file: usize) -> PathBuf {
+        let whole = std::path::absolute(self.path(file)).unwrap_or_default();
+        whole.parent().unwrap_or(std::path::Path::new("/")).to_owned()
+    }
+
     /// `file:line:column`, both from 1; the column counts characters.
     pub(crate) fn place(&self, span: Span) -> String {
         let (path, text) = &self.files[span.file];

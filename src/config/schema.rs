@@ -19,7 +19,7 @@ fn table(keys: &[Key]) -> Value {
     let mut properties = Map::new();
     for key in keys.iter().filter(|key| !matches!(key.kind, Kind::Later)) {
         let mut value = of(&key.kind);
-        value["description"] = json!(key.about);
+        value["description"] = json!(key.told());
         properties.insert(key.name.into(), value);
     }
     json!({"type": "object", "properties": properties, "additionalProperties": false})

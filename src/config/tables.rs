@@ -6,7 +6,11 @@
 use super::declare::{Key, Kind};
 
 const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
-    Key { name, kind, about }
+    Key { name, kind, about, default: "" }
+}
+
+const fn key_or(name: &'static str, kind: Kind, about: &'static str, default: &'static str) -> Key {
+    Key { name, kind, about, default }
 }
 
 const COUNT: Kind = Kind::Whole(0, i64::MAX);
@@ -26,13 +30,14 @@ pub(crate) const FILE: &[Key] = &[
 ];
 
 const SERVER: &[Key] = &[
-    key("http", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTP (default 127.0.0.1:8080)."),
-    key("https", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTPS (default: nowhere)."),
+    key_or("http", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTP.", "127.0.0.1:8080"),
+    key_or("https", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTPS.", "nowhere"),
     key("admin", Kind::Later, "Where the dashboard and the metrics are."),
-    key(
+    key_or(
         "threads",
         Kind::Either(&[Kind::Whole(1, 64), Kind::Word(&["auto"])]),
-        "Event loops of the edge (default \"auto\": one for each core).",
+        "Event loops of the edge.",
+        "\"auto\": one for each core",
     ),
     key("state", Kind::Later, "Where jobs and certificates are kept."),
     key("shared", Kind::Later, "What several machines share."),
@@ -45,55 +50,58 @@ const SERVER: &[Key] = &[
     ),
     key("acme", Kind::Later, "How certificates are obtained."),
     key("user", Kind::Later, "Who the edge runs as."),
-    key("head_max", Kind::Size, "The largest request head (default 32KiB)."),
-    key("target_max", Kind::Size, "The longest request target (default 8KiB)."),
-    key("body_max", Kind::Size, "The largest request body (default 128MiB)."),
-    key("head_timeout", Kind::Duration, "Time for a request head to arrive (default 30s)."),
-    key("body_timeout", Kind::Duration, "Longest pause in a request body (default 30s)."),
-    key("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer (default 60s)."),
-    key("idle_timeout", Kind::Duration, "How long a connection may be idle (default 75s)."),
+    key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
+    key_or("target_max", Kind::Size, "The longest request target.", "8KiB"),
+    key_or("body_max", Kind::Size, "The largest request body.", "128MiB"),
+    key_or("head_timeout", Kind::Duration, "Time for a request head to arrive.", "30s"),
+    key_or("body_timeout", Kind::Duration, "Longest pause in a request body.", "30s"),
+    key_or("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer.", "60s"),
+    key_or("idle_timeout", Kind::Duration, "How long a connection may be idle.", "75s"),
 ];
 
-const LOG: &[Key] = &[key(
+const LOG: &[Key] = &[key_or(
     "access",
     Kind::Either(&[
         Kind::Word(&["off"]),
         Kind::Table(&[
-            key("path", TEXT, "A file, \"stdout\", or \"off\" (default \"stdout\")."),
-            key(
+            key_or("path", TEXT, "A file, \"stdout\", or \"off\".", "\"stdout\""),
+            key_or(
                 "format",
                 Kind::LogForm,
-                "What a line looks like: combined, json, or a line with nginx's variables (default \"combined\").",
+                "What a line looks like: combined, json, or a line with nginx's variables.",
+                "\"combined\"",
             ),
         ]),
     ]),
-    "The access log (default \"off\").",
+    "The access log.",
+    "\"off\"",
 )];
 
 const APP: &[Key] = &[
     key("wsgi", TEXT, "The WSGI application as MODULE:APP."),
     key("asgi", Kind::Later, "The ASGI application."),
     key("command", Kind::Later, "Any other program that serves HTTP."),
-    key("chdir", PATH, "The directory it runs in (default: that of this file)."),
-    key("python", PATH, "Its interpreter (default $VIRTUAL_ENV, ./.venv in its directory, python3)."),
-    key(
+    key_or("chdir", PATH, "The directory it runs in.", "that of this file"),
+    key_or("python", PATH, "Its interpreter.", "$VIRTUAL_ENV, ./.venv in its directory, python3"),
+    key_or(
         "workers",
         Kind::Either(&[Kind::Whole(1, 1024), Kind::Word(&["auto"])]),
-        "Worker processes (default \"auto\": one for each core, at least 2).",
+        "Worker processes.",
+        "\"auto\": one for each core, at least 2",
     ),
-    key("threads", Kind::Whole(1, 256), "Requests that one worker works on at a time (default 1)."),
-    key("timeout", Kind::Duration, "A request that takes longer ends its worker (default 30s; 0 for never)."),
-    key("graceful_timeout", Kind::Duration, "How long a stop waits for requests in flight (default 30s)."),
-    key("factory", Kind::Switch, "Whether the callable returns the application (default false)."),
+    key_or("threads", Kind::Whole(1, 256), "Requests that one worker works on at a time.", "1"),
+    key_or("timeout", Kind::Duration, "A request that takes longer ends its worker.", "30s; 0 for never"),
+    key_or("graceful_timeout", Kind::Duration, "How long a stop waits for requests in flight.", "30s"),
+    key_or("factory", Kind::Switch, "Whether the callable returns the application.", "false"),
     key("preload", Kind::Later, "Whether the application is loaded once for all workers."),
-    key("max_requests", COUNT, "Requests after which a worker is replaced (default 0: never)."),
-    key("max_requests_jitter", COUNT, "Up to so many more, by chance (default 0)."),
-    key("max_rss", Kind::Size, "Memory at which a worker is replaced (default: never)."),
+    key_or("max_requests", COUNT, "Requests after which a worker is replaced.", "0: never"),
+    key_or("max_requests_jitter", COUNT, "Up to so many more, by chance.", "0"),
+    key_or("max_rss", Kind::Size, "Memory at which a worker is replaced.", "never"),
     key(
         "queue",
         Kind::Table(&[
-            key("size", COUNT, "Requests that may wait for a worker (default 256)."),
-            key("max_wait", Kind::Duration, "How long a request may wait for a worker (default 10s)."),
+            key_or("size", COUNT, "Requests that may wait for a worker.", "256"),
+            key_or("max_wait", Kind::Duration, "How long a request may wait for a worker.", "10s"),
         ]),
         "How requests wait for a worker.",
     ),
@@ -107,16 +115,18 @@ const APP: &[Key] = &[
 
 const SITE: &[Key] = &[
     key("aliases", Kind::OneOrMore(&TEXT), "Other names of this site."),
-    key(
+    key_or(
         "tls",
         Kind::Either(&[Kind::Word(&["off", "internal"]), Kind::Table(TLS)]),
-        "Its certificate: \"internal\" for one of this machine's own authority (default \"off\").",
+        "Its certificate: \"internal\" for one of this machine's own authority.",
+        "\"off\"",
     ),
-    key("https_redirect", Kind::Switch, "Whether who comes unencrypted is sent to HTTPS (default true, with tls)."),
-    key(
+    key_or("https_redirect", Kind::Switch, "Whether who comes unencrypted is sent to HTTPS.", "true, with tls"),
+    key_or(
         "hsts",
         Kind::Either(&[Kind::Switch, Kind::Table(HSTS)]),
-        "Whether browsers are told to come encrypted only (default false).",
+        "Whether browsers are told to come encrypted only.",
+        "false",
     ),
     key("routes", Kind::List(&Kind::Table(ROUTE)), "What answers which path."),
     key(
@@ -124,7 +134,7 @@ const SITE: &[Key] = &[
         Kind::Named("status", &PATH),
         "Pages for people instead of hallway's own: 404 = \"errors/404.html\".",
     ),
-    key("merge_slashes", Kind::Later, "Whether // in a path is one slash (default true)."),
+    key_or("merge_slashes", Kind::Later, "Whether // in a path is one slash.", "true"),
 ];
 
 const TLS: &[Key] = &[
@@ -136,18 +146,18 @@ const TLS: &[Key] = &[
         Kind::Either(&[PATH, Kind::Table(CLIENTS)]),
         "Clients have to show certificates of these authorities.",
     ),
-    key("min", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken (default \"1.2\")."),
+    key_or("min", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken.", "\"1.2\""),
 ];
 
 const CLIENTS: &[Key] = &[
     key("ca", PATH, "The file of the authorities (PEM)."),
-    key("optional", Kind::Switch, "Whether clients without a certificate are let in, too (default false)."),
+    key_or("optional", Kind::Switch, "Whether clients without a certificate are let in, too.", "false"),
 ];
 
 const HSTS: &[Key] = &[
-    key("max_age", Kind::Duration, "For how long (default 8760h, a year)."),
-    key("subdomains", Kind::Switch, "Whether for all names below, too (default false)."),
-    key("preload", Kind::Switch, "Whether browsers may carry it with them (default false)."),
+    key_or("max_age", Kind::Duration, "For how long.", "8760h, a year"),
+    key_or("subdomains", Kind::Switch, "Whether for all names below, too.", "false"),
+    key_or("preload", Kind::Switch, "Whether browsers may carry it with them.", "false"),
 ];
 
 const ROUTE: &[Key] = &[
@@ -171,7 +181,7 @@ const ROUTE: &[Key] = &[
     key("query", Kind::Named("parameter", &WANTED), "Only with these parameters: a value, true or false."),
     key("client", Kind::OneOrMore(&NETWORK), "Only for clients in these networks."),
     // Modifiers.
-    key("status", Kind::Whole(300, 399), "The status of a redirect (default 302)."),
+    key_or("status", Kind::Whole(300, 399), "The status of a redirect.", "302"),
     key("strip", Kind::Switch, "What stands before the * is taken off the path for an app, as SCRIPT_NAME."),
     key("rewrite", Kind::Later, "The path that is passed on."),
     key("headers", Kind::Table(HEADERS), "Headers of the answer."),
@@ -205,9 +215,9 @@ const FILES: &[Key] = &[
 ];
 
 const RESPOND: &[Key] = &[
-    key("status", Kind::Whole(200, 599), "Its status (default 200)."),
-    key("body", TEXT, "Its body (default empty)."),
-    key("type", TEXT, "Its media type (default text/plain; charset=utf-8)."),
+    key_or("status", Kind::Whole(200, 599), "Its status.", "200"),
+    key_or("body", TEXT, "Its body.", "empty"),
+    key_or("type", TEXT, "Its media type.", "text/plain; charset=utf-8"),
 ];
 
 const HEADERS: &[Key] = &[

@@ -73,7 +73,7 @@ fn put_table(text: &mut String, name: &str, keys: &'static [Key]) {
         *text += &format!("\n### {name}\n\n| key | what stands there | what it is for |\n|---|---|---|\n");
         for key in &built {
             let wanted = key.kind.wanted().replace('|', "\\|");
-            *text += &format!("| `{}` | {wanted} | {} |\n", key.name, key.about);
+            *text += &format!("| `{}` | {wanted} | {} |\n", key.name, key.told());
         }
         let later: Vec<String> =
             keys.iter().filter(|key| matches!(key.kind, Kind::Later)).map(|key| format!("`{}`", key.name)).collect();

@@ -3,10 +3,14 @@
 //! Actors: one loop that waits in `poll`.
 //! Never:  does it decide about a process, or serve a request.
 
+mod control;
 mod news;
+mod orders;
 mod reload;
 
+use self::control::Control;
 use crate::certificates::{self, Stamp};
+use crate::instance::Instance;
 use crate::listen::{Held, Listeners};
 use crate::signals::{Meaning, Signals};
 use crate::words::Words;
@@ -39,22 +43,30 @@ const WEIGH_MS: u64 = 1_000;
 /// The same while look after look finds one too large: no worker can stay below that limit.
 const WEIGH_MAX_MS: u64 = 60_000;
 
-/// Reads the configuration file anew; the error is what is wrong with it.
-pub(crate) type Reread<'a> = dyn Fn() -> Result<Plan, String> + 'a;
+/// The configuration file that is served.
+pub(crate) struct Served<'a> {
+    /// Where it is.
+    pub(crate) file: &'a Path,
+    /// Where its instance is reached.
+    pub(crate) instance: Instance,
+    /// Reads it anew; the error is what is wrong with it.
+    pub(crate) reread: &'a dyn Fn() -> Result<Plan, String>,
+}
 
 /// Runs the whole tree until it has ended; returns the exit code.
-pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, String> {
+pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, String> {
     for (number, app) in plan.apps.iter_mut().enumerate() {
         app.number = number;
     }
     certificates::read_missing(&mut plan)?;
+    let control = served.as_ref().map(|served| Control::listen(served.instance.clone())).transpose()?;
     let mut listeners = Listeners::default();
     listeners.bind(&mut plan)?;
     // Behind this, the same: sockets and keys are in this process.
     hallway_workers::set_title("hallway: master");
     let failed = |error: io::Error| format!("cannot start: {error}");
     let mut signals = Signals::listen().map_err(failed)?;
-    let mut master = Master::new(plan, listeners)?;
+    let mut master = Master::new(plan, listeners, control)?;
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let settings = Settings {
         apps: master.plan.apps.iter().map(reload::settings_of).collect(),
@@ -64,12 +76,11 @@ pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, St
     let mut events = vec![Event::Start];
     loop {
         for event in std::mem::take(&mut events) {
-            if let (Event::Roll, Some(reread)) = (event, reread) {
-                match reread().and_then(|plan| master.adopt(plan, &mut tree)) {
-                    Ok(commands) => events.extend(master.obey_all(commands)),
+            if let (Event::Roll, Some(served)) = (event, &served) {
+                match master.reread(served, &mut tree) {
+                    Ok(more) => events.extend(more),
                     Err(problems) => {
-                        problems.lines().for_each(say);
-                        say("nothing was changed");
+                        news::tell_unchanged(&problems);
                         continue;
                     }
                 }
@@ -83,10 +94,9 @@ pub(crate) fn run(mut plan: Plan, reread: Option<&Reread<'_>>) -> Result<i32, St
         }
         if events.is_empty() {
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
-            if let Some(plan) = master.renew_certificates() {
-                say("a certificate has changed");
-                let adopted = master.adopt(plan, &mut tree);
-                adopted.into_iter().for_each(|commands| events.extend(master.obey_all(commands)));
+            events.extend(master.renew_certificates(&mut tree));
+            if let Some(served) = &served {
+                events.extend(master.serve_orders(served, &mut tree));
             }
         }
     }
@@ -128,6 +138,8 @@ struct Master {
     said_loading: bool,
     /// Whether a signal asked for the roll that is under way.
     rolls_all: bool,
+    /// The way for those who ask something of this instance.
+    control: Option<Control>,
     /// When the memory of the workers is looked at next; never without `max_rss`.
     weigh_at_ms: Option<u64>,
     weigh_pause_ms: u64,
@@ -139,7 +151,7 @@ struct Master {
 }
 
 impl Master {
-    fn new(plan: Plan, listeners: Listeners) -> Result<Master, String> {
+    fn new(plan: Plan, listeners: Listeners, control: Option<Control>) -> Result<Master, String> {
         let failed = |error: io::Error| format!("cannot start: {error}");
         let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
         let mut master = Master {
@@ -149,6 +161,7 @@ impl Master {
             serial: 1,
             former: BTreeSet::new(),
             program,
+            control,
             listeners,
             edge: None,
             workers: BTreeMap::new(),
@@ -294,8 +307,9 @@ impl Master {
     fn wait(&mut self, signals: &mut Signals, wake_at: Option<u64>) -> io::Result<Vec<Event>> {
         let kills = self.children().filter_map(|(_, spawned)| spawned.kill_at_ms);
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
-        let wake_at =
-            wake_at.into_iter().chain(self.weigh_at_ms).chain(self.look_at_ms).chain(kills).chain(loading).min();
+        let silent = self.control.as_ref().and_then(Control::wake_at);
+        let times = [wake_at, self.weigh_at_ms, self.look_at_ms, silent, loading];
+        let wake_at = times.into_iter().flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
@@ -307,6 +321,8 @@ impl Master {
         sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
         let first_words = sources.len();
         sources.extend(self.words.iter().map(|words| PollFd::new(words, PollFlags::IN)));
+        let askers = self.control.iter().flat_map(Control::sources);
+        sources.extend(askers.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -319,9 +335,7 @@ impl Master {
         for (_, (child, spawned)) in spoken {
             match spawned.channel.receive().ok().flatten() {
                 Some(message) => match Report::decode(&message.bytes) {
-                    Some(Report::Over { serial }) if *child == Child::Edge => {
-                        over.push(serial);
-                    }
+                    Some(Report::Over { serial }) if *child == Child::Edge => over.push(serial),
                     report => events.extend(report.and_then(|report| event_of(*child, report))),
                 },
                 None => gone.push(*child),

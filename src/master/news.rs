@@ -109,11 +109,17 @@ impl Master {
     }
 }
 
+/// Tells why a change was not adopted.
+pub(super) fn tell_unchanged(problems: &str) {
+    problems.lines().for_each(say);
+    say("nothing was changed");
+}
+
 fn counted(workers: u32) -> String {
     format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
 }
 
-fn shown(listener: &Listener) -> String {
+pub(super) fn shown(listener: &Listener) -> String {
     match &listener.at {
         Listen::Tcp(address) => format!("{}://{address}", if listener.tls { "https" } else { "http" }),
         Listen::Unix(path) => format!("unix:{}", path.display()),

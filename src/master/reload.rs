@@ -4,7 +4,7 @@
 //! Never:  is a plan adopted in part.
 
 use super::news::say;
-use super::{Master, tell};
+use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
@@ -60,8 +60,25 @@ impl Master {
         Ok(commands)
     }
 
+    /// Goes by the file as it is now; what follows.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing has changed.
+    pub(super) fn reread(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {
+        let commands = self.adopt((served.reread)()?, tree)?;
+        Ok(self.obey_all(commands))
+    }
+
+    /// Goes by newer certificates, where there are some; what follows.
+    pub(super) fn renew_certificates(&mut self, tree: &mut Supervisor) -> Vec<Event> {
+        let Some(plan) = self.newer_certificates() else { return Vec::new() };
+        say("a certificate has changed");
+        let commands = self.adopt(plan, tree).unwrap_or_default();
+        self.obey_all(commands)
+    }
+
     /// A plan with newer certificates, where files have changed since the last look, a few seconds ago.
-    pub(super) fn renew_certificates(&mut self) -> Option<Plan> {
+    fn newer_certificates(&mut self) -> Option<Plan> {
         if self.look_at_ms.is_none_or(|at| at > self.now_ms()) {
             return None;
         }

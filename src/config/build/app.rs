@@ -17,7 +17,7 @@ impl Builder<'_> {
     fn app(&mut self, entry: &Entry, app: &Table) -> App {
         let chdir = match app.get("chdir") {
             Some(node) => self.directory(node),
-            None => self.sources.path(entry.key_span.file).parent().and_then(|path| std::path::absolute(path).ok()),
+            None => Some(self.sources.directory(entry.key_span.file)),
         };
         let chdir = chdir.unwrap_or_default();
         let time = |key: &str, default: u64| app.get(key).and_then(time_ms).unwrap_or(default);

@@ -57,16 +57,14 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
 impl Builder<'_> {
     /// A path as it was written, from the directory of its file.
     fn path(&self, node: &Node) -> Option<PathBuf> {
-        let base = self.sources.path(node.span.file).parent().unwrap_or(std::path::Path::new(""));
-        std::path::absolute(base.join(node.text()?)).ok()
+        std::path::absolute(self.sources.directory(node.span.file).join(node.text()?)).ok()
     }
 
     /// A string as it stands, or what is in the file that it names.
     fn secret(&mut self, node: &Node) -> Option<String> {
         let text = node.text()?;
         let Some(file) = text.strip_prefix("file:") else { return Some(text.into()) };
-        let base = self.sources.path(node.span.file).parent().unwrap_or(std::path::Path::new(""));
-        let path = base.join(file);
+        let path = self.sources.directory(node.span.file).join(file);
         match std::fs::read_to_string(&path) {
             Ok(content) => Some(content.trim_end_matches(['\r', '\n']).into()),
             Err(error) => {

@@ -1,0 +1,93 @@
+//! In:     the values of a configuration file, the declarations of all keys.
+//! Out:    what the file comes to, for a person: each value with its origin, and every default.
+//! Actors: none.
+//! Never:  is a secret shown.
+
+use super::declare::{Key, Kind};
+use super::node::{Data, Node, Table};
+use super::problem::Sources;
+use super::tables::FILE;
+
+/// Columns before an origin.
+const WIDTH: usize = 64;
+
+/// The whole file.
+pub(super) fn show(table: &Table, sources: &Sources) -> String {
+    let mut lines = Vec::new();
+    put_table(&mut lines, "", table, FILE, sources);
+    lines.join("\n") + "\n"
+}
+
+fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static [Key], sources: &Sources) {
+    let inner = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{}", quoted(key)) };
+    if !name.is_empty() {
+        lines.push(format!("\n[{name}]"));
+    }
+    let (mut below, known) = (Vec::new(), keys.iter().filter(|key| !matches!(key.kind, Kind::Later)));
+    for key in known {
+        match (table.get(key.name), &key.kind) {
+            (Some(node), kind) => match (node.table(), kind) {
+                (Some(table), Kind::Table(keys)) => below.push((inner(key.name), table, *keys)),
+                (Some(named), Kind::Named(_, Kind::Table(keys))) => {
+                    let of = |entry: &'_ super::node::Entry| format!("{}.{}", inner(key.name), quoted(&entry.key));
+                    below.extend(
+                        named.entries.iter().filter_map(|entry| Some((of(entry), entry.value.table()?, *keys))),
+                    );
+                }
+                _ => put_value(lines, key, node, sources),
+            },
+            (None, _) if key.default.is_empty() || name.is_empty() => {}
+            (None, _) => lines.push(told(&format!("# {} = {}", key.name, key.default), "default")),
+        }
+    }
+    for (name, table, keys) in below {
+        put_table(lines, &name, table, keys, sources);
+    }
+}
+
+fn put_value(lines: &mut Vec<String>, key: &Key, node: &Node, sources: &Sources) {
+    let origin = |node: &Node| sources.place(node.span);
+    match (&node.data, &key.kind) {
+        (Data::List(members), Kind::List(Kind::Table(_))) => {
+            lines.push(format!("{} = [", key.name));
+            lines.extend(members.iter().map(|one| told(&format!("  {},", shown(one)), &origin(one))));
+            lines.push("]".into());
+        }
+        (Data::Table(table), Kind::Named(_, Kind::Secret)) => {
+            let names: Vec<String> = table.entries.iter().map(|entry| format!("{} = …", quoted(&entry.key))).collect();
+            lines.push(told(&format!("{} = {{ {} }}", key.name, names.join(", ")), &origin(node)));
+        }
+        (_, Kind::Secret) => lines.push(told(&format!("{} = …", key.name), &origin(node))),
+        _ => lines.push(told(&format!("{} = {}", key.name, shown(node)), &origin(node))),
+    }
+}
+
+/// A line with where it is from.
+fn told(line: &str, origin: &str) -> String {
+    let gap = WIDTH.saturating_sub(line.chars().count()).max(1);
+    format!("{line}{:gap$}# {origin}", "")
+}
+
+/// A value as TOML. Passwords are secrets wherever they stand.
+fn shown(node: &Node) -> String {
+    match &node.data {
+        Data::Text(text) => format!("{text:?}"),
+        Data::Whole(number) => number.to_string(),
+        Data::Switch(switch) => switch.to_string(),
+        Data::Real | Data::Date => "…".into(),
+        Data::List(members) => format!("[{}]", members.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Data::Table(table) => {
+            let value = |entry: &super::node::Entry| match entry.key.as_str() {
+                "users" => "…".into(),
+                _ => shown(&entry.value),
+            };
+            let parts = table.entries.iter().map(|entry| format!("{} = {}", quoted(&entry.key), value(entry)));
+            format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn quoted(key: &str) -> String {
+    let is_bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_bare { key.to_owned() } else { format!("{key:?}") }
+}

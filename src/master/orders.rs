@@ -1,0 +1,89 @@
+//! In:     orders that came by the control socket.
+//! Out:    their answers; what follows from them.
+//! Actors: the master's loop.
+//! Never:  is an order carried out in part.
+
+use super::news::{say, shown, tell_unchanged};
+use super::{Hired, Master, Served, control};
+use crate::asked::{Ask, Rolls};
+use hallway_core::plan::App;
+use hallway_core::supervise::{Event, Supervisor};
+use hallway_workers::resident_bytes;
+use serde_json::{Value, json};
+
+impl Master {
+    /// Carries out what was asked for since the last time; what follows.
+    pub(super) fn serve_orders(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Vec<Event> {
+        let now_ms = self.now_ms();
+        let asked = self.control.as_mut().map(|control| control.hear(now_ms)).unwrap_or_default();
+        let mut events = Vec::new();
+        for (stream, ask) in asked {
+            let answer = match ask {
+                Ask::Status => self.status(served, tree),
+                Ask::Stop => {
+                    events.push(Event::Stop);
+                    json!({"ok": true})
+                }
+                Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
+                    Ok(more) => {
+                        events.extend(more);
+                        json!({"ok": true, "serial": self.serial})
+                    }
+                    Err(problem) => {
+                        tell_unchanged(&problem);
+                        json!({ "problem": problem })
+                    }
+                },
+            };
+            control::answer(stream, &answer);
+        }
+        events
+    }
+
+    fn reload(&mut self, rolls: &Rolls, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {
+        if let Rolls::App(name) = rolls {
+            // Only the code of this app: the file is not looked at.
+            let app = self.plan.apps.iter().find(|app| app.name == *name);
+            let names: Vec<&str> = self.plan.apps.iter().map(|app| &*app.name).collect();
+            let app = app.ok_or_else(|| format!("there is no app '{name}'; there are {}", names.join(", ")))?;
+            say(&format!("replacing every worker of {name}, one by one"));
+            return Ok(vec![Event::RollApp(app.number)]);
+        }
+        let mut events = self.reread(served, tree)?;
+        if *rolls == Rolls::All {
+            self.narrate(tree, Event::Roll);
+            events.extend(self.plan.apps.iter().map(|app| Event::RollApp(app.number)));
+        }
+        Ok(events)
+    }
+
+    /// What everything is doing.
+    fn status(&self, served: &Served<'_>, tree: &Supervisor) -> Value {
+        let worker = |(number, hired): (&u32, &Hired)| {
+            let pid = hired.spawned.pid;
+            let state = match (self.ready.contains(number), tree.is_to_be_replaced(*number)) {
+                (false, _) => "loading",
+                (true, false) => "ready",
+                (true, true) => "leaving",
+            };
+            json!({"pid": pid, "state": state, "rss_bytes": resident_bytes(pid)})
+        };
+        let app = |app: &App| {
+            let (ready, wanted) = tree.readiness(app.number);
+            let own = self.workers.iter().filter(|(_, hired)| hired.app.number == app.number);
+            let workers: Vec<Value> = own.map(worker).collect();
+            json!({"name": app.name, "ready": ready, "wanted": wanted, "workers": workers})
+        };
+        let edge = self.edge.as_ref().map(|edge| edge.pid);
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "up_s": self.started.elapsed().as_secs(),
+            "file": served.file,
+            "plan": self.serial,
+            "listeners": self.plan.listeners.iter().map(shown).collect::<Vec<String>>(),
+            "edge": {"pid": edge, "rss_bytes": edge.and_then(resident_bytes)},
+            "apps": self.plan.apps.iter().map(app).collect::<Vec<Value>>(),
+        })
+    }
+}
