@@ -5,7 +5,7 @@
 
 use crate::config::show::{conditions, target};
 use hallway_core::http1::parse_head;
-use hallway_core::plan::{Plan, Target};
+use hallway_core::plan::{Files, Plan, Target};
 use hallway_core::route::{Matched, Pattern, Sites};
 use hallway_core::semantics::redirect;
 use hallway_core::{Fault, Head, permit};
@@ -42,7 +42,7 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
     let sites = Sites::new(plan)?;
     let site = permit::admit(&head).and_then(|()| sites.site(head.host()).ok_or(Fault::Misdirected));
     let answered = site.and_then(|site| sites.pick(plan, site, &head, question.client));
-    let Matched { route, number, found } = match answered {
+    let Matched { route, number, found, .. } = match answered {
         Ok(matched) => matched,
         Err(fault) => {
             let allow = if let Fault::MethodNotAllowed(methods) = fault {
@@ -76,7 +76,7 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
             say("SCRIPT", &String::from_utf8_lossy(script));
             say("PATH", &String::from_utf8_lossy(rest));
         }
-        Target::Files { only: None, .. } => say("file", &String::from_utf8_lossy(found.rest)),
+        Target::Files(Files { only: None, .. }) => say("file", &String::from_utf8_lossy(found.rest)),
         _ => {}
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);

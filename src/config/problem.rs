@@ -45,18 +45,21 @@ impl Sources {
         format!("{}:{line}:{column}", path.display())
     }
 
-    /// The line with the place underlined.
-    fn excerpt(&self, span: Span) -> String {
+    /// The line with the place underlined, and with what is secret on it painted over.
+    fn excerpt(&self, span: Span, secrets: &[Span]) -> String {
         let (_, text) = &self.files[span.file];
         let start = span.start.min(text.len());
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();
+        let is_secret = |at: usize| secrets.iter().any(|it| it.file == span.file && (it.start..it.end).contains(&at));
+        let shown = |(at, letter)| if is_secret(line_start + at) && letter != '"' { '•' } else { letter };
+        let painted: String = line.char_indices().map(shown).collect();
         let number = text[..start].matches('\n').count() + 1;
         let indent = text[line_start..start].chars().count();
         let rest = line.chars().count().saturating_sub(indent);
         let marked = text[start..span.end.clamp(start, text.len())].chars().count();
         let carets = "^".repeat(marked.clamp(1, rest.max(1)));
-        format!("{number:>5} | {line}\n      | {:indent$}{carets}", "")
+        format!("{number:>5} | {painted}\n      | {:indent$}{carets}", "")
     }
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// Values that are not to be shown.
+    secrets: Vec<Span>,
     /// A file is no TOML: what follows from that is of no interest.
     is_unreadable: bool,
 }
@@ -82,6 +87,11 @@ pub(crate) struct Problems {
 impl Problems {
     pub(crate) fn add(&mut self, span: Span, text: impl Into<String>) {
         self.push(Problem { span: Some(span), text: text.into(), also: Vec::new() });
+    }
+
+    /// What stands there is not to be shown.
+    pub(crate) fn hide(&mut self, span: Span) {
+        self.secrets.push(span);
     }
 
     /// A place where a file is no TOML.
@@ -118,14 +128,25 @@ impl Problems {
         for problem in sorted {
             match problem.span {
                 Some(span) => {
-                    let _ = writeln!(text, "{}: {}\n{}", sources.place(span), problem.text, sources.excerpt(span));
+                    let _ = writeln!(
+                        text,
+                        "{}: {}\n{}",
+                        sources.place(span),
+                        problem.text,
+                        sources.excerpt(span, &self.secrets)
+                    );
                 }
                 None => {
                     let _ = writeln!(text, "{}", problem.text);
                 }
             }
             for (span, word) in &problem.also {
-                let _ = writeln!(text, "      = {word}: {}\n{}", sources.place(*span), sources.excerpt(*span));
+                let _ = writeln!(
+                    text,
+                    "      = {word}: {}\n{}",
+                    sources.place(*span),
+                    sources.excerpt(*span, &self.secrets)
+                );
             }
         }
         let count = self.found.len();

@@ -7,7 +7,7 @@ use super::declare::{Key, Kind};
 use super::node::{Data, Node, Span, Table};
 use super::problem::Problems;
 use crate::cli::nearest;
-use crate::settings::{duration_ms, log_format, read_address, size_bytes};
+use crate::settings::{duration_ms, log_format, rate, read_address, size_bytes};
 use hallway_core::fields::is_token;
 use hallway_core::method::Methods;
 use hallway_core::network::Network;
@@ -22,6 +22,9 @@ pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problem
         );
         problems.add(node.span, format!("{what}; write {}", kind.wanted()));
     };
+    if matches!(kind, Kind::Secret) {
+        problems.hide(node.span);
+    }
     match (kind, &node.data) {
         (Kind::Later, _) => problems.add(node.span, format!("'{name}' is not built yet in this version; take it out")),
         (Kind::Table(keys), Data::Table(table)) => check_table(table, keys, name, problems),
@@ -99,6 +102,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
     match kind {
         Kind::Duration => duration_ms(text).map(drop),
         Kind::Size => size_bytes(text).map(drop),
+        Kind::Rate => rate(text).map(drop),
         Kind::Address => read_address(text).map(drop),
         Kind::Network => Network::read(text).map(drop),
         Kind::Pattern => Pattern::parse(text).map(drop),

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is another order shown than the one that is matched by.
 
-use hallway_core::plan::{LocationPart, Plan, Route, Target};
+use hallway_core::plan::{Files, LocationPart, Plan, Route, Target};
 use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
@@ -59,8 +59,8 @@ pub(crate) fn conditions(conditions: &Conditions) -> String {
 
 pub(crate) fn target(plan: &Plan, route: &Route) -> String {
     match &route.target {
-        Target::Files { directory, only: Some(name), .. } => format!("file {}", directory.join(name).display()),
-        Target::Files { directory, fallback, .. } => {
+        Target::Files(Files { directory, only: Some(name), .. }) => format!("file {}", directory.join(name).display()),
+        Target::Files(Files { directory, fallback, .. }) => {
             let else_page = fallback.as_ref().map_or_else(String::new, |page| format!(", else {page}"));
             format!("files {}{else_page}", directory.display())
         }

@@ -56,26 +56,11 @@ const SERVER: &[Key] = &[
     key_or("head_timeout", Kind::Duration, "Time for a request head to arrive.", "30s"),
     key_or("body_timeout", Kind::Duration, "Longest pause in a request body.", "30s"),
     key_or("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer.", "60s"),
+    key_or("client_connections", Kind::Whole(0, 1_000_000), "Connections that one client may have.", "0: any number"),
     key_or("idle_timeout", Kind::Duration, "How long a connection may be idle.", "75s"),
 ];
 
-const LOG: &[Key] = &[key_or(
-    "access",
-    Kind::Either(&[
-        Kind::Word(&["off"]),
-        Kind::Table(&[
-            key_or("path", TEXT, "A file, \"stdout\", or \"off\".", "\"stdout\""),
-            key_or(
-                "format",
-                Kind::LogForm,
-                "What a line looks like: combined, json, or a line with nginx's variables.",
-                "\"combined\"",
-            ),
-        ]),
-    ]),
-    "The access log.",
-    "\"off\"",
-)];
+const LOG: &[Key] = &[key_or("access", SITE_LOG, "The access log.", "\"off\"")];
 
 const APP: &[Key] = &[
     key("wsgi", TEXT, "The WSGI application as MODULE:APP."),
@@ -129,12 +114,24 @@ const SITE: &[Key] = &[
         "false",
     ),
     key("routes", Kind::List(&Kind::Table(ROUTE)), "What answers which path."),
+    key("log", SITE_LOG, "Its own access log, instead of that of [log]."),
+    key_or("merge_slashes", Kind::Switch, "Whether // in a path is one slash.", "true"),
+    key("maintenance", Kind::Table(MAINTENANCE), "When it is closed for work."),
+    HEADERS_KEY,
+    CACHE_CONTROL,
+    ALLOW,
+    DENY,
+    BODY_MAX,
+    LIMIT,
+    BASIC_AUTH,
+    CORS_KEY,
+    COMPRESS,
+    BANDWIDTH_KEY,
     key(
         "errors",
         Kind::Named("status", &PATH),
         "Pages for people instead of hallway's own: 404 = \"errors/404.html\".",
     ),
-    key_or("merge_slashes", Kind::Later, "Whether // in a path is one slash.", "true"),
 ];
 
 const TLS: &[Key] = &[
@@ -183,20 +180,24 @@ const ROUTE: &[Key] = &[
     // Modifiers.
     key_or("status", Kind::Whole(300, 399), "The status of a redirect.", "302"),
     key("strip", Kind::Switch, "What stands before the * is taken off the path for an app, as SCRIPT_NAME."),
-    key("rewrite", Kind::Later, "The path that is passed on."),
-    key("headers", Kind::Table(HEADERS), "Headers of the answer."),
-    key("cache_control", TEXT, "The answer's Cache-Control."),
-    key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others."),
-    key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks."),
-    key("body_max", Kind::Size, "The largest request body here."),
+    key(
+        "rewrite",
+        TEXT,
+        "The path that is passed on; {name} stands for what the path captured, a last * for the rest.",
+    ),
+    HEADERS_KEY,
+    CACHE_CONTROL,
+    ALLOW,
+    DENY,
+    BODY_MAX,
+    LIMIT,
+    BASIC_AUTH,
+    CORS_KEY,
+    COMPRESS,
+    BANDWIDTH_KEY,
     key("cache", Kind::Later, "Whether answers are kept."),
-    key("limit", Kind::Later, "How often a client may come."),
     key("auth", Kind::Later, "Who says whether the request may pass."),
-    key("basic_auth", Kind::Later, "Users and their passwords."),
-    key("cors", Kind::Later, "What pages of other origins may do."),
     key("timeout", Kind::Later, "How long an answer may take."),
-    key("compress", Kind::Later, "Whether answers are compressed."),
-    key("bandwidth", Kind::Later, "How fast an answer is sent."),
     key("priority", Kind::Later, "Who goes first in a queue."),
     key("promote", Kind::Later, "Whether an answer becomes a job."),
     key("internal", Kind::Later, "Whether only applications may send here."),
@@ -205,12 +206,106 @@ const ROUTE: &[Key] = &[
     key("public", Kind::Later, "Whether jobs need no user."),
 ];
 
+// What a route may have, and a site for all of its routes.
+const HEADERS_KEY: Key =
+    key("headers", Kind::Table(HEADERS), "Headers of the answer; those of a site and of its route come together.");
+const CACHE_CONTROL: Key = key("cache_control", TEXT, "The answer's Cache-Control.");
+const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others.");
+const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
+const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here.");
+const LIMIT: Key = key(
+    "limit",
+    Kind::OneOrMore(&Kind::Table(LIMITS)),
+    "How often, or how many at a time; who comes more often is answered 429 with Retry-After.",
+);
+const BASIC_AUTH: Key = key(
+    "basic_auth",
+    Kind::Either(&[Kind::Word(&["off"]), Kind::Table(BASIC)]),
+    "Only for those who show a name and a password.",
+);
+const CORS_KEY: Key = key(
+    "cors",
+    Kind::Either(&[Kind::Switch, Kind::Table(CORS)]),
+    "What pages of other origins may do; true: those of any origin may read, without cookies.",
+);
+const COMPRESS: Key = key_or(
+    "compress",
+    Kind::Either(&[Kind::Switch, Kind::OneOrMore(&Kind::Word(&["zstd", "br", "gzip"]))]),
+    "Whether answers that are text are compressed, and how, what is liked best first.",
+    "false",
+);
+const BANDWIDTH_KEY: Key = key(
+    "bandwidth",
+    Kind::Either(&[Kind::Size, Kind::Table(BANDWIDTH)]),
+    "How fast an answer is sent, in bytes a second.",
+);
+
+const LIMITS: &[Key] = &[
+    key("rate", Kind::Rate, "How often, in the long run."),
+    key_or("burst", Kind::Whole(1, 1_000_000), "How many of them may come at once.", "as many as the rate has"),
+    key("connections", Kind::Whole(1, 1_000_000), "How many requests one client may have open at a time."),
+    key("concurrency", Kind::Whole(1, 1_000_000), "How many requests of all clients may be open at a time."),
+    key_or(
+        "by",
+        TEXT,
+        "Who is told from whom: \"client\", \"user\", \"header:NAME\", \"cookie:NAME\" or \"all\".",
+        "\"client\"",
+    ),
+    key_or("headers", Kind::Switch, "Whether answers say what is left (RateLimit).", "false"),
+];
+
+const BASIC: &[Key] = &[
+    key_or("realm", TEXT, "What browsers show.", "the name of the site"),
+    key("users", Kind::Named("user", &Kind::Secret), "Names, and what their passwords hash to (bcrypt or Argon2)."),
+    key("file", PATH, "A file with such, as htpasswd -B writes it."),
+];
+
+const CORS: &[Key] = &[
+    key("origins", Kind::OneOrMore(&TEXT), "As \"https://app.example\"; \"*\" for any."),
+    key("methods", Kind::OneOrMore(&Kind::Method), "Methods beside GET, HEAD and POST."),
+    key("headers", Kind::OneOrMore(&TEXT), "Headers that pages may send; \"*\" for any."),
+    key("expose", Kind::OneOrMore(&FIELD_NAME), "Headers of answers that pages may read."),
+    key_or("credentials", Kind::Switch, "Whether cookies are sent along.", "false"),
+    key_or("max_age", Kind::Duration, "How long browsers need not ask again.", "10m"),
+];
+
+const BANDWIDTH: &[Key] = &[
+    key("rate", Kind::Size, "Of one answer, in bytes a second."),
+    key_or("after", Kind::Size, "What is sent of it before that counts.", "0"),
+    key("client", Kind::Size, "Of all answers to one client here, in bytes a second."),
+];
+
+const MAINTENANCE: &[Key] = &[
+    key("file", PATH, "While this file is there everybody is answered 503."),
+    key("page", PATH, "With this page."),
+    key("allow", Kind::OneOrMore(&NETWORK), "But for clients in these networks."),
+];
+
+const SITE_LOG: Kind = Kind::Either(&[Kind::Word(&["off"]), Kind::Table(ACCESS_LOG)]);
+
+const ACCESS_LOG: &[Key] = &[
+    key_or("path", TEXT, "A file, \"stdout\", or \"off\".", "\"stdout\""),
+    key_or(
+        "format",
+        Kind::LogForm,
+        "What a line looks like: combined, json, or a line with nginx's variables.",
+        "\"combined\"",
+    ),
+];
+
 const FILES: &[Key] = &[
     key("dir", PATH, "The directory."),
     key(
         "fallback",
         TEXT,
         "The file below it that answers for pages that are no file, as applications in browsers want it.",
+    ),
+    key_or("list", Kind::Switch, "Whether a directory without index.html is shown as a list.", "false"),
+    key_or(
+        "fingerprints",
+        Kind::Switch,
+        "Whether a name with a fingerprint of its content (app.3f2a9c1b.js) says that it never changes.",
+        "true",
     ),
 ];
 

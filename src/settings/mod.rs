@@ -10,12 +10,14 @@ use crate::cli::{Raw, Written, nearest};
 pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
-use hallway_core::plan::{AccessLog, App, Limits, Listen, Listener, LogFormat, Plan, Route, Site, Target, Trust};
+use hallway_core::plan::{
+    AccessLog, App, Files, Limits, Listen, Listener, LogFormat, Plan, Route, Site, Target, Trust,
+};
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-pub(crate) use units::{duration_ms, size_bytes};
+pub(crate) use units::{duration_ms, rate, size_bytes};
 
 /// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
 const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
@@ -42,6 +44,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         certificates: Vec::new(),
         sites: vec![Site { log, ..site(raw)? }],
         trust: trust(raw)?,
+        zones: Vec::new(),
         logs,
         log,
         limits,
@@ -233,9 +236,17 @@ fn site(raw: &Raw) -> Result<Site, String> {
         if routes.iter().any(|route| route.path == path) {
             return Err(blame(written, "this prefix is given twice"));
         }
-        routes.push(Route::new(&path, Target::Files { directory, only: None, fallback: None }));
+        routes.push(Route::new(&path, Target::Files(Files::below(directory))));
     }
-    Ok(Site { hosts: vec!["*".into()], routes, errors: Vec::new(), tls: None, log: None })
+    Ok(Site {
+        hosts: vec!["*".into()],
+        routes,
+        errors: Vec::new(),
+        tls: None,
+        merges_slashes: true,
+        maintenance: None,
+        log: None,
+    })
 }
 
 /// A form with variables; the error is the mend.

@@ -24,6 +24,16 @@ pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
     scaled(text, &units).ok_or_else(|| "write a size, as in 64KiB or 10MiB".into())
 }
 
+/// `20/s`, `100/m`, `5/h`: how many, and in how many nanoseconds.
+pub(crate) fn rate(text: &str) -> Result<(u64, u64), String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let read = text.split_once('/').and_then(|(count, unit)| {
+        let seconds = units.iter().find(|(name, _)| *name == unit)?.1;
+        Some((count.parse().ok().filter(|count| (1..=1_000_000).contains(count))?, seconds * 1_000_000_000))
+    });
+    read.ok_or_else(|| "write a rate, as in 20/s, 100/m or 5/h".into())
+}
+
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (digits, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -41,6 +51,11 @@ mod tests {
         }
         for (text, expected) in [("512", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1kB", 1_000)] {
             assert_eq!(size_bytes(text), Ok(expected), "{text}");
+        }
+        assert_eq!(rate("20/s"), Ok((20, 1_000_000_000)));
+        assert_eq!(rate("100/m"), Ok((100, 60_000_000_000)));
+        for text in ["", "20", "0/s", "20/d", "1.5/s", "/s", "99999999/s"] {
+            assert!(rate(text).is_err(), "{text}");
         }
         for text in ["", "s", "3x", "-1s", "1.5h", "99999999999999999999", "3 s"] {
             assert!(duration_ms(text).is_err(), "{text}");

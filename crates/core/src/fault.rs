@@ -10,6 +10,8 @@ use crate::method::Methods;
 pub enum Fault {
     /// 400: the bytes are not a request (RFC 9112), or mean two things.
     BadRequest(&'static str),
+    /// 401: the route is for those who show a name and a password.
+    Unauthorized,
     /// 403: the route is not for this client.
     Forbidden,
     /// 404: no route, no file.
@@ -30,6 +32,8 @@ pub enum Fault {
     ExpectationFailed,
     /// 421: there is no site of this name here.
     Misdirected,
+    /// 429: this client has had what it gets; so many seconds until there is more.
+    TooManyRequests(u32),
     /// 431: the head is longer than the limit, or has too many fields.
     HeadTooLarge,
     /// 499 in the log only: the client left before its answer.
@@ -44,6 +48,10 @@ pub enum Fault {
     WorkerLost,
     /// 502: the application's answer cannot be sent as HTTP.
     BadAnswer(&'static str),
+    /// 503: as many as may are at it already.
+    Busy,
+    /// 503: the site is closed for work.
+    Maintenance,
     /// 503: the application's queue is full.
     QueueFull,
     /// 503: the request waited in the queue for longer than `queue.max_wait`.
@@ -59,6 +67,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Fault::BadRequest(_) => 400,
+            Fault::Unauthorized => 401,
             Fault::Forbidden => 403,
             Fault::NotFound => 404,
             Fault::MethodNotAllowed(_) => 405,
@@ -69,12 +78,13 @@ impl Fault {
             Fault::RangeNotSatisfiable(_) => 416,
             Fault::ExpectationFailed => 417,
             Fault::Misdirected => 421,
+            Fault::TooManyRequests(_) => 429,
             Fault::HeadTooLarge => 431,
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
             Fault::WorkerLost | Fault::BadAnswer(_) => 502,
-            Fault::QueueFull | Fault::QueueTimeout => 503,
+            Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
             Fault::AppTimeout => 504,
             Fault::VersionUnsupported => 505,
         }
@@ -85,6 +95,10 @@ impl Fault {
         match self {
             Fault::BadRequest(why) | Fault::RequestTimeout(why) | Fault::NotImplemented(why) => why,
             Fault::BadAnswer(why) | Fault::Internal(why) => why,
+            Fault::Unauthorized => "This address is for those who show their name and password.",
+            Fault::TooManyRequests(_) => "There were too many requests. Try again in a moment.",
+            Fault::Busy => "There are too many requests at a time. Try again in a moment.",
+            Fault::Maintenance => "This site is closed for a moment, for work on it.",
             Fault::Forbidden => "This address is not for everybody.",
             Fault::NotFound => "There is nothing at this address.",
             Fault::Misdirected => "There is no site of this name here.",
@@ -101,13 +115,18 @@ impl Fault {
             Fault::QueueFull => "The application is busy and its queue is full. Try again in a moment.",
             Fault::QueueTimeout => "The application was busy for too long. Try again in a moment.",
             Fault::AppTimeout => "The application took too long to answer.",
-            Fault::VersionUnsupported => "This server speaks HTTP/1.0 and HTTP/1.1 here.",
+            Fault::VersionUnsupported => "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2 here.",
         }
     }
 
     /// Seconds for `Retry-After`, where waiting helps.
     pub fn retry_after_s(self) -> Option<u32> {
-        matches!(self, Fault::QueueFull | Fault::QueueTimeout).then_some(1)
+        match self {
+            Fault::TooManyRequests(seconds) => Some(seconds.max(1)),
+            Fault::Maintenance => Some(60),
+            Fault::Busy | Fault::QueueFull | Fault::QueueTimeout => Some(1),
+            _ => None,
+        }
     }
 }
 

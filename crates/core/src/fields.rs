@@ -154,6 +154,11 @@ impl Fields {
         self.iter().find(|field| field.name == name).map(|field| field.value)
     }
 
+    /// The first value of a name that hallway does not act on itself.
+    pub fn named(&self, raw_name: &[u8]) -> Option<&[u8]> {
+        self.iter().find(|field| field.raw_name.eq_ignore_ascii_case(raw_name)).map(|field| field.value)
+    }
+
     /// Whether a line has this name.
     pub fn has(&self, name: Name) -> bool {
         self.lines.iter().any(|line| line.name == name)

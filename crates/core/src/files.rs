@@ -28,6 +28,22 @@ pub fn relative_path(rest: &[u8]) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Whether a name has a fingerprint of the content in it, as build tools put it there (`app.3f2a9c1b.js`,
+/// `index-BX2k3f9a.css`): under this name there will never be anything else. A part between `.` or `-`, and
+/// before the ending, of at least 8 digits and letters, of which some are digits and some are not.
+pub fn has_fingerprint(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let Some(end) = name.iter().rposition(|byte| *byte == b'.') else { return false };
+    let mut parts = name[..end].split(|byte| matches!(byte, b'.' | b'-')).skip(1);
+    parts.any(|part| {
+        let is_hex = part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
+        let is_plain = part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        let is_mixed = part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic);
+        let is_scrambled = part.len() == 8 && part.iter().any(u8::is_ascii_uppercase);
+        part.len() >= 8 && is_plain && is_mixed && (is_hex || is_scrambled)
+    })
+}
+
 /// The media type of a file by its name; text is UTF-8.
 pub fn media_type(path: &std::path::Path) -> String {
     let guess = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
@@ -61,6 +77,18 @@ mod tests {
             ("x//y", None),
         ] {
             assert_eq!(relative_path(rest.as_bytes()), path.map(PathBuf::from), "{rest}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_of_build_tools() {
+        for name in ["/a/app.3f2a9c1b.js", "/main-BX2k3f9a.css", "base.27e20196a850.css", "chunk-4f5e6a7b.min.js"] {
+            assert!(has_fingerprint(name.as_bytes()), "{name}");
+        }
+        for name in
+            ["app.js", "jquery-3.6.0.min.js", "report-20240101.pdf", "my-document1.pdf", "3f2a9c1b.js", "a.deadbeef"]
+        {
+            assert!(!has_fingerprint(name.as_bytes()), "{name}");
         }
     }
 

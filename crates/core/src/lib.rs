@@ -17,6 +17,7 @@ pub mod network;
 pub mod permit;
 pub mod plan;
 pub mod ports;
+pub mod proxy_protocol;
 pub mod record;
 pub mod route;
 pub mod semantics;

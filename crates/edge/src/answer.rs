@@ -1,10 +1,11 @@
 //! In:     what each kind of target answers.
-//! Out:    one answer, whose body comes in pieces wherever it is from.
-//! Actors: the task of the connection.
+//! Out:    one answer, whose body comes in pieces wherever it is from, compressed where that is wanted.
+//! Actors: the task of the request.
 //! Never:  is a body held whole because its source could not be waited for.
 
 use crate::files::Pieces;
 use crate::lane::AnswerStream;
+use crate::packer::Packer;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
@@ -15,8 +16,22 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
+impl Answer {
+    /// An answer that is here as a whole.
+    pub(crate) fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
+        head.length = Some(body.len() as u64);
+        Answer { head, body: Body::from(Source::Whole(body)) }
+    }
+}
+
 /// The body of an answer, in pieces as they come.
-pub(crate) enum Body {
+pub(crate) struct Body {
+    source: Source,
+    packer: Option<Packer>,
+}
+
+/// Where a body is from.
+pub(crate) enum Source {
     /// All of it is here.
     Whole(Vec<u8>),
     /// It comes from a worker.
@@ -25,13 +40,40 @@ pub(crate) enum Body {
     Pieces(Pieces),
 }
 
+impl From<Source> for Body {
+    fn from(source: Source) -> Body {
+        Body { source, packer: None }
+    }
+}
+
 impl Body {
+    /// Compresses what comes.
+    pub(crate) fn pack(&mut self, packer: Packer) {
+        self.packer = Some(packer);
+    }
+
     /// The next piece, and whether it is the last.
     pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
+        loop {
+            let unpacked = match self.packer.as_mut().and_then(Packer::waiting) {
+                Some(waiting) => waiting,
+                None => self.source.next().await?,
+            };
+            let Some(packer) = &mut self.packer else { return Ok(unpacked) };
+            let (piece, last) = packer.pack(unpacked).await?;
+            if last || piece.len() > 0 {
+                return Ok((piece, last));
+            }
+        }
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         match self {
-            Body::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
-            Body::Lane(stream) => stream.next().await,
-            Body::Pieces(pieces) => Ok(pieces.next()),
+            Source::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
+            Source::Lane(stream) => stream.next().await,
+            Source::Pieces(pieces) => Ok(pieces.next()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! In:     a connection that was just accepted.
-//! Out:    the same, served by the engine of what it speaks: TLS or not, HTTP/1 or HTTP/2.
+//! Out:    the same, served by the engine of what it speaks: TLS or not, HTTP/1 or HTTP/2; behind a proxy, as that
+//!         of its client.
 //! Actors: the task of the connection.
 //! Never:  does one that says nothing stay for longer than a head may take.
 
@@ -8,29 +9,47 @@ use crate::exchange::Arrival;
 use crate::house::House;
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
-use crate::tls;
-use crate::{http1, http2};
+use crate::{http1, http2, tls};
+use hallway_core::proxy_protocol::{HEADER_BYTES_MAX, Preface, read_preface};
 use std::rc::Rc;
+use tokio::io::AsyncReadExt;
 
 /// Serves a connection until it ends.
 pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
-    if !gate.is_tls() {
-        return http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None }).await;
+    let is_behind = house.rules.borrow().plan.trust.believes(peer.address);
+    if is_behind || gate.is_tls() {
+        // What only few connections need is not kept by the others.
+        return Box::pin(arrive_by_steps(house, socket, peer, gate, is_behind)).await;
     }
-    // What only connections that are encrypted need is not kept by others.
-    Box::pin(arrive_encrypted(house, socket, peer, gate)).await;
+    let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
+    http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None }).await;
 }
 
-async fn arrive_encrypted(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
+async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, gate: Rc<Gate>, is_behind: bool) {
     let deadline = Deadline::new(&house.deadlines);
     let due_ms = house.clock.coarse_ms() + house.limits().head_timeout_ms + SWEEP.as_millis() as u64;
-    let mut first = [0];
-    let seen = deadline.wait(Wait::Fresh, due_ms, socket.peek(&mut first)).await;
-    if !matches!(seen, Ok(Ok(_))) {
-        return;
+    if is_behind {
+        match deadline.wait(Wait::Fresh, due_ms, named_by_proxy(&mut socket)).await {
+            Ok(Some(Some(client))) => {
+                peer = Peer { address: Some(client.ip()), ip: client.ip().to_string(), port: client.port() };
+            }
+            Ok(Some(None)) => {}
+            Ok(None) | Err(_) => return,
+        }
     }
-    if first[0].is_ascii_uppercase() {
+    let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
+    let mut first = [0];
+    let is_plain = if gate.is_tls() {
+        let seen = deadline.wait(Wait::Fresh, due_ms, socket.peek(&mut first)).await;
+        if !matches!(seen, Ok(Ok(_))) {
+            return;
+        }
         // Somebody left out the s of https: they are sent to it.
+        first[0].is_ascii_uppercase()
+    } else {
+        true
+    };
+    if is_plain {
         drop(deadline);
         return http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None }).await;
     }
@@ -43,5 +62,27 @@ async fn arrive_encrypted(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc
     match &arrival.tls {
         Some(tls) if tls.is_http2 => http2::serve(house, stream, Vec::new(), arrival).await,
         _ => http1::serve(house, stream, arrival).await,
+    }
+}
+
+/// The client that a proxy names before anything else, where it does; nothing for a connection that is of no use.
+async fn named_by_proxy(socket: &mut Socket) -> Option<Option<std::net::SocketAddr>> {
+    let mut bytes = [0; HEADER_BYTES_MAX];
+    let mut seen = 0;
+    loop {
+        let now = socket.peek(&mut bytes).await.ok()?;
+        match read_preface(&bytes[..now]) {
+            // Its end, or a kind of socket that cannot be looked at.
+            _ if now == 0 => return Some(None),
+            Preface::Absent => return Some(None),
+            Preface::Broken => return None,
+            Preface::Header(length, client) => {
+                socket.read_exact(&mut bytes[..length]).await.ok()?;
+                return Some(client);
+            }
+            // Nothing tells when there is more to look at than there was.
+            Preface::Partial if now == seen => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            Preface::Partial => seen = now,
+        }
     }
 }

@@ -4,13 +4,14 @@
 //! Never:  does a plan that cannot be used change anything.
 
 use crate::lane::{AppDesk, Lane};
+use crate::limits::{Limiter, Pacer};
 use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
 use crate::posts::{Post, Posts};
 use crate::rules::{Parts, Rules};
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::voice::Voice;
-use hallway_core::plan::{AccessLog, Plan};
+use hallway_core::plan::{AccessLog, Plan, Zone};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
 use std::collections::HashMap;
@@ -50,6 +51,8 @@ struct Keeper {
     beginning: Instant,
     /// By the numbers of their apps.
     desks: HashMap<usize, Arc<AppDesk>>,
+    /// What is counted, by the names of the zones.
+    limiters: HashMap<String, Arc<Limiter>>,
     /// The writers of access logs, by their files; nothing for standard output.
     writers: Arc<Mutex<HashMap<Option<PathBuf>, Batches>>>,
 }
@@ -74,6 +77,7 @@ impl Edge {
             master: ground.master,
             beginning: Instant::now(),
             desks: HashMap::new(),
+            limiters: HashMap::new(),
             writers: Arc::default(),
         };
         let writers = keeper.writers.clone();
@@ -82,6 +86,7 @@ impl Edge {
             master: keeper.master.clone(),
             posts: posts.clone(),
             beginning: keeper.beginning,
+            crowd: Arc::default(),
             starting: Arc::new(AtomicUsize::new(receivers.len())),
             serving: Arc::new(AtomicUsize::new(receivers.len())),
             flush_logs: Arc::new(move || locked(&writers).values().for_each(log::flush)),
@@ -154,9 +159,29 @@ impl Keeper {
             desk.renew(app);
             desks.push(desk.clone());
         }
+        let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();
+        self.limiters.retain(|name, _| plan.zones.iter().any(|zone| zone.name == *name));
+        let pacers = self.pacers(&plan);
         let is_written = |path: &Option<PathBuf>| plan.logs.iter().any(|log| log.path == *path);
         locked(&self.writers).retain(|path, _| is_written(path));
-        Rules::new(plan, serial, Parts { desks, sinks, master: self.master.clone() })
+        Rules::new(plan, serial, Parts { limiters, pacers, desks, sinks, master: self.master.clone() })
+    }
+
+    /// What a zone has counted so far counts on, as long as it is the same.
+    fn limiter(&mut self, zone: &Zone) -> Arc<Limiter> {
+        if let Some(known) = self.limiters.get(&zone.name).filter(|known| known.zone() == zone) {
+            return known.clone();
+        }
+        let limiter = Arc::new(Limiter::new(zone.clone(), self.beginning));
+        self.limiters.insert(zone.name.clone(), limiter.clone());
+        limiter
+    }
+
+    fn pacers(&mut self, plan: &Plan) -> HashMap<String, Arc<Pacer>> {
+        let routes = plan.sites.iter().flat_map(|site| &site.routes).map(|route| &route.bandwidth);
+        let shared = routes.filter(|bandwidth| bandwidth.client_bytes_s > 0);
+        let beginning = self.beginning;
+        shared.map(|it| (it.name.clone(), Arc::new(Pacer::new(it, beginning)))).collect()
     }
 
     fn sink(&self, log: &AccessLog) -> io::Result<Arc<Sink>> {

@@ -8,7 +8,10 @@ use crate::deadline::Deadlines;
 use crate::files::Shelf;
 use crate::ids::RequestIds;
 use crate::lane::{Calls, Lane, Outbounds};
+use crate::limits::Crowd;
 use crate::log::Log;
+use crate::packer::Packers;
+use crate::passwords::Passwords;
 use crate::posts::Posts;
 use crate::rules::Rules;
 use hallway_core::Head;
@@ -43,6 +46,10 @@ pub(crate) struct House {
     /// Set once: no further connection is taken, nor a further request on those that are open.
     pub(crate) draining: Cell<bool>,
     pub(crate) spares: Spares,
+    pub(crate) crowd: Arc<Crowd>,
+    /// How many answers are being compressed.
+    pub(crate) packers: Packers,
+    pub(crate) passwords: Passwords,
     /// Told when a first connection comes, for the sweeper that slept until then.
     pub(crate) work: Notify,
 }

@@ -3,19 +3,24 @@
 //! Actors: the task of the connection.
 //! Never:  is a stop skipped or taken in another order; read it as the list it is.
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, Source};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::lane::Destination;
+use crate::limits::Left;
+use crate::pace::Pace;
+use crate::packer::Packer;
+use crate::permit::permit;
 use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::{files, lane};
 use hallway_core::plan::Target;
 use hallway_core::record::Facts;
-use hallway_core::route::Matched;
+use hallway_core::route::{Matched, rewrite};
 use hallway_core::semantics::{
-    AnswerHead, ShapeFacts, adjust, delimit, explain_fault, options, redirect, respond, shape, wants_page,
+    AnswerHead, ShapeFacts, adjust, allow_origin, delimit, explain_fault, options, pack, preflight, redirect, respond,
+    shape,
 };
 use hallway_core::{Fault, Head, permit};
 
@@ -40,51 +45,73 @@ pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
     record(house, &exchange, &trip, outcome);
 }
 
-/// Stops 3 to 8.
+/// Stops 3 to 9.
 async fn answer<W: Wire>(house: &House, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Answer, Fault> {
     let (head, rules, client) = (exchange.head, exchange.rules, trip.client(&exchange.arrival.peer).address);
     permit::admit(head)?; // 3 admit
     if head.path() == b"*" {
-        return Ok(whole(options(), Vec::new()));
+        return Ok(Answer::whole(options(), Vec::new()));
     }
     let site = rules.sites.site(head.host()).ok_or(Fault::Misdirected)?; // 4 route
     trip.site = Some(site);
     if let Some(answer) = rules.enter(exchange, site, trip.is_https(exchange.arrival))? {
-        return Ok(whole(answer, Vec::new()));
+        return Ok(Answer::whole(answer, Vec::new()));
     }
-    let Matched { route, number, found } = rules.sites.pick(&rules.plan, site, head, client)?;
-    let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
-    permit::allow_client(&route.access, client)?; // 5 permit
-    permit::allow_body(head, body_bytes_max)?;
-    let mut answer = match &route.target {
-        // 7 choose, 8 fetch
-        Target::Files { directory, only, fallback } => {
-            let rest = only.as_ref().map_or(found.rest, String::as_bytes);
-            let scope = rules.scope(number);
-            let mut fetched = files::fetch(house, head, (scope, head.path(), rest), directory).await;
-            if let (Some(page), Err(Fault::NotFound), true) = (fallback, &fetched, wants_page(head)) {
-                fetched = files::fetch(house, head, (scope, b"", page.as_bytes()), directory).await;
-            }
-            let (head, pieces) = fetched?;
-            Answer { head, body: Body::Pieces(pieces) }
-        }
-        Target::App { app, strip } => {
-            let script_bytes = if *strip { found.before(head.path()) } else { 0 };
-            trip.app = Some(*app);
-            let to = Destination { app: *app, script_bytes, body_bytes_max };
-            let (head, stream) = lane::fetch(house, exchange, trip, to).await?;
-            Answer { head, body: Body::Lane(stream) }
-        }
-        Target::Redirect { status, to } => whole(redirect(head, *status, to, &found), Vec::new()),
-        Target::Respond { status, media_type, body } => whole(respond(*status, media_type), body.clone().into_bytes()),
-    };
-    adjust(&mut answer.head, &route.adjust);
+    rules.attend(site, client, house.clock.coarse_ms()).await?;
+    let spelled = rules.spelled(site, head)?;
+    let head = spelled.as_ref().unwrap_or(head);
+    let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
+    let matched = rules.sites.pick(&rules.plan, site, head, client)?;
+    trip.route = Some(matched.index);
+    if let Some(answer) = permit(house, &exchange, trip, (matched.route, matched.number)).await? {
+        return Ok(Answer { head: answer, body: Source::Whole(Vec::new()).into() }); // 5 permit
+    }
+    let mut answer = fetch(house, &mut exchange, trip, matched).await?; // 7 choose, 8 fetch
+    adjust(&mut answer.head, &matched.route.adjust); // 9 shape
+    let streams = answer.head.length.is_none();
+    if house.packers.have_room()
+        && let Some(coding) = pack(&mut answer.head, head, &matched.route.compress)
+        && let Some(packer) = Packer::new(coding, streams, &house.packers)
+    {
+        answer.body.pack(packer);
+    }
     Ok(answer)
 }
 
-fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
-    head.length = Some(body.len() as u64);
-    Answer { head, body: Body::Whole(body) }
+/// Stops 7 and 8, by what the route says.
+async fn fetch<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    Matched { route, number, found, .. }: Matched<'_, '_>,
+) -> Result<Answer, Fault> {
+    let (head, rules) = (exchange.head, exchange.rules);
+    match &route.target {
+        Target::Files(files) => {
+            let rewritten = rewrite(head, route, &found)?;
+            let (head, rest) = match &rewritten {
+                Some(head) => (head, &head.path()[1..]),
+                None => (head, found.rest),
+            };
+            let (head, pieces) = files::fetch(house, head, (rules.scope(number), rest), files).await?;
+            Ok(Answer { head, body: Source::Pieces(pieces).into() })
+        }
+        Target::App { app, strip } => {
+            let rewritten = rewrite(head, route, &found)?;
+            let script_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
+            let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
+            trip.app = Some(*app);
+            let to = Destination { app: *app, script_bytes, body_bytes_max };
+            let head = rewritten.as_ref().unwrap_or(head);
+            let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
+            let (head, stream) = lane::fetch(house, &mut exchange, trip, to).await?;
+            Ok(Answer { head, body: Source::Lane(stream).into() })
+        }
+        Target::Redirect { status, to } => Ok(Answer::whole(redirect(head, *status, to, &found), Vec::new())),
+        Target::Respond { status, media_type, body } => {
+            Ok(Answer::whole(respond(*status, media_type), body.clone().into_bytes()))
+        }
+    }
 }
 
 /// A request whose head could not be read: nothing of it is certain, so only stops 9 to 11.
@@ -97,8 +124,16 @@ pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
 
 fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Answer {
     let site = trip.site.map(|site| &rules.plan.sites[site]);
-    let (head, body) = explain_fault(fault, head, site.map_or(&[], |site| &site.errors));
-    whole(head, body)
+    let closed = site.and_then(|site| site.maintenance.as_ref()).filter(|_| fault == Fault::Maintenance);
+    let (mut answer, mut body) = explain_fault(fault, head, site.map_or(&[], |site| &site.errors));
+    if let Some(page) = closed.map(|closed| &closed.page).filter(|page| !page.is_empty()) {
+        answer.fields.retain(|name| !name.eq_ignore_ascii_case(b"content-type"));
+        (answer, body) = (answer.with("Content-Type", "text/html; charset=utf-8"), page.clone().into_bytes());
+    }
+    if let (Fault::Unauthorized, Some(auth)) = (fault, rules.route(trip).and_then(|route| route.basic_auth.as_ref())) {
+        answer = answer.with("WWW-Authenticate", &format!("Basic realm=\"{}\", charset=\"UTF-8\"", auth.realm));
+    }
+    Answer::whole(answer, body)
 }
 
 /// Stops 9 (shape) and 10 (deliver).
@@ -108,17 +143,14 @@ async fn deliver<W: Wire>(
     trip: &mut Trip,
     mut answer: Answer,
 ) -> Result<(), Fault> {
-    let (request_id, https) = (trip.request_id, trip.is_https(exchange.arrival));
-    let strict =
-        trip.site.filter(|_| https).and_then(|site| exchange.rules.plan.sites[site].tls.as_ref()?.strict.as_deref());
-    let request_id = request_id.as_str();
-    house.clock.with_date(|date| shape(&mut answer.head, ShapeFacts { date, request_id, strict }));
+    finish_head(house, exchange, trip, &mut answer.head);
     let (delimited, has_body) = delimit(&answer.head, exchange.head);
     trip.status = answer.head.status;
     exchange.wire.begin(&answer.head, delimited);
     if !has_body {
         return exchange.wire.send(&Piece::default(), true).await;
     }
+    let mut pace = Pace::of(exchange.rules, trip, &exchange.arrival.peer);
     let mut left = answer.head.length;
     loop {
         let (mut piece, last) = answer.body.next().await?;
@@ -131,6 +163,9 @@ async fn deliver<W: Wire>(
         let is_short = last && left.is_some_and(|left| left > 0);
         let is_whole = !is_short && (last || left == Some(0));
         trip.body_bytes += piece.len();
+        if let Some(pace) = &mut pace {
+            pace.send(exchange.wire, &mut piece).await?;
+        }
         exchange.wire.send(&piece, is_whole).await?;
         if is_short {
             return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
@@ -139,6 +174,24 @@ async fn deliver<W: Wire>(
             return Ok(());
         }
     }
+}
+
+/// The lines that every answer has, also one that says what went wrong.
+fn finish_head<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, answer: &mut AnswerHead) {
+    let rules = exchange.rules;
+    if let Some(cors) = rules.route(trip).and_then(|route| route.cors.as_ref())
+        && preflight(exchange.head, cors).is_none()
+    {
+        allow_origin(answer, exchange.head, cors);
+    }
+    if let Some(Left { most, left, full_in_s }) = &trip.left {
+        answer.fields.push(b"RateLimit-Policy", format!("\"default\";q={most}").as_bytes());
+        answer.fields.push(b"RateLimit", format!("\"default\";r={left};t={full_in_s}").as_bytes());
+    }
+    let https = trip.is_https(exchange.arrival);
+    let tls = trip.site.filter(|_| https).and_then(|site| rules.plan.sites[site].tls.as_ref());
+    let (request_id, strict) = (trip.request_id.as_str(), tls.and_then(|tls| tls.strict.as_deref()));
+    house.clock.with_date(|date| shape(answer, ShapeFacts { date, request_id, strict }));
 }
 
 /// Tells the operator what no log line of a request could say.
@@ -157,6 +210,7 @@ fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Re
     let facts = Facts {
         head: Some(head),
         peer_ip: &trip.client(&arrival.peer).ip,
+        user: trip.user.as_deref().unwrap_or_default(),
         request_id: trip.request_id.as_str(),
         unix_ms: house.clock.unix_ms(trip.begun_us),
         status: if begun { trip.status } else { Fault::ClientGone.status() },

@@ -34,6 +34,22 @@ impl Piece {
         }
     }
 
+    /// Takes the first bytes off it.
+    pub(crate) fn take_front(&mut self, length: u64) -> Piece {
+        let length = length.min(self.len());
+        let mut front = match self {
+            Piece::Own { bytes, from } => Piece::from(bytes[*from..*from + length as usize].to_vec()),
+            Piece::Shared { .. } | Piece::File { .. } => self.clone(),
+        };
+        front.truncate(length);
+        match self {
+            Piece::Own { from, .. } => *from += length as usize,
+            Piece::Shared { range, .. } => range.start += length as usize,
+            Piece::File { range, .. } => range.start += length,
+        }
+        front
+    }
+
     /// Keeps the first bytes.
     pub(crate) fn truncate(&mut self, length: u64) {
         let short = usize::try_from(length).unwrap_or(usize::MAX);

@@ -5,21 +5,31 @@
 
 use crate::exchange::Exchange;
 use crate::lane::AppDesk;
+use crate::limits::{Limiter, Pacer};
 use crate::log::Sink;
 use crate::tls::Tls;
-use hallway_core::Fault;
-use hallway_core::plan::{Listen, Plan, SiteTls};
+use crate::trip::Trip;
+use hallway_core::plan::{Listen, Plan, Route, SiteTls};
 use hallway_core::ports::Master;
-use hallway_core::route::Sites;
+use hallway_core::route::{Sites, keep_slashes};
 use hallway_core::semantics::{AnswerHead, to_https};
+use hallway_core::{Fault, Head};
+use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The port of a URL with `https` that names none (RFC 9110, 4.2.2).
 const HTTPS_PORT: u16 = 443;
 
+/// How long it is believed that a site is open, or closed.
+const LOOK_MS: u64 = 500;
+
 /// What rules need that outlives them.
 pub(crate) struct Parts {
+    pub(crate) limiters: Vec<Arc<Limiter>>,
+    pub(crate) pacers: HashMap<String, Arc<Pacer>>,
     pub(crate) desks: Vec<Arc<AppDesk>>,
     pub(crate) sinks: Vec<Arc<Sink>>,
     pub(crate) master: Arc<dyn Master>,
@@ -36,6 +46,11 @@ pub(crate) struct Rules {
     pub(crate) desks: Vec<Arc<AppDesk>>,
     /// Where log lines go, in the order of the plan.
     pub(crate) sinks: Vec<Arc<Sink>>,
+    /// What is counted, by the numbers of routes that have limits.
+    limiters: HashMap<u32, Vec<Arc<Limiter>>>,
+    pacers: HashMap<String, Arc<Pacer>>,
+    /// Of each site: when it was last looked whether it is closed, and whether it is (in the lowest bit).
+    closed: Vec<AtomicU64>,
     pub(crate) tls: Tls,
     /// The port of encrypted connections, where it is not the usual one.
     https_port: Option<u16>,
@@ -52,8 +67,13 @@ impl Rules {
         // Where several lead to the same, the usual one is the best.
         let https_port = ports.min_by_key(|port| *port != HTTPS_PORT).filter(|port| *port != HTTPS_PORT);
         let tls = Tls::of(&plan)?;
-        let Parts { desks, sinks, master } = parts;
-        Ok(Rules { plan, serial, sites, desks, sinks, tls, https_port, master })
+        let Parts { limiters: zones, pacers, desks, sinks, master } = parts;
+        let routes = plan.sites.iter().flat_map(|site| &site.routes).zip(0..);
+        let of = |route: &Route| route.limits.iter().filter_map(|zone| zones.get(*zone).cloned()).collect();
+        let limiters =
+            routes.filter(|(route, _)| !route.limits.is_empty()).map(|(route, number)| (number, of(route))).collect();
+        let closed = plan.sites.iter().map(|_| AtomicU64::new(0)).collect();
+        Ok(Rules { plan, serial, sites, desks, sinks, limiters, pacers, closed, tls, https_port, master })
     }
 
     /// A route's number among those of all plans.
@@ -84,6 +104,51 @@ impl Rules {
             None if arrival.gate.is_tls() => Err(Fault::BadRequest("This port speaks HTTPS.")),
             _ => Ok(None),
         }
+    }
+
+    /// The route of a trip, once it is known.
+    pub(crate) fn route(&self, trip: &Trip) -> Option<&Route> {
+        self.plan.sites.get(trip.site?)?.routes.get(trip.route?)
+    }
+
+    /// What is counted on a route.
+    pub(crate) fn limiters(&self, route: u32) -> &[Arc<Limiter>] {
+        if self.limiters.is_empty() { &[] } else { self.limiters.get(&route).map_or(&[], Vec::as_slice) }
+    }
+
+    /// What the answers to one client share.
+    pub(crate) fn pacer(&self, name: &str) -> Option<&Arc<Pacer>> {
+        self.pacers.get(name)
+    }
+
+    /// Whether a site is open for this client.
+    ///
+    /// # Errors
+    /// 503 while it is closed for work.
+    pub(crate) async fn attend(&self, site: usize, client: Option<IpAddr>, now_ms: u64) -> Result<(), Fault> {
+        let Some(maintenance) = &self.plan.sites[site].maintenance else { return Ok(()) };
+        let mut seen = self.closed[site].load(Ordering::Relaxed);
+        if seen == 0 || seen >> 1 <= now_ms {
+            let file = maintenance.file.clone();
+            let is_closed = tokio::task::spawn_blocking(move || file.exists()).await.unwrap_or(false);
+            seen = (now_ms + LOOK_MS) << 1 | u64::from(is_closed);
+            self.closed[site].store(seen, Ordering::Relaxed);
+        }
+        let is_let_in = client.is_some_and(|client| maintenance.allow.iter().any(|network| network.holds(client)));
+        if seen & 1 == 0 || is_let_in { Ok(()) } else { Err(Fault::Maintenance) }
+    }
+
+    /// The head of a request as a site spells it, where that is another spelling.
+    ///
+    /// # Errors
+    /// 400, as when it was read.
+    pub(crate) fn spelled(&self, site: usize, head: &Head) -> Result<Option<Head>, Fault> {
+        if self.plan.sites[site].merges_slashes || memchr::memmem::find(head.raw_target(), b"//").is_none() {
+            return Ok(None);
+        }
+        let mut spelled = head.clone();
+        keep_slashes(&mut spelled)?;
+        Ok(Some(spelled))
     }
 
     /// The log of a site's requests, or of those for none.

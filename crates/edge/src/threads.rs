@@ -9,8 +9,11 @@ use crate::files::Shelf;
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
 use crate::lane::{self, Calls, Lane, Outbounds, outbound};
+use crate::limits::Crowd;
 use crate::listen::{Bound, Door};
 use crate::log::Log;
+use crate::packer::Packers;
+use crate::passwords::Passwords;
 use crate::posts::{Post, Posts};
 use crate::rules::Rules;
 use crate::voice::Voice;
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) master: Arc<dyn Master>,
     pub(crate) posts: Posts,
     pub(crate) beginning: Instant,
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) starting: Arc<AtomicUsize>,
     pub(crate) serving: Arc<AtomicUsize>,
     /// Told when the last loop has ended, for the last lines of the logs.
@@ -91,6 +95,9 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
         log: Log::default(),
         draining: Cell::new(false),
         spares: Spares::default(),
+        crowd: shared.crowd,
+        packers: Packers::default(),
+        passwords: Passwords::default(),
         work: Notify::new(),
     });
     outbound::serve_hooks(Some(house.clone()));

@@ -6,6 +6,7 @@
 use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
 use crate::ids::RequestId;
+use crate::limits::{Counted, Left};
 use crate::stream::Peer;
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::relayed;
@@ -28,6 +29,14 @@ pub(crate) struct Trip {
     pub(crate) relay: Option<Relay>,
     /// Which site answers, where one does.
     pub(crate) site: Option<usize>,
+    /// Which route of it, where one does.
+    pub(crate) route: Option<usize>,
+    /// Who asks, where a password said so.
+    pub(crate) user: Option<String>,
+    /// What the client has left of what it gets, where it is told.
+    pub(crate) left: Option<Left>,
+    /// What counts while the request is open.
+    pub(crate) counted: Vec<Counted>,
     /// Which app answers, where one does.
     pub(crate) app: Option<usize>,
     /// What the lane saw, once the application had the request.
@@ -41,7 +50,22 @@ pub(crate) struct Trip {
 impl Trip {
     pub(crate) fn begin(house: &House) -> Trip {
         let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        Trip { request_id, begun_us, relay: None, site: None, app: None, lane: None, status: 0, body_bytes: 0 }
+        let (site, route, user, left, counted) = (None, None, None, None, Vec::new());
+        let (relay, app) = (None, None);
+        Trip {
+            request_id,
+            begun_us,
+            relay,
+            site,
+            route,
+            user,
+            left,
+            counted,
+            app,
+            lane: None,
+            status: 0,
+            body_bytes: 0,
+        }
     }
 
     /// Learns who the client is, where a trusted proxy says so.

@@ -4,6 +4,7 @@
 //! Never:  is a plan made of values with problems.
 
 mod app;
+mod modifiers;
 mod route;
 mod server;
 mod site;
@@ -14,7 +15,7 @@ use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
 use crate::settings::{duration_ms, size_bytes};
-use hallway_core::plan::{AccessLog, Certificate, Plan};
+use hallway_core::plan::{AccessLog, Certificate, Plan, Zone};
 use std::path::PathBuf;
 
 /// What every part of a build needs.
@@ -27,6 +28,8 @@ pub(super) struct Builder<'a> {
     has_https: bool,
     /// Those of the sites so far.
     certificates: Vec<Certificate>,
+    logs: Vec<AccessLog>,
+    zones: Vec<Zone>,
 }
 
 /// Makes the plan of a file's values. Problems are added to those of reading it; with any there is no plan.
@@ -34,11 +37,11 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     shape::check_table(table, FILE, "", problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
-    let mut builder = Builder { sources, problems, cores, has_https, certificates: Vec::new() };
+    let (certificates, logs, zones) = (Vec::new(), Vec::new(), Vec::new());
+    let mut builder = Builder { sources, problems, cores, has_https, certificates, logs, zones };
     let apps = builder.apps(table);
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
-    let logs: Vec<AccessLog> = builder.access_log(table).into_iter().collect();
-    let log = (!logs.is_empty()).then_some(0);
+    let log = builder.access_log(table);
     let sites = builder.sites(table, &names, log);
     let plan = Plan {
         listeners: builder.listeners(table),
@@ -47,7 +50,8 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         sites,
         apps,
         trust: builder.trust(table),
-        logs,
+        zones: std::mem::take(&mut builder.zones),
+        logs: std::mem::take(&mut builder.logs),
         log,
         limits: builder.limits(table),
     };

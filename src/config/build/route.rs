@@ -3,20 +3,25 @@
 //! Actors: the file system is asked for directories.
 //! Never:  has a route two targets, or none.
 
-use super::{Builder, bytes, switch, texts, whole};
+use super::modifiers::{Modifiers, networks};
+use super::{Builder, switch, texts, whole};
 use crate::cli::nearest;
 use crate::config::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};
 use hallway_core::files::relative_path;
-use hallway_core::network::Network;
-use hallway_core::plan::{Access, Adjust, LocationPart, Route, Target};
+use hallway_core::plan::{Adjust, Files, LocationPart, Route, Target};
 use hallway_core::route::{Conditions, Pattern, Wanted};
 
 /// What can answer; a route has exactly one of these.
 const TARGETS: [&str; 8] = ["files", "app", "redirect", "respond", "pool", "proxy", "compose", "jobs"];
 
 impl Builder<'_> {
-    pub(super) fn route(&mut self, span: Span, table: &Table, apps: &[String]) -> Option<Route> {
+    pub(super) fn route(
+        &mut self,
+        (span, table): (Span, &Table),
+        apps: &[String],
+        (site, outer): (&str, &Modifiers),
+    ) -> Option<Route> {
         let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
         match given[..] {
             [_] => {}
@@ -34,9 +39,11 @@ impl Builder<'_> {
         self.check_company(table);
         let mut route = Route::new(path, target?);
         route.conditions = Self::conditions(table);
-        route.access = Access { allow: networks(table.get("allow")), deny: networks(table.get("deny")) };
-        route.adjust = self.adjust(table);
-        route.body_bytes_max = table.get("body_max").and_then(bytes);
+        if let Some(node) = table.get("rewrite") {
+            route.rewrite = self.rewrite(node, &pattern)?;
+        }
+        let inner = self.modifiers(table, &format!("{site} {path} {:?}", route.conditions));
+        Modifiers::apply(outer, inner, &mut route);
         Some(route)
     }
 
@@ -72,19 +79,25 @@ impl Builder<'_> {
 
     /// A directory for a path with a `*`; else one file.
     fn files(&mut self, node: &Node, pattern: &Pattern) -> Option<Target> {
-        let given = node.table().and_then(|table| table.get("fallback"));
-        let node = node.table().and_then(|table| table.get("dir")).unwrap_or(node);
+        let table = node.table();
+        let option = |key: &str| table.and_then(|table| table.get(key));
+        let given = option("fallback");
+        let node = option("dir").unwrap_or(node);
         if node.table().is_some() {
             self.problems.add(node.span, "which files? write dir = \"DIRECTORY\"");
             return None;
         }
         if pattern.below {
-            let directory = self.directory(node)?;
-            let fallback = given.and_then(|given| self.fallback(given, &directory));
-            return Some(Target::Files { directory, only: None, fallback });
+            let mut files = Files::below(self.directory(node)?);
+            files.fallback = given.and_then(|given| self.fallback(given, &files.directory));
+            files.lists = option("list").and_then(switch).unwrap_or(files.lists);
+            files.fingerprints = option("fingerprints").and_then(switch).unwrap_or(files.fingerprints);
+            return Some(Target::Files(files));
         }
-        if let Some(given) = given {
-            self.problems.add(given.span, "'fallback' is for paths that end with '/*'");
+        for key in ["fallback", "list"] {
+            if let Some(given) = option(key) {
+                self.problems.add(given.span, format!("'{key}' is for paths that end with '/*'"));
+            }
         }
         let path = self.path(node)?;
         if path.is_dir() {
@@ -96,7 +109,7 @@ impl Builder<'_> {
             return None;
         }
         let only = path.file_name()?.to_str()?.replace('%', "%25");
-        Some(Target::Files { directory: path.parent()?.to_owned(), only: Some(only), fallback: None })
+        Some(Target::Files(Files { only: Some(only), ..Files::below(path.parent()?.to_owned()) }))
     }
 
     /// A file below the directory, as a request would name it.
@@ -157,6 +170,15 @@ impl Builder<'_> {
         Some(parts)
     }
 
+    /// A path that is passed on.
+    fn rewrite(&mut self, node: &Node, pattern: &Pattern) -> Option<Vec<LocationPart>> {
+        if !node.text()?.starts_with('/') {
+            self.problems.add(node.span, "what is passed on is a path, which begins with '/'");
+            return None;
+        }
+        self.location(node, pattern)
+    }
+
     fn conditions(table: &Table) -> Conditions {
         Conditions {
             methods: texts(table.get("method")).map(|(method, _)| method.into()).collect(),
@@ -166,7 +188,7 @@ impl Builder<'_> {
         }
     }
 
-    fn adjust(&mut self, table: &Table) -> Adjust {
+    pub(super) fn adjust(&mut self, table: &Table) -> Adjust {
         let cache_control = table.get("cache_control").and_then(|node| self.value(node));
         let mut adjust = Adjust { cache_control, ..Adjust::default() };
         let Some(headers) = table.get("headers").and_then(Node::table) else { return adjust };
@@ -238,8 +260,4 @@ fn wanted(node: Option<&Node>) -> Vec<(String, Wanted)> {
         _ => Wanted::Is(node.text().unwrap_or_default().into()),
     };
     entries.iter().map(|entry| (entry.key.clone(), of(&entry.value))).collect()
-}
-
-fn networks(node: Option<&Node>) -> Vec<Network> {
-    texts(node).flat_map(|(text, _)| Network::read(text).unwrap_or_default()).collect()
 }

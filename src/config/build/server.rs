@@ -50,6 +50,7 @@ impl Builder<'_> {
         limits.head_timeout_ms = time("head_timeout", limits.head_timeout_ms);
         limits.body_timeout_ms = time("body_timeout", limits.body_timeout_ms);
         limits.write_timeout_ms = time("write_timeout", limits.write_timeout_ms);
+        limits.client_connections = server.get("client_connections").and_then(whole).map_or(0, |count| count as u32);
         limits.idle_timeout_ms = time("idle_timeout", limits.idle_timeout_ms);
         limits
     }
@@ -74,8 +75,15 @@ impl Builder<'_> {
         trust
     }
 
-    pub(super) fn access_log(&mut self, table: &Table) -> Option<AccessLog> {
-        let access = section(table, "log")?.get("access")?.table()?;
+    /// The log of all sites that have none of their own.
+    pub(super) fn access_log(&mut self, table: &Table) -> Option<usize> {
+        let access = section(table, "log")?.get("access")?;
+        self.log(access)
+    }
+
+    /// A log, among those of the plan; two with one file and one form are the same.
+    pub(super) fn log(&mut self, node: &Node) -> Option<usize> {
+        let access = node.table()?;
         let format = match access.text("format") {
             Some("json") => LogFormat::Json,
             Some(own) if own != "combined" => log_format(own).unwrap_or_default(),
@@ -100,7 +108,11 @@ impl Builder<'_> {
                 }
             },
         };
-        Some(AccessLog { path, format })
+        let log = AccessLog { path, format };
+        Some(self.logs.iter().position(|known| *known == log).unwrap_or_else(|| {
+            self.logs.push(log);
+            self.logs.len() - 1
+        }))
     }
 }
 

@@ -3,9 +3,10 @@
 //! Actors: none.
 //! Never:  have two sites one name, or two routes of a site nothing that tells them apart.
 
-use super::{Builder, named, texts};
+use super::modifiers::networks;
+use super::{Builder, named, switch, texts};
 use crate::config::node::{Data, Entry, Node, Span, Table};
-use hallway_core::plan::{Route, Site};
+use hallway_core::plan::{Maintenance, Route, Site};
 use hallway_core::route::{Clash, Pattern, Routes};
 use std::collections::HashMap;
 
@@ -20,7 +21,15 @@ impl Builder<'_> {
             let hosts = self.hosts(entry, site, &mut known);
             let errors = self.errors(site);
             let tls = self.tls(entry, site, &hosts);
-            sites.push(Site { hosts, routes: self.routes(entry, site, apps), errors, tls, log });
+            sites.push(Site {
+                hosts,
+                routes: self.routes(entry, site, apps),
+                errors,
+                tls,
+                merges_slashes: site.get("merge_slashes").and_then(switch).unwrap_or(true),
+                maintenance: self.maintenance(site),
+                log: site.get("log").map_or(log, |node| self.log(node)),
+            });
         }
         let https = table.get("server").and_then(Node::table).and_then(|server| server.get("https"));
         if let Some(https) = https.filter(|_| !sites.is_empty() && sites.iter().all(|site| site.tls.is_none())) {
@@ -34,21 +43,40 @@ impl Builder<'_> {
         sites
     }
 
+    fn maintenance(&mut self, site: &Table) -> Option<Maintenance> {
+        let node = site.get("maintenance")?;
+        let table = node.table()?;
+        let Some(file) = table.get("file") else {
+            self.problems.add(node.span, "closed while which file is there? write file = \"…\"");
+            return None;
+        };
+        let page = match table.get("page") {
+            Some(node) => self.page(node).unwrap_or_default(),
+            None => String::new(),
+        };
+        Some(Maintenance { file: self.path(file)?, page, allow: networks(table.get("allow")) })
+    }
+
+    /// What stands in a file that is a page.
+    fn page(&mut self, node: &Node) -> Option<String> {
+        let path = self.path(node)?;
+        match std::fs::read_to_string(&path) {
+            Ok(page) if page.len() <= PAGE_BYTES_MAX => return Some(page),
+            Ok(_) => {
+                let text = format!("{} is longer than {} KiB", path.display(), PAGE_BYTES_MAX >> 10);
+                self.problems.add(node.span, text);
+            }
+            Err(error) => self.problems.add(node.span, format!("{} cannot be read: {error}", path.display())),
+        }
+        None
+    }
+
     /// The pages of a site, read once.
     fn errors(&mut self, site: &Table) -> Vec<(u16, String)> {
         let mut pages = Vec::new();
         for entry in site.get("errors").and_then(Node::table).map_or(&[][..], |errors| &errors.entries) {
-            let path = self.path(&entry.value).unwrap_or_default();
-            match (std::fs::read_to_string(&path), entry.key.parse()) {
-                (Ok(page), Ok(status)) if page.len() <= PAGE_BYTES_MAX => pages.push((status, page)),
-                (Ok(_), Ok(_)) => {
-                    let text = format!("{} is longer than {} KiB", path.display(), PAGE_BYTES_MAX >> 10);
-                    self.problems.add(entry.value.span, text);
-                }
-                (Err(error), _) => {
-                    self.problems.add(entry.value.span, format!("{} cannot be read: {error}", path.display()));
-                }
-                (_, Err(_)) => {}
+            if let (Some(page), Ok(status)) = (self.page(&entry.value), entry.key.parse()) {
+                pages.push((status, page));
             }
         }
         pages
@@ -84,11 +112,12 @@ impl Builder<'_> {
             let mend = "write routes = [{ path = \"/*\", … }]";
             self.problems.add(entry.key_span, format!("the site '{}' has no routes; {mend}", entry.key));
         }
+        let outer = self.modifiers(site, &entry.key);
         let mut routes: Vec<Route> = Vec::new();
         let mut patterns = Vec::new();
         let mut spans = Vec::new();
         for (span, table) in written {
-            let Some(route) = self.route(span, table, apps) else { continue };
+            let Some(route) = self.route((span, table), apps, (&entry.key, &outer)) else { continue };
             let Ok(pattern) = Pattern::parse(&route.path) else { continue };
             patterns.push((pattern, route.conditions.clone()));
             spans.push(table.get("path").map_or(span, |node: &Node| node.span));
@@ -108,7 +137,7 @@ impl Builder<'_> {
 
 /// A host name as it is compared: in lower case, without a dot at its end.
 fn host(text: &str) -> Result<String, String> {
-    let name = text.trim_end_matches('.').to_lowercase();
+    let name = ascii(text.trim_end_matches('.'))?;
     let rest = name.strip_prefix("*.").unwrap_or(&name);
     let is_label = |label: &str| {
         let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -138,8 +167,15 @@ fn host(text: &str) -> Result<String, String> {
             "'{text}': '*' stands for whole labels at the beginning, as in '*.example.com', or for any host"
         ));
     }
-    if !name.is_ascii() {
-        return Err(format!("'{text}' is not ASCII; write it as browsers send it ('xn--…', RFC 5891)"));
-    }
     Err(format!("'{text}' is no host name; write one as 'example.com', '*.example.com' or '*'"))
+}
+
+/// A name as browsers send it: in lower case, with what is not ASCII in its other form (RFC 5890, UTS 46).
+fn ascii(text: &str) -> Result<String, String> {
+    if text.is_ascii() {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let (star, rest) = text.strip_prefix("*.").map_or(("", text), |rest| ("*.", rest));
+    let name = idna::domain_to_ascii(rest).map_err(|_| format!("'{text}' is no host name (UTS 46)"))?;
+    Ok(format!("{star}{name}"))
 }

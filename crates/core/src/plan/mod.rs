@@ -5,14 +5,16 @@
 
 mod app;
 mod certificate;
+mod limit;
 mod route;
 mod site;
 
 pub use app::App;
 use app::GRACEFUL_TIMEOUT_MS;
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
-pub use route::{Access, Adjust, LocationPart, Route, Target};
-pub use site::Site;
+pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
+pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Route, Target};
+pub use site::{Maintenance, Site};
 
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,8 @@ pub struct Plan {
     pub sites: Vec<Site>,
     /// The certificates of the sites.
     pub certificates: Vec<Certificate>,
+    /// What is counted for whom.
+    pub zones: Vec<Zone>,
     /// Whose word about clients is believed.
     pub trust: Trust,
     /// The access logs that there are.
@@ -97,7 +101,7 @@ impl Trust {
 }
 
 /// Where the access log goes and what its lines look like.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AccessLog {
     /// A file, or standard output when absent.
     pub path: Option<PathBuf>,
@@ -136,6 +140,8 @@ pub struct Limits {
     pub write_timeout_ms: u64,
     /// How long a connection may be idle between requests.
     pub idle_timeout_ms: u64,
+    /// Connections that one client may have; 0 for any number.
+    pub client_connections: u32,
 }
 
 impl Default for Limits {
@@ -149,6 +155,7 @@ impl Default for Limits {
             body_timeout_ms: 30_000,
             write_timeout_ms: 60_000,
             idle_timeout_ms: 75_000,
+            client_connections: 0,
         }
     }
 }

@@ -3,9 +3,12 @@
 //! Actors: none.
 //! Never:  has a route two targets, or none.
 
+use super::Bandwidth;
 use crate::network::Network;
 use crate::route::Conditions;
+use crate::semantics::Coding;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// One route.
@@ -23,6 +26,18 @@ pub struct Route {
     pub adjust: Adjust,
     /// Bytes of a request body, where they are not those of the limits.
     pub body_bytes_max: Option<u64>,
+    /// The path that is passed on instead of the one that was asked.
+    pub rewrite: Vec<LocationPart>,
+    /// Who may come in, by name and password.
+    pub basic_auth: Option<BasicAuth>,
+    /// What pages of other origins may do.
+    pub cors: Option<Cors>,
+    /// The codings in which answers may be compressed.
+    pub compress: Vec<Coding>,
+    /// What is counted, of the zones of the plan.
+    pub limits: Vec<usize>,
+    /// How fast answers are sent.
+    pub bandwidth: Bandwidth,
 }
 
 impl Route {
@@ -35,6 +50,12 @@ impl Route {
             access: Access::default(),
             adjust: Adjust::default(),
             body_bytes_max: None,
+            rewrite: Vec::new(),
+            basic_auth: None,
+            cors: None,
+            compress: Vec::new(),
+            limits: Vec::new(),
+            bandwidth: Bandwidth::default(),
         }
     }
 }
@@ -42,15 +63,8 @@ impl Route {
 /// What answers a request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Target {
-    /// Files below this directory.
-    Files {
-        /// The directory.
-        directory: PathBuf,
-        /// The one file there that is meant, where the path has no `*`.
-        only: Option<String>,
-        /// The file that answers for pages that are no file, as applications in browsers want it.
-        fallback: Option<String>,
-    },
+    /// Files below a directory.
+    Files(Files),
     /// An application.
     App {
         /// Which, of those in the plan.
@@ -74,6 +88,61 @@ pub enum Target {
         /// Its body.
         body: String,
     },
+}
+
+/// Files that answer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Files {
+    /// They are below this directory.
+    pub directory: PathBuf,
+    /// The one file there that is meant, where the path has no `*`.
+    pub only: Option<String>,
+    /// The file that answers for pages that are no file, as applications in browsers want it.
+    pub fallback: Option<String>,
+    /// Whether a directory without an index is shown as a list.
+    pub lists: bool,
+    /// Whether a name with a fingerprint of its content says that it never changes.
+    pub fingerprints: bool,
+}
+
+impl Files {
+    /// All files of a directory.
+    pub fn below(directory: PathBuf) -> Files {
+        Files { directory, only: None, fallback: None, lists: false, fingerprints: true }
+    }
+}
+
+/// Names and passwords (RFC 7617).
+#[derive(Clone, Deserialize, Serialize)]
+pub struct BasicAuth {
+    /// What browsers show.
+    pub realm: String,
+    /// Names, and what their passwords hash to (bcrypt, Argon2).
+    pub users: Vec<(String, String)>,
+}
+
+impl fmt::Debug for BasicAuth {
+    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.users.iter().map(|(name, _)| name).collect();
+        form.debug_struct("BasicAuth").field("realm", &self.realm).field("users", &names).finish_non_exhaustive()
+    }
+}
+
+/// What pages of other origins may do (Fetch standard, "CORS protocol").
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Cors {
+    /// Origins, as `https://app.example`; `*` for any.
+    pub origins: Vec<String>,
+    /// Methods beside GET, HEAD and POST.
+    pub methods: Vec<String>,
+    /// Request headers; `*` for any that is asked for.
+    pub headers: Vec<String>,
+    /// Answer headers that pages may read.
+    pub expose: Vec<String>,
+    /// Whether cookies and passwords are sent along.
+    pub credentials: bool,
+    /// How long browsers need not ask again.
+    pub max_age_s: u64,
 }
 
 /// A part of an address that a client is sent to.

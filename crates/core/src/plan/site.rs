@@ -4,7 +4,9 @@
 //! Never:  is a secret in its `Debug` text.
 
 use super::{Route, SiteTls};
+use crate::network::Network;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// One site: what answers under some host names.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -17,6 +19,21 @@ pub struct Site {
     pub errors: Vec<(u16, String)>,
     /// How it is encrypted, where it is.
     pub tls: Option<SiteTls>,
+    /// Whether `//` in a path is one slash.
+    pub merges_slashes: bool,
+    /// When it is closed for work.
+    pub maintenance: Option<Maintenance>,
     /// Its access log, of those in the plan.
     pub log: Option<usize>,
+}
+
+/// A site that is closed while a file is there.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Maintenance {
+    /// The file.
+    pub file: PathBuf,
+    /// The page that everybody gets meanwhile; empty for hallway's own.
+    pub page: String,
+    /// Who gets in all the same.
+    pub allow: Vec<Network>,
 }

@@ -44,6 +44,8 @@ pub struct Facts<'a> {
     pub head: Option<&'a Head>,
     /// The client's address.
     pub peer_ip: &'a str,
+    /// Who asked, where a password said so; else empty.
+    pub user: &'a str,
     /// The request's own id.
     pub request_id: &'a str,
     /// When the request arrived, milliseconds since 1970.
@@ -120,7 +122,13 @@ fn put_request_line(out: &mut Vec<u8>, head: Option<&Head>, escape: fn(&mut Vec<
 fn put_combined(out: &mut Vec<u8>, facts: &Facts<'_>) {
     let when = Calendar::of(facts.unix_ms / 1000);
     let peer = if facts.peer_ip.is_empty() { "unix:" } else { facts.peer_ip };
-    let _ = write!(out, "{peer} - - [{:02}/{}/{:04}", when.day, MONTHS[when.month - 1], when.year);
+    let _ = write!(out, "{peer} - ");
+    if facts.user.is_empty() {
+        out.push(b'-')
+    } else {
+        escape_quoted(out, facts.user.as_bytes())
+    }
+    let _ = write!(out, " [{:02}/{}/{:04}", when.day, MONTHS[when.month - 1], when.year);
     let _ = write!(out, ":{:02}:{:02}:{:02} +0000] \"", when.hour, when.minute, when.second);
     put_request_line(out, facts.head, escape_quoted);
     let _ = write!(out, "\" {} {} \"", facts.status, facts.body_bytes);
@@ -249,6 +257,7 @@ mod tests {
             total_us: 1_250_000,
             https: false,
             tls: None,
+            user: "",
             app: "shop",
             cut: false,
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),

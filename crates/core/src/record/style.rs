@@ -41,7 +41,7 @@ macro_rules! variables {
 
 variables! {
     "remote_addr" => RemoteAddr: "the client's address",
-    "remote_user" => RemoteUser: "the user of basic authentication, which is not built yet: always -",
+    "remote_user" => RemoteUser: "the user of basic authentication",
     "time_local" => TimeLocal: "when it arrived: 29/Feb/2024:12:34:56 +0000",
     "time_iso8601" => TimeIso: "when it arrived: 2024-02-29T12:34:56+00:00",
     "msec" => Msec: "when it arrived, in seconds since 1970 with milliseconds",
@@ -148,7 +148,7 @@ fn put_variable(out: &mut Vec<u8>, variable: Variable, facts: &Facts<'_>) {
         Variable::RemoteAddr => {
             put_text(out, if facts.peer_ip.is_empty() { b"unix:" } else { facts.peer_ip.as_bytes() })
         }
-        Variable::RemoteUser => out.push(b'-'),
+        Variable::RemoteUser => put_text(out, facts.user.as_bytes()),
         Variable::TimeLocal => {
             let when = when();
             let _ = write!(out, "{:02}/{}/{:04}", when.day, MONTHS[when.month - 1], when.year);

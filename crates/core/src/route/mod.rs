@@ -14,10 +14,13 @@ mod tree;
 use crate::fault::Fault;
 use crate::head::Head;
 use crate::http1::is_authority;
+use crate::plan::Route;
+use crate::semantics::fill;
 use std::borrow::Cow;
 
 pub use condition::{Conditions, Verdict, Wanted, query_values};
 pub use hosts::{Hosts, host_of};
+use path::normalise_segments;
 pub use path::{normalise, percent_decode};
 pub use pattern::{Pattern, Segment};
 pub use routes::{Clash, Picked, Routes};
@@ -59,6 +62,41 @@ pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
     let path = normalise(path)?;
     head.set_path(&path);
     head.set_query(query);
+    Ok(())
+}
+
+/// The head with the path that its route passes on, where that is another one.
+///
+/// # Errors
+/// 400 where what was captured makes no path.
+pub fn rewrite(head: &Head, route: &Route, found: &Found<'_>) -> Result<Option<Head>, Fault> {
+    if route.rewrite.is_empty() {
+        return Ok(None);
+    }
+    let filled = fill(head, &route.rewrite, found);
+    let (path, query) = match memchr::memchr(b'?', &filled) {
+        Some(at) => (&filled[..at], Some(&filled[at + 1..])),
+        None => (&filled[..], None),
+    };
+    let mut rewritten = head.clone();
+    rewritten.set_path(&normalise(path)?);
+    if let Some(query) = query {
+        rewritten.set_query(query);
+    }
+    Ok(Some(rewritten))
+}
+
+/// Spells the path of a request anew, with every slash kept.
+///
+/// # Errors
+/// 400, as when it was read.
+pub fn keep_slashes(head: &mut Head) -> Result<(), Fault> {
+    let raw = head.raw_target().to_vec();
+    let origin = absolute_form(&raw).map_or(&raw[..], |(_, rest)| rest);
+    let path = normalise_segments(origin.split(|byte| *byte == b'?').next().unwrap_or_default())?;
+    if path.starts_with(b"/") {
+        head.set_path(&path);
+    }
     Ok(())
 }
 

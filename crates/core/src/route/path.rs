@@ -12,9 +12,18 @@ use std::borrow::Cow;
 /// # Errors
 /// 400 for a bad %XX, %00, a backslash, or `..` above the root.
 pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
-    if is_normal(path) {
-        return Ok(Cow::Borrowed(path));
-    }
+    if is_normal(path) { Ok(Cow::Borrowed(path)) } else { respelled(path, true).map(Cow::Owned) }
+}
+
+/// The same, with every slash kept.
+///
+/// # Errors
+/// As above.
+pub(super) fn normalise_segments(path: &[u8]) -> Result<Vec<u8>, Fault> {
+    respelled(path, false)
+}
+
+fn respelled(path: &[u8], merges_slashes: bool) -> Result<Vec<u8>, Fault> {
     let spelled = respell(path)?;
     let mut out: Vec<u8> = Vec::with_capacity(spelled.len());
     let mut segments = spelled.split(|byte| *byte == b'/').skip(1).peekable();
@@ -25,7 +34,8 @@ pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
                 let parent = out.iter().rposition(|byte| *byte == b'/');
                 out.truncate(parent.ok_or(Fault::BadRequest("The path goes above the root."))?);
             }
-            b"." | b"" => {}
+            b"." => {}
+            b"" if merges_slashes || is_last => {}
             _ => {
                 out.push(b'/');
                 out.extend_from_slice(segment);
@@ -36,7 +46,7 @@ pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
             out.push(b'/');
         }
     }
-    Ok(Cow::Owned(out))
+    Ok(out)
 }
 
 /// Whether nothing has to be rewritten or refused; true for nearly every request.
@@ -127,6 +137,15 @@ mod tests {
             rows += 1;
         }
         assert!(rows > 30, "the table was not read: {rows} rows");
+    }
+
+    #[test]
+    fn slashes_may_be_kept() {
+        for (raw, path) in
+            [("//a///b/", "//a///b/"), ("/a//../b", "/a/b"), ("/a/./b/.", "/a/b/"), ("/", "/"), ("//", "//")]
+        {
+            assert_eq!(String::from_utf8(normalise_segments(raw.as_bytes()).unwrap()).unwrap(), path, "{raw}");
+        }
     }
 
     #[test]

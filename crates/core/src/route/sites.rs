@@ -26,6 +26,8 @@ pub struct Sites {
 pub struct Matched<'p, 'h> {
     /// The route.
     pub route: &'p Route,
+    /// Its number, of those of its site.
+    pub index: usize,
     /// Its number, of all routes there are.
     pub number: u32,
     /// What its pattern found in the path.
@@ -75,7 +77,7 @@ impl Sites {
         match self.routes[site].pick(head, client) {
             Picked::Route(route, found) => {
                 let number = self.first[site] + route as u32;
-                Ok(Matched { route: &plan.sites[site].routes[route], number, found })
+                Ok(Matched { route: &plan.sites[site].routes[route], index: route, number, found })
             }
             Picked::OtherMethods(methods) => Err(Fault::MethodNotAllowed(methods)),
             Picked::Nothing => Err(Fault::NotFound),

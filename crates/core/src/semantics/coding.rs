@@ -5,9 +5,10 @@
 
 use crate::fields::{Name, list_members};
 use crate::head::Head;
+use serde::{Deserialize, Serialize};
 
 /// A content coding (RFC 9110, 8.4.1; RFC 7932; RFC 8878), the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Coding {
     /// Brotli.
     Brotli,

@@ -4,19 +4,25 @@
 //! Never:  does meaning depend on which protocol a message came by (RFC 9110, not 9112).
 
 mod answer;
+mod authorization;
 mod coding;
 mod conditional;
+mod cors;
 mod forwarded;
+mod packed;
 mod problem;
 mod range;
 mod redirect;
 mod relayed;
 
 pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, shape, take_app_answer};
+pub use authorization::basic_credentials;
 pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
+pub use cors::{allow_origin, preflight};
 pub use forwarded::{ForwardedFacts, put_forwarded};
+pub use packed::pack;
 pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
-pub use redirect::{options, redirect, respond, to_https};
+pub use redirect::{fill, options, redirect, respond, to_https};
 pub use relayed::{Relayed, relayed};

@@ -9,21 +9,27 @@ use crate::plan::LocationPart;
 use crate::route::{Found, host_of};
 use crate::semantics::AnswerHead;
 
-/// The redirect of a request. The query is kept, unless the address has its own.
-pub fn redirect(head: &Head, status: u16, to: &[LocationPart], found: &Found<'_>) -> AnswerHead {
-    let mut location: Vec<u8> = Vec::new();
+/// An address of which parts are taken from a request. Those of the path are still encoded, without a byte
+/// that could end a line.
+pub fn fill(head: &Head, to: &[LocationPart], found: &Found<'_>) -> Vec<u8> {
+    let mut filled: Vec<u8> = Vec::new();
     for part in to {
         match part {
-            LocationPart::Text(text) => location.extend_from_slice(text.as_bytes()),
-            // Both are parts of a normalised path: still encoded, without a byte that could end a line.
+            LocationPart::Text(text) => filled.extend_from_slice(text.as_bytes()),
             LocationPart::Capture(number) => {
-                location.extend_from_slice(found.captures().get(*number).unwrap_or(&&b""[..]))
+                filled.extend_from_slice(found.captures().get(*number).unwrap_or(&&b""[..]))
             }
-            LocationPart::Rest => location.extend_from_slice(found.rest),
-            LocationPart::Host => location.extend_from_slice(host_of(head.host())),
-            LocationPart::Path => location.extend_from_slice(head.path()),
+            LocationPart::Rest => filled.extend_from_slice(found.rest),
+            LocationPart::Host => filled.extend_from_slice(host_of(head.host())),
+            LocationPart::Path => filled.extend_from_slice(head.path()),
         }
     }
+    filled
+}
+
+/// The redirect of a request. The query is kept, unless the address has its own.
+pub fn redirect(head: &Head, status: u16, to: &[LocationPart], found: &Found<'_>) -> AnswerHead {
+    let mut location = fill(head, to, found);
     // `//host/…` would be another host (RFC 3986, 4.2).
     let slashes = location.iter().take_while(|byte| **byte == b'/').count();
     location.drain(..slashes.saturating_sub(1));

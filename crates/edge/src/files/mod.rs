@@ -4,17 +4,19 @@
 //! Never:  does the event loop wait for a disk.
 
 mod document;
+mod listing;
 mod part;
 mod shelf;
 
 use crate::house::House;
 use crate::piece::Piece;
 use document::{Content, Document, Patience, Variant};
-use hallway_core::files::relative_path;
+use hallway_core::files::{has_fingerprint, relative_path};
 use hallway_core::method::Methods;
+use hallway_core::plan::Files;
 use hallway_core::semantics::{
     AnswerHead, Precondition, Selection, Validators, check_preconditions, choose_coding, part_end, part_head,
-    select_ranges, wants_range,
+    select_ranges, wants_page, wants_range,
 };
 use hallway_core::{Fault, Head, Name};
 use rustix::io::Errno;
@@ -39,10 +41,30 @@ impl Pieces {
     }
 }
 
+/// Answers a request from the files of a route: `rest` is what its pattern left of the path, `scope` the route.
+pub(crate) async fn fetch(
+    house: &House,
+    head: &Head,
+    (scope, rest): (u64, &[u8]),
+    files: &Files,
+) -> Result<(AnswerHead, Pieces), Fault> {
+    let (rest, directory) = (files.only.as_ref().map_or(rest, String::as_bytes), &files.directory);
+    let mut fetched = fetch_one(house, head, (scope, head.path(), rest), directory).await;
+    if files.lists && matches!(fetched, Err(Fault::NotFound)) && head.path().ends_with(b"/") {
+        fetched = listing::show(head, rest, directory).await;
+    }
+    if let (Some(page), Err(Fault::NotFound), true) = (&files.fallback, &fetched, wants_page(head)) {
+        fetched = fetch_one(house, head, (scope, b"", page.as_bytes()), directory).await;
+    } else if let (Ok((answer, _)), true) = (&mut fetched, files.fingerprints && has_fingerprint(head.path())) {
+        answer.fields.push(b"Cache-Control", b"public, max-age=31536000, immutable");
+    }
+    fetched
+}
+
 /// Answers a request from a directory (RFC 9110, 9.3.1, 13 and 14): with what `rest` of its path names
 /// there. It is remembered under `name`; `scope` tells routes apart, whose paths may be the same and lead
 /// elsewhere.
-pub(crate) async fn fetch(
+async fn fetch_one(
     house: &House,
     head: &Head,
     (scope, name, rest): (u64, &[u8], &[u8]),

@@ -3,6 +3,10 @@
 //! Actors: none.
 //! Never:  is a refused request's body read first.
 
+mod rate;
+
+pub use rate::{Charged, Meters};
+
 use crate::fault::Fault;
 use crate::head::{Framing, Head};
 use crate::method::Methods;

@@ -1,0 +1,119 @@
+//! In:     a name and a password; the hashes of a route.
+//! Out:    who it is.
+//! Actors: threads for what takes long: hashing is meant to.
+//! Never:  does it take less time to hear that a name is unknown than that a password is wrong, or wait more for
+//!         their turn than can be served.
+
+use crate::house::House;
+use argon2::{Argon2, PasswordHash, PasswordVerifier};
+use aws_lc_rs::digest::{Context, SHA256};
+use hallway_core::plan::BasicAuth;
+use hallway_core::semantics::basic_credentials;
+use hallway_core::{Fault, Head};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// For how long, and of how many, it is remembered that a password was right.
+const KNOWN_MS: u64 = 300_000;
+const KNOWN_MAX: usize = 1024;
+/// Passwords that wait to be hashed.
+const PENDING_MAX: usize = 32;
+
+/// What one event loop knows of passwords.
+#[derive(Default)]
+pub(crate) struct Passwords {
+    /// Digests of what was right, and until when that is believed.
+    known: RefCell<HashMap<[u8; 32], u64>>,
+    pending: Cell<usize>,
+    /// Makes the digests of this process unlike those of any other.
+    salt: Cell<Option<[u8; 32]>>,
+}
+
+/// Who asks.
+///
+/// # Errors
+/// 401 where nobody is known by that name and password; 503 where too many have to be looked at.
+pub(crate) async fn authenticate(house: &House, head: &Head, auth: &BasicAuth) -> Result<String, Fault> {
+    let (name, password) = basic_credentials(head).ok_or(Fault::Unauthorized)?;
+    let user = auth.users.iter().find(|(user, _)| *user == name);
+    // An unknown name takes as long as a wrong password.
+    let hash = user.or(auth.users.first()).map(|(_, hash)| hash.clone()).ok_or(Fault::Unauthorized)?;
+    let passwords = &house.passwords;
+    let digest = passwords.digest(&name, &hash, &password);
+    let now_ms = house.clock.coarse_ms();
+    if user.is_some() && passwords.known.borrow().get(&digest).is_some_and(|until_ms| *until_ms > now_ms) {
+        return Ok(name);
+    }
+    if passwords.pending.get() >= PENDING_MAX {
+        return Err(Fault::Busy);
+    }
+    passwords.pending.set(passwords.pending.get() + 1);
+    let judged = tokio::task::spawn_blocking(move || is_right(&password, &hash)).await;
+    passwords.pending.set(passwords.pending.get() - 1);
+    if user.is_none() || !judged.unwrap_or(false) {
+        return Err(Fault::Unauthorized);
+    }
+    let mut known = passwords.known.borrow_mut();
+    if known.len() >= KNOWN_MAX {
+        known.clear();
+    }
+    known.insert(digest, now_ms + KNOWN_MS);
+    Ok(name)
+}
+
+impl Passwords {
+    fn digest(&self, name: &str, hash: &str, password: &[u8]) -> [u8; 32] {
+        let salt = self.salt.get().unwrap_or_else(|| {
+            let mut salt = [0; 32];
+            // Without chance nothing is remembered for long, as the salt is not kept.
+            if rustix::rand::getrandom(&mut salt[..], rustix::rand::GetRandomFlags::empty()) == Ok(salt.len()) {
+                self.salt.set(Some(salt));
+            }
+            salt
+        });
+        let mut context = Context::new(&SHA256);
+        for part in [&salt[..], name.as_bytes(), b"\0", hash.as_bytes(), b"\0", password] {
+            context.update(part);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+}
+
+fn is_right(password: &[u8], hash: &str) -> bool {
+    if hash.starts_with("$2") {
+        return bcrypt::verify(password, hash).unwrap_or(false);
+    }
+    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
+}
+
+/// Whether a hash is of a form that is understood here.
+///
+/// # Errors
+/// The mend.
+pub fn vet_password(hash: &str) -> Result<(), String> {
+    let is_bcrypt = hash.starts_with("$2") && hash.len() == 60 && hash.parse::<bcrypt::HashParts>().is_ok();
+    let is_argon2 = hash.starts_with("$argon2") && PasswordHash::new(hash).is_ok();
+    if is_bcrypt || is_argon2 {
+        return Ok(());
+    }
+    Err("this is no hash of bcrypt or Argon2; 'htpasswd -nB NAME' (apache2-utils) makes one".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_both_kinds() {
+        // Made by htpasswd -nbB and by argon2-cffi, of "secret".
+        let bcrypt = bcrypt::hash("secret", 4).unwrap();
+        assert!(is_right(b"secret", &bcrypt) && !is_right(b"Secret", &bcrypt));
+        assert!(is_right(b"secret", &bcrypt.replacen("$2b$", "$2y$", 1)), "as htpasswd writes it");
+        assert_eq!(vet_password(&bcrypt), Ok(()));
+        for hash in ["secret", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "$apr1$x$y", "$2b$04$short", ""] {
+            assert!(vet_password(hash).is_err() && !is_right(b"secret", hash), "{hash}");
+        }
+    }
+}

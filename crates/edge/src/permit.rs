@@ -1,0 +1,51 @@
+//! In:     a request whose route is known.
+//! Out:    pass, an answer of its own, or a fault; what the trip learned of its client.
+//! Actors: the task of the request; a thread where a password has to be looked at.
+//! Never:  is a password looked at before the client's rate, or a body read before all of this.
+
+use crate::exchange::Exchange;
+use crate::house::House;
+use crate::limits::{Asker, Limiter};
+use crate::passwords::authenticate;
+use crate::trip::Trip;
+use hallway_core::plan::{LimitBy, Route};
+use hallway_core::semantics::{AnswerHead, preflight};
+use hallway_core::{Fault, permit};
+use std::sync::Arc;
+
+/// Stop 5 of the journey. An answer is that to a browser which asks what a page may do.
+pub(crate) async fn permit<W>(
+    house: &House,
+    exchange: &Exchange<'_, W>,
+    trip: &mut Trip,
+    (route, number): (&Route, u32),
+) -> Result<Option<AnswerHead>, Fault> {
+    let (head, rules) = (exchange.head, exchange.rules);
+    permit::allow_client(&route.access, trip.client(&exchange.arrival.peer).address)?;
+    let limiters = rules.limiters(number);
+    count(limiters, |by| *by != LimitBy::User, exchange, trip)?;
+    if let Some(answer) = route.cors.as_ref().and_then(|cors| preflight(head, cors)) {
+        return Ok(Some(answer));
+    }
+    if let Some(auth) = &route.basic_auth {
+        trip.user = Some(authenticate(house, head, auth).await?);
+    }
+    count(limiters, |by| *by == LimitBy::User, exchange, trip)?;
+    permit::allow_body(head, route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max))?;
+    Ok(None)
+}
+
+fn count<W>(
+    limiters: &[Arc<Limiter>],
+    is_meant: impl Fn(&LimitBy) -> bool,
+    exchange: &Exchange<'_, W>,
+    trip: &mut Trip,
+) -> Result<(), Fault> {
+    for limiter in limiters.iter().filter(|limiter| is_meant(&limiter.zone().by)) {
+        let client = trip.client(&exchange.arrival.peer).address;
+        let (left, counted) = limiter.take(Asker { head: exchange.head, client, user: trip.user.as_deref() })?;
+        trip.left = left.or(trip.left.take());
+        trip.counted.extend(counted);
+    }
+    Ok(())
+}
