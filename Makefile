@@ -23,7 +23,8 @@ build:
 	cargo build --release
 
 ## Installs what the tests need, and runs them all.
-test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx
+test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx /usr/bin/curl /usr/bin/openssl \
+		/usr/bin/testssl /usr/bin/slowhttptest
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -83,6 +84,10 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends libev-dev python3-dev
 
-/usr/sbin/nginx /usr/bin/chromium:
+/usr/sbin/nginx /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
+
+/usr/bin/testssl:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends testssl.sh

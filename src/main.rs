@@ -15,6 +15,7 @@ mod master;
 mod port_holder;
 mod settings;
 mod signals;
+mod users;
 mod wire;
 mod words;
 

@@ -44,6 +44,10 @@ impl Master for MasterOnChannel {
         self.report(Report::Joined { worker });
     }
 
+    fn plan_is_adopted(&self, serial: u32) {
+        self.report(Report::Adopted { serial });
+    }
+
     fn plan_is_over(&self, serial: u32) {
         self.report(Report::Over { serial });
     }

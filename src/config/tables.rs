@@ -42,14 +42,14 @@ const SERVER: &[Key] = &[
     key("state", Kind::Later, "Where jobs and certificates are kept."),
     key("shared", Kind::Later, "What several machines share."),
     key("client_ip_header", FIELD_NAME, "The header in which trusted proxies name the client, before X-Forwarded-For."),
-    key("forward_proxy", Kind::Later, "A forward proxy."),
+    key("forward_proxy", Kind::Table(FORWARD), "A proxy for requests to other servers."),
     key(
         "trusted_proxies",
         Kind::OneOrMore(&Kind::Either(&[Kind::Word(&["unix"]), NETWORK])),
         "Proxies whose X-Forwarded-* and Forwarded are believed; \"unix\" is whoever comes by a unix socket.",
     ),
     key("acme", Kind::Later, "How certificates are obtained."),
-    key("user", Kind::Later, "Who the edge runs as."),
+    key("user", TEXT, "Who the edge runs as, and apps that name nobody; only root can become somebody else."),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
     key_or("target_max", Kind::Size, "The longest request target.", "8KiB"),
     key_or("body_max", Kind::Size, "The largest request body.", "128MiB"),
@@ -92,10 +92,17 @@ const APP: &[Key] = &[
     ),
     key("env", Kind::Named("variable", &Kind::Secret), "Variables for its environment."),
     key("env_file", PATH, "A file with such variables, one NAME=VALUE on a line."),
-    key("user", Kind::Later, "Who its workers run as."),
+    key_or("user", TEXT, "Who its workers run as.", "that of [server]"),
     key("jobs", Kind::Later, "Workers for background jobs."),
     key("php", Kind::Later, "A PHP application."),
     key("sendfile", Kind::Later, "Directories from which it may have files sent."),
+];
+
+const FORWARD: &[Key] = &[
+    key("listen", Kind::OneOrMore(&Kind::Address), "Where it listens."),
+    key("allow", Kind::OneOrMore(&TEXT), "Where requests may go: \"api.example.com:443\", \"*.example.com:443\"."),
+    key("clients", Kind::OneOrMore(&NETWORK), "Only for clients in these networks."),
+    key("basic_auth", Kind::Table(BASIC), "Only for those who show a name and a password."),
 ];
 
 const SITE: &[Key] = &[

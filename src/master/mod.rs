@@ -25,6 +25,7 @@ use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -116,6 +117,9 @@ struct Master {
     serial: u32,
     /// Former ones by which something may still go.
     former: BTreeSet<u32>,
+    /// The last one by which the edge goes, and who waits until it goes by a later one.
+    adopted: u32,
+    awaiting: Vec<(u32, UnixStream)>,
     /// As the edge gets it.
     described: Vec<u8>,
     /// The names of all apps that there ever were, by their numbers.
@@ -160,6 +164,8 @@ impl Master {
             numbers: plan.apps.iter().map(|app| app.name.clone()).collect(),
             serial: 1,
             former: BTreeSet::new(),
+            adopted: 0,
+            awaiting: Vec::new(),
             program,
             control,
             listeners,
@@ -182,6 +188,7 @@ impl Master {
         };
         master.weigh_soon();
         master.note_certificates();
+        reload::give_logs(&master.plan);
         Ok(master)
     }
 
@@ -262,7 +269,7 @@ impl Master {
         self.former.clear();
         let plan = carry("hallway plan", &self.described)?;
         let sockets: Vec<BorrowedFd<'_>> = self.listeners.of(&self.plan).flat_map(Held::sockets).collect();
-        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets)
+        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets, self.plan.user.as_ref())
     }
 
     /// New lanes for one worker; a side that is gone finds out by itself.
@@ -327,7 +334,7 @@ impl Master {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let (mut events, mut gone, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut gone, mut over, mut adopted) = (Vec::new(), Vec::new(), Vec::new(), None);
         let spoken = sources[first_child..first_words]
             .iter()
             .zip(&children)
@@ -336,6 +343,7 @@ impl Master {
             match spawned.channel.receive().ok().flatten() {
                 Some(message) => match Report::decode(&message.bytes) {
                     Some(Report::Over { serial }) if *child == Child::Edge => over.push(serial),
+                    Some(Report::Adopted { serial }) if *child == Child::Edge => adopted = Some(serial),
                     report => events.extend(report.and_then(|report| event_of(*child, report))),
                 },
                 None => gone.push(*child),
@@ -344,6 +352,7 @@ impl Master {
         drop(sources);
         drop(children);
         over.into_iter().for_each(|serial| events.extend(self.plan_is_over(serial)));
+        adopted.into_iter().for_each(|serial| self.plan_is_adopted(serial));
         for words in &mut self.words {
             words.tell();
         }
@@ -355,6 +364,7 @@ impl Master {
                 Meaning::Event(event) => events.push(event),
                 Meaning::Upgrade => say("USR2 (upgrade) is not built yet; HUP replaces every worker"),
                 Meaning::ReopenLogs => {
+                    reload::give_logs(&self.plan);
                     self.edge.iter().for_each(|edge| tell(edge, Order::ReopenLogs, &[]));
                 }
             }

@@ -121,6 +121,7 @@ fn counted(workers: u32) -> String {
 
 pub(super) fn shown(listener: &Listener) -> String {
     match &listener.at {
+        Listen::Tcp(address) if listener.forward => format!("proxy {address}"),
         Listen::Tcp(address) => format!("{}://{address}", if listener.tls { "https" } else { "http" }),
         Listen::Unix(path) => format!("unix:{}", path.display()),
         Listen::Inherited(number) => format!("fd://{number}"),

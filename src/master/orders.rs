@@ -18,24 +18,25 @@ impl Master {
         let asked = self.control.as_mut().map(|control| control.hear(now_ms)).unwrap_or_default();
         let mut events = Vec::new();
         for (stream, ask) in asked {
-            let answer = match ask {
-                Ask::Status => self.status(served, tree),
+            match ask {
+                Ask::Status => control::answer(stream, &self.status(served, tree)),
                 Ask::Stop => {
                     events.push(Event::Stop);
-                    json!({"ok": true})
+                    control::answer(stream, &json!({"ok": true}));
                 }
                 Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
                     Ok(more) => {
                         events.extend(more);
-                        json!({"ok": true, "serial": self.serial})
+                        self.awaiting.push((self.serial, stream));
+                        // Perhaps nothing has changed.
+                        self.plan_is_adopted(self.adopted);
                     }
                     Err(problem) => {
                         tell_unchanged(&problem);
-                        json!({ "problem": problem })
+                        control::answer(stream, &json!({ "problem": problem }));
                     }
                 },
-            };
-            control::answer(stream, &answer);
+            }
         }
         events
     }

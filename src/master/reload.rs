@@ -4,13 +4,17 @@
 //! Never:  is a plan adopted in part.
 
 use super::news::say;
-use super::{Master, Served, tell};
+use super::{Master, Served, control, tell};
 use crate::certificates::{self, Stamp};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
 use hallway_workers::carry;
+use rustix::fs::{Gid, Uid, fchown};
+use serde_json::json;
+use std::fs::OpenOptions;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
 /// Between two looks at the files of certificates.
 const LOOK_MS: u64 = 3_000;
@@ -21,6 +25,10 @@ impl Master {
     /// # Errors
     /// What stands in the way, in the words of a person; then nothing has changed.
     pub(super) fn adopt(&mut self, mut plan: Plan, tree: &mut Supervisor) -> Result<Vec<Command>, String> {
+        if plan.user != self.plan.user {
+            say("another user counts from the next start on");
+            plan.user.clone_from(&self.plan.user);
+        }
         if plan.edge_threads != self.plan.edge_threads {
             say("another number of threads counts from the next start on");
             plan.edge_threads = self.plan.edge_threads;
@@ -28,6 +36,7 @@ impl Master {
         certificates::read_missing(&mut plan)?;
         self.number_apps(&mut plan);
         self.listeners.bind(&mut plan)?;
+        give_logs(&plan);
         let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
         if described == self.described {
             return Ok(Vec::new());
@@ -46,7 +55,6 @@ impl Master {
             tell(edge, Order::Plan { serial: self.serial }, &[carried.as_fd()]);
         }
         self.listeners.keep(&self.plan);
-        say("the configuration has changed: what comes from now on goes by it");
         self.weigh_soon();
         self.note_certificates();
         let changed = |app: &&App| before.apps.iter().any(|old| old.number == app.number && !old.starts_like(app));
@@ -127,6 +135,19 @@ impl Master {
         }
     }
 
+    /// Everything goes by this plan from now on: whoever asked for that is told.
+    pub(super) fn plan_is_adopted(&mut self, serial: u32) {
+        let is_news = self.adopted != 0 && serial > self.adopted;
+        self.adopted = serial;
+        if is_news && serial == self.serial {
+            say("the configuration has changed: what comes from now on goes by it");
+        }
+        let (served, waiting) = self.awaiting.drain(..).partition(|(awaited, _)| *awaited <= serial);
+        self.awaiting = waiting;
+        let served: Vec<(u32, UnixStream)> = served;
+        served.into_iter().for_each(|(_, stream)| control::answer(stream, &json!({"ok": true, "plan": serial})));
+    }
+
     /// Nothing goes by this plan any more: once that holds of all former ones, what only they had is not needed.
     pub(super) fn plan_is_over(&mut self, serial: u32) -> Vec<Event> {
         self.former.remove(&serial);
@@ -141,4 +162,18 @@ impl Master {
 /// What the supervisor has to know of an app.
 pub(super) fn settings_of(app: &App) -> AppSettings {
     AppSettings { workers: app.workers, timeout_ms: app.timeout_ms, graceful_timeout_ms: app.graceful_timeout_ms }
+}
+
+/// Has the files of the access logs be there and belong to who writes them: the edge may not be allowed to make
+/// files where they are.
+pub(super) fn give_logs(plan: &Plan) {
+    let Some(user) = &plan.user else { return };
+    for path in plan.logs.iter().filter_map(|log| log.path.as_ref()) {
+        let made = OpenOptions::new().create(true).append(true).open(path);
+        let given =
+            made.and_then(|file| Ok(fchown(file, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?));
+        if let Err(error) = given {
+            say(&format!("{} cannot be given to its writer: {error}", path.display()));
+        }
+    }
 }

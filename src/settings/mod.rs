@@ -44,6 +44,8 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         certificates: Vec::new(),
         sites: vec![Site { log, ..site(raw)? }],
         trust: trust(raw)?,
+        user: None,
+        forward_proxy: None,
         zones: Vec::new(),
         logs,
         log,

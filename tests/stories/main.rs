@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_macros, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod served;
 mod stage;
 
 mod access_log;
@@ -15,15 +16,19 @@ mod apps;
 mod bodies;
 mod boot_failures;
 mod client_left;
+mod control;
 mod drain;
 mod edge_killed;
 mod file_wrapper;
 mod fire;
 mod flask_hello;
+mod forward_proxy;
 mod gunicorn_vectors;
+mod hostile;
 mod keep_alive;
 mod listeners;
 mod master_killed;
+mod modifiers;
 mod nobody_reads;
 mod own_process;
 mod port_taken;
@@ -37,6 +42,7 @@ mod static_files;
 mod strict_http;
 mod threads;
 mod timeout;
+mod tls;
 mod trusted_proxies;
 mod worker_killed;
 mod wsgi;

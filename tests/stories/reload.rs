@@ -3,10 +3,10 @@
 //! Actors: a hallway with apps that come and go; clients in the middle of something.
 //! Never:  is a request lost because somebody changed the file.
 
-use super::client::Connection;
-use super::stage::{Running, Stage, python, wait_until};
+use super::client::{Connection, get};
+use super::served::{Served, free_address};
+use super::stage::{Stage, wait_until};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 
 const APP: &str = r#"
 import os, time
@@ -23,49 +23,8 @@ def app(environ, start_response):
     return [os.environ["NAME"].encode(), b" ", str(os.getpid()).encode()]
 "#;
 
-/// A port that nobody has just now.
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-struct Served {
-    hallway: Running,
-    changes: usize,
-}
-
-impl Served {
-    fn start(file: &str) -> Served {
-        let stage = Stage::with_app(APP).file("hallway.toml", "");
-        let path = stage.dir.join("hallway.toml");
-        std::fs::write(&path, filled(file, &stage)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hallway"));
-        command.arg("serve").arg("-c").arg(&path);
-        Served { hallway: Running::start_all(command, Some(stage), file.matches("[app.").count()), changes: 0 }
-    }
-
-    /// Has it go by another file, and waits until it does.
-    fn change(&mut self, file: &str) {
-        let stage = self.hallway.stage.as_ref().unwrap();
-        std::fs::write(stage.dir.join("hallway.toml"), filled(file, stage)).unwrap();
-        self.hallway.signal("HUP");
-        self.changes += 1;
-        let said = || self.hallway.said().matches("what comes from now on goes by it").count() == self.changes;
-        wait_until(|| said().then_some(()));
-    }
-
-    fn ask(&self, path: &str) -> (u16, String) {
-        ask(self.hallway.address, path)
-    }
-}
-
-fn filled(file: &str, stage: &Stage) -> String {
-    file.replace("PYTHON", &python().display().to_string()).replace("DIR", &stage.dir.display().to_string())
-}
-
 fn ask(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut connection = Connection::open(address);
-    connection.send(format!("GET {path} HTTP/1.1\r\nHost: s\r\n\r\n"));
-    let answer = connection.answer();
+    let answer = get(address, path);
     (answer.status, answer.text())
 }
 
@@ -84,9 +43,9 @@ fn sites(http: &[SocketAddr], routes: &[&str]) -> String {
 
 #[test]
 fn what_comes_goes_by_the_new_file_and_what_has_begun_by_the_old_one() {
-    let (first, second) = (free_port(), free_port());
+    let (first, second) = (free_address(), free_address());
     let one = sites(&[first], &["path = \"/*\", app = \"one\"", "path = \"/said\", respond = { body = \"old\" }"]);
-    let mut served = Served::start(&format!("{one}{}", app("one")));
+    let mut served = Served::start(Stage::with_app(APP), &format!("{one}{}", app("one")));
     let mut stream = Connection::open(first);
     stream.send("GET /stream HTTP/1.1\r\nHost: s\r\n\r\n").head();
     assert_eq!(stream.chunk(), b"begun;");
@@ -101,11 +60,11 @@ fn what_comes_goes_by_the_new_file_and_what_has_begun_by_the_old_one() {
     served.change(&format!("{two}{}", app("two")));
     kept.send("GET /said HTTP/1.1\r\nHost: s\r\n\r\n");
     assert_eq!(kept.answer().text(), "new", "on a connection that was there before");
-    assert_eq!(served.ask("/").0, 404);
+    assert_eq!(ask(first, "/").0, 404);
     let (status, text) = ask(second, "/two/x");
     assert_eq!((status, text.split(' ').next()), (200, Some("two")), "a new app at a new address, at once");
     assert_eq!(served.hallway.children("hallway: app one").len(), 1, "the stream needs it");
-    std::fs::write(served.hallway.stage.as_ref().unwrap().dir.join("gate"), "").unwrap();
+    std::fs::write(served.path("gate"), "").unwrap();
     assert_eq!((stream.chunk(), stream.chunk()), (b"ended".to_vec(), Vec::new()));
     served.hallway.wait_for_children("hallway: app one", 0);
     // The first address goes; a connection that came by it is answered once more, and told to leave.
@@ -118,40 +77,39 @@ fn what_comes_goes_by_the_new_file_and_what_has_begun_by_the_old_one() {
     assert_eq!(ask(second, "/").0, 200);
     // And back again.
     served.change(&format!("{one}{}", app("one")));
-    assert_eq!(served.ask("/said"), (200, "old".into()));
+    assert_eq!(ask(first, "/said"), (200, "old".into()));
     wait_until(|| TcpStream::connect(second).is_err().then_some(()));
 }
 
 #[test]
 fn an_address_that_is_taken_changes_nothing() {
-    let address = free_port();
+    let address = free_address();
     let file =
         |also: &[SocketAddr]| sites(&[&[address], also].concat(), &["path = \"/*\", respond = { body = \"x\" }"]);
-    let mut served = Served::start(&file(&[]));
+    let mut served = Served::start(Stage::with_app(APP), &file(&[]));
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let stage = served.hallway.stage.as_ref().unwrap();
-    std::fs::write(stage.dir.join("hallway.toml"), file(&[taken.local_addr().unwrap()])).unwrap();
+    served.write(&file(&[taken.local_addr().unwrap()]));
     served.hallway.signal("HUP");
     served.hallway.wait_for_line(|line| line.contains("cannot listen at") && line.contains("is in use"));
     served.hallway.wait_for_line(|line| line.contains("nothing was changed"));
-    assert_eq!(served.ask("/"), (200, "x".into()));
+    assert_eq!(ask(address, "/"), (200, "x".into()));
 }
 
 #[test]
 fn an_app_that_changes_is_replaced_and_one_that_cannot_load_is_not() {
-    let address = free_port();
+    let address = free_address();
     let file = |env: &str| {
         let site = sites(&[address], &["path = \"/*\", app = \"one\""]);
         format!("{site}{}", app("one").replace("NAME = \"one\"", env))
     };
-    let mut served = Served::start(&file("NAME = \"a\""));
-    let before = served.ask("/").1;
+    let mut served = Served::start(Stage::with_app(APP), &file("NAME = \"a\""));
+    let before = ask(address, "/").1;
     assert!(before.starts_with("a "), "{before}");
     served.change(&file("NAME = \"b\""));
-    wait_until(|| served.ask("/").1.starts_with("b ").then_some(()));
+    wait_until(|| ask(address, "/").1.starts_with("b ").then_some(()));
     served.change(&file("NAME = \"c\"").replace("app:app", "nothing:app"));
     served.hallway.wait_for_line(|line| line.contains("the old workers go on serving"));
-    assert!(served.ask("/").1.starts_with("b "));
+    assert!(ask(address, "/").1.starts_with("b "));
     served.change(&file("NAME = \"d\""));
-    wait_until(|| served.ask("/").1.starts_with("d ").then_some(()));
+    wait_until(|| ask(address, "/").1.starts_with("d ").then_some(()));
 }

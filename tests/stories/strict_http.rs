@@ -64,7 +64,6 @@ fn what_is_ambiguous_goes_no_further() {
         ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
         ("GET / HTTP/x\r\nHost: a\r\n\r\n", 400),
         ("GET /\r\n\r\n", 400),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}\r\n\r\n", 400),
         (&format!("GET /{long_name} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
         (&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long_name}\r\n\r\n"), 431),

@@ -65,6 +65,11 @@ pub enum Report {
         /// The worker's number.
         worker: u32,
     },
+    /// Edge: everything that comes from now on goes by the plan with this serial number.
+    Adopted {
+        /// Its serial number.
+        serial: u32,
+    },
     /// Edge: nothing goes by the plan with this serial number any more.
     Over {
         /// Its serial number.
@@ -116,6 +121,7 @@ impl Report {
             Report::Stuck { worker } => packet(5, &[worker]),
             Report::Joined { worker } => packet(6, &[worker]),
             Report::Over { serial } => packet(7, &[serial]),
+            Report::Adopted { serial } => packet(8, &[serial]),
         }
     }
 
@@ -130,6 +136,7 @@ impl Report {
             5 => Report::Stuck { worker: reader.u32()? },
             6 => Report::Joined { worker: reader.u32()? },
             7 => Report::Over { serial: reader.u32()? },
+            8 => Report::Adopted { serial: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -167,6 +174,7 @@ mod tests {
             Report::Joined { worker: 4 },
             Report::Drained,
             Report::Over { serial: 8 },
+            Report::Adopted { serial: 9 },
             Report::Spent,
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));

@@ -20,6 +20,8 @@ pub enum Fault {
     MethodNotAllowed(Methods),
     /// 408: the head or the body did not arrive in time.
     RequestTimeout(&'static str),
+    /// 407: the proxy is for those who show a name and a password.
+    ProxyUnauthorized,
     /// 412: what is there is not in the state that the request asks for.
     PreconditionFailed,
     /// 413: the body is longer than `body_max`.
@@ -44,6 +46,8 @@ pub enum Fault {
     Internal(&'static str),
     /// 501: a method or transfer coding that is not implemented.
     NotImplemented(&'static str),
+    /// 502: the server that a client of the forward proxy asked for does not answer.
+    Unreachable,
     /// 502: the worker died or broke the lane while it had this request.
     WorkerLost,
     /// 502: the application's answer cannot be sent as HTTP.
@@ -72,6 +76,7 @@ impl Fault {
             Fault::NotFound => 404,
             Fault::MethodNotAllowed(_) => 405,
             Fault::RequestTimeout(_) => 408,
+            Fault::ProxyUnauthorized => 407,
             Fault::PreconditionFailed => 412,
             Fault::BodyTooLarge => 413,
             Fault::TargetTooLong => 414,
@@ -83,7 +88,7 @@ impl Fault {
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
-            Fault::WorkerLost | Fault::BadAnswer(_) => 502,
+            Fault::Unreachable | Fault::WorkerLost | Fault::BadAnswer(_) => 502,
             Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
             Fault::AppTimeout => 504,
             Fault::VersionUnsupported => 505,
@@ -103,6 +108,7 @@ impl Fault {
             Fault::NotFound => "There is nothing at this address.",
             Fault::Misdirected => "There is no site of this name here.",
             Fault::MethodNotAllowed(_) => "This address does not take this method.",
+            Fault::ProxyUnauthorized => "This proxy is for those who show their name and password.",
             Fault::PreconditionFailed => "What is at this address has changed.",
             Fault::RangeNotSatisfiable(_) => "What is at this address is shorter than that.",
             Fault::BodyTooLarge => "The request body is larger than this server takes.",
@@ -111,6 +117,7 @@ impl Fault {
             Fault::HeadTooLarge => "The request head is larger than this server takes.",
             Fault::ClientGone => "The client left.",
             Fault::AppFailed => "The application failed on this request.",
+            Fault::Unreachable => "That server does not answer.",
             Fault::WorkerLost => "The application stopped while it worked on this request.",
             Fault::QueueFull => "The application is busy and its queue is full. Try again in a moment.",
             Fault::QueueTimeout => "The application was busy for too long. Try again in a moment.",
@@ -156,6 +163,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",

@@ -9,13 +9,17 @@ use crate::exchange::Arrival;
 use crate::house::House;
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
-use crate::{http1, http2, tls};
+use crate::{forward, http1, http2, tls};
 use hallway_core::proxy_protocol::{HEADER_BYTES_MAX, Preface, read_preface};
 use std::rc::Rc;
 use tokio::io::AsyncReadExt;
 
 /// Serves a connection until it ends.
 pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
+    if gate.is_forward() {
+        let arrival = Arrival { peer, gate, tls: None };
+        return Box::pin(forward::serve(house, Stream::Plain(socket), arrival)).await;
+    }
     let is_behind = house.rules.borrow().plan.trust.believes(peer.address);
     if is_behind || gate.is_tls() {
         // What only few connections need is not kept by the others.

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Between two sweeps.
@@ -122,6 +122,26 @@ impl Deadline {
             })
         })
         .await
+    }
+
+    /// Whether `due_ms` has come, for a task that waits for something else, too. To be called with the same
+    /// time until it has, or until `rest`.
+    pub(crate) fn poll_due(&self, wait: Wait, due_ms: u64, task: &mut Context<'_>) -> Poll<Elapsed> {
+        self.with(|entry| {
+            if entry.fired {
+                return Poll::Ready(Elapsed);
+            }
+            (entry.due_ms, entry.wait) = (due_ms, wait);
+            if !entry.waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+                entry.waker = Some(task.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Nothing is waited for any more.
+    pub(crate) fn rest(&self) {
+        self.with(|entry| (entry.due_ms, entry.fired) = (u64::MAX, false));
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut Entry) -> R) -> R {

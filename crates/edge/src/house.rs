@@ -70,6 +70,7 @@ impl House {
         self.log.send();
         self.shelf.clear();
         self.rules.replace(Rc::new(rules));
+        self.rules.borrow().note_adopted();
     }
 
     /// A request on this worker took too long: it gets nothing more, and is replaced. While it works

@@ -133,6 +133,9 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
     if let (Fault::Unauthorized, Some(auth)) = (fault, rules.route(trip).and_then(|route| route.basic_auth.as_ref())) {
         answer = answer.with("WWW-Authenticate", &format!("Basic realm=\"{}\", charset=\"UTF-8\"", auth.realm));
     }
+    if fault == Fault::ProxyUnauthorized {
+        answer = answer.with("Proxy-Authenticate", "Basic realm=\"proxy\", charset=\"UTF-8\"");
+    }
     Answer::whole(answer, body)
 }
 

@@ -10,6 +10,7 @@ mod deadline;
 mod edge;
 mod exchange;
 mod files;
+mod forward;
 mod house;
 mod http1;
 mod http2;

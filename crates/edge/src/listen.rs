@@ -49,6 +49,7 @@ pub(crate) struct Gate {
     at: Arc<Listen>,
     pub(crate) local: LocalAddress,
     is_tls: Cell<bool>,
+    is_forward: Cell<bool>,
     is_closed: Cell<bool>,
     closed: Notify,
 }
@@ -59,13 +60,25 @@ impl Gate {
             Listen::Tcp(address) => LocalAddress { name: address.ip().to_string(), port: address.port() },
             Listen::Unix(_) | Listen::Inherited(_) => LocalAddress { name: "localhost".into(), port: 80 },
         };
-        let (is_tls, is_closed) = (Cell::new(listener.tls), Cell::new(false));
-        Gate { at: Arc::new(listener.at.clone()), local, is_tls, is_closed, closed: Notify::new() }
+        let (is_tls, is_forward) = (Cell::new(listener.tls), Cell::new(listener.forward));
+        let (at, is_closed) = (Arc::new(listener.at.clone()), Cell::new(false));
+        Gate { at, local, is_tls, is_forward, is_closed, closed: Notify::new() }
     }
 
     /// Whether no further connection or request is taken here.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.get()
+    }
+
+    /// Whether this is for requests to other servers.
+    pub(crate) fn is_forward(&self) -> bool {
+        self.is_forward.get()
+    }
+
+    /// Something else is spoken here from now on.
+    fn change(&self, listener: &Listener) {
+        self.is_tls.set(listener.tls);
+        self.is_forward.set(listener.forward);
     }
 
     /// Whether connections are encrypted here.
@@ -106,10 +119,10 @@ impl Door {
         let mut gates = self.gates.borrow_mut();
         gates.retain(|gate| {
             let listener = listeners.iter().find(|listener| listener.at == *gate.at);
-            listener.map(|listener| gate.is_tls.set(listener.tls)).or_else(|| {
-                gate.close();
-                None
-            });
+            match listener {
+                Some(listener) => gate.change(listener),
+                None => gate.close(),
+            }
             listener.is_some()
         });
         for listener in listeners {

@@ -29,12 +29,12 @@ pub(crate) struct Passwords {
     salt: Cell<Option<[u8; 32]>>,
 }
 
-/// Who asks.
+/// Who asks, by the name and password in this field.
 ///
 /// # Errors
 /// 401 where nobody is known by that name and password; 503 where too many have to be looked at.
-pub(crate) async fn authenticate(house: &House, head: &Head, auth: &BasicAuth) -> Result<String, Fault> {
-    let (name, password) = basic_credentials(head).ok_or(Fault::Unauthorized)?;
+pub(crate) async fn authenticate(house: &House, head: &Head, field: &[u8], auth: &BasicAuth) -> Result<String, Fault> {
+    let (name, password) = basic_credentials(head, field).ok_or(Fault::Unauthorized)?;
     let user = auth.users.iter().find(|(user, _)| *user == name);
     // An unknown name takes as long as a wrong password.
     let hash = user.or(auth.users.first()).map(|(_, hash)| hash.clone()).ok_or(Fault::Unauthorized)?;

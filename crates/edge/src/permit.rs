@@ -28,7 +28,7 @@ pub(crate) async fn permit<W>(
         return Ok(Some(answer));
     }
     if let Some(auth) = &route.basic_auth {
-        trip.user = Some(authenticate(house, head, auth).await?);
+        trip.user = Some(authenticate(house, head, b"authorization", auth).await?);
     }
     count(limiters, |by| *by == LimitBy::User, exchange, trip)?;
     permit::allow_body(head, route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max))?;

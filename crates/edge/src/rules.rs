@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The port of a URL with `https` that names none (RFC 9110, 4.2.2).
 const HTTPS_PORT: u16 = 443;
@@ -51,6 +51,8 @@ pub(crate) struct Rules {
     pacers: HashMap<String, Arc<Pacer>>,
     /// Of each site: when it was last looked whether it is closed, and whether it is (in the lowest bit).
     closed: Vec<AtomicU64>,
+    /// Event loops that do not go by them yet.
+    adopting: AtomicUsize,
     pub(crate) tls: Tls,
     /// The port of encrypted connections, where it is not the usual one.
     https_port: Option<u16>,
@@ -73,7 +75,15 @@ impl Rules {
         let limiters =
             routes.filter(|(route, _)| !route.limits.is_empty()).map(|(route, number)| (number, of(route))).collect();
         let closed = plan.sites.iter().map(|_| AtomicU64::new(0)).collect();
-        Ok(Rules { plan, serial, sites, desks, sinks, limiters, pacers, closed, tls, https_port, master })
+        let adopting = AtomicUsize::new(plan.edge_threads);
+        Ok(Rules { plan, serial, sites, desks, sinks, limiters, pacers, closed, adopting, tls, https_port, master })
+    }
+
+    /// One more event loop goes by them.
+    pub(crate) fn note_adopted(&self) {
+        if self.adopting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.master.plan_is_adopted(self.serial);
+        }
     }
 
     /// A route's number among those of all plans.

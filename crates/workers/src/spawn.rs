@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::channel::Channel;
-use hallway_core::plan::App;
+use hallway_core::plan::{App, User};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -51,6 +51,7 @@ pub fn spawn_edge(
     program: &Path,
     (plan, serial): (BorrowedFd<'_>, u32),
     sockets: &[BorrowedFd<'_>],
+    user: Option<&User>,
 ) -> io::Result<Spawned> {
     let mut command = Command::new(program);
     command.arg0("hallway: edge").arg(serial.to_string());
@@ -58,7 +59,7 @@ pub fn spawn_edge(
     given.extend_from_slice(sockets);
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
     // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md).
-    start(command, &given, Some(libc::SCHED_BATCH))
+    start(command, &given, Some(libc::SCHED_BATCH), user)
 }
 
 /// Starts a worker: the user's own interpreter, which loads the extension and then the application.
@@ -75,7 +76,7 @@ pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32
     let (reads, writes) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&reads, OFlags::NONBLOCK)?;
     command.stdout(writes.try_clone()?).stderr(writes);
-    Ok((start(command, &[extension], None)?, reads))
+    Ok((start(command, &[extension], None, app.user.as_ref())?, reads))
 }
 
 /// After how many requests this worker is replaced.
@@ -87,14 +88,21 @@ fn requests_limit(app: &App) -> io::Result<u64> {
 }
 
 /// Starts a child with a new channel and these descriptors, whose numbers end its command line, under
-/// a scheduling policy where one is named.
-fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>) -> io::Result<Spawned> {
+/// a scheduling policy and as a user, where these are named.
+fn start(
+    mut command: Command,
+    given: &[BorrowedFd<'_>],
+    policy: Option<i32>,
+    user: Option<&User>,
+) -> io::Result<Spawned> {
     let (ours, theirs) = Channel::pair()?;
     let numbers: Vec<RawFd> = [theirs.as_fd()].iter().chain(given).map(AsRawFd::as_raw_fd).collect();
     command.args(numbers.iter().map(ToString::to_string));
     command.stdin(Stdio::null()).process_group(0);
-    // SAFETY: between fork and exec the closure only calls fcntl and sched_setscheduler, plain system
-    // calls, on descriptors that are open in the parent for as long as `start` runs; it allocates nothing.
+    let user = user.cloned();
+    // SAFETY: between fork and exec the closure only calls fcntl, sched_setscheduler, setgroups, setgid and
+    // setuid, plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on
+    // numbers that were put there before; it allocates nothing.
     unsafe {
         command.pre_exec(move || {
             if let Some(policy) = policy {
@@ -103,6 +111,15 @@ fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>) ->
             }
             for number in &numbers {
                 fcntl_setfd(BorrowedFd::borrow_raw(*number), FdFlags::empty())?;
+            }
+            if let Some(User { uid, gid, groups }) = &user {
+                // In this order: whoever is not root any more may not change groups.
+                let dropped = libc::setgroups(groups.len(), groups.as_ptr()) == 0
+                    && libc::setgid(*gid) == 0
+                    && libc::setuid(*uid) == 0;
+                if !dropped {
+                    return Err(io::Error::last_os_error());
+                }
             }
             Ok(())
         });

@@ -6,12 +6,23 @@
 use super::{Builder, bytes, named, switch, time_ms, whole};
 use crate::config::node::{Entry, Node, Table};
 use crate::settings::{callable, default_interpreter};
-use hallway_core::plan::App;
+use hallway_core::plan::{App, User};
 use std::path::{Path, PathBuf};
 
 impl Builder<'_> {
-    pub(super) fn apps(&mut self, table: &Table) -> Vec<App> {
-        named(table, "app").map(|(entry, app)| self.app(entry, app)).collect()
+    /// The applications; those that name no user run as this one.
+    pub(super) fn apps(&mut self, table: &Table, user: Option<&User>) -> Vec<App> {
+        let mut apps: Vec<App> = named(table, "app").map(|(entry, app)| self.app(entry, app)).collect();
+        for app in apps.iter_mut().filter(|app| app.user.is_none()) {
+            app.user = user.cloned();
+        }
+        apps
+    }
+
+    /// The user that a table names.
+    pub(super) fn user_of(&mut self, table: &Table) -> Option<User> {
+        let node = table.get("user")?;
+        crate::users::find(node.text()?).map_err(|mend| self.problems.add(node.span, mend)).ok()
     }
 
     fn app(&mut self, entry: &Entry, app: &Table) -> App {
@@ -31,6 +42,7 @@ impl Builder<'_> {
             factory: app.get("factory").and_then(switch).unwrap_or(defaults.factory),
             python: self.python(app, &chdir),
             env: self.variables(app),
+            user: self.user_of(app),
             chdir,
             threads: app.get("threads").and_then(whole).map_or(defaults.threads, narrow),
             timeout_ms: time("timeout", defaults.timeout_ms),

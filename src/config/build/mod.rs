@@ -39,7 +39,8 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
     let (certificates, logs, zones) = (Vec::new(), Vec::new(), Vec::new());
     let mut builder = Builder { sources, problems, cores, has_https, certificates, logs, zones };
-    let apps = builder.apps(table);
+    let user = builder.user(table);
+    let apps = builder.apps(table, user.as_ref());
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
     let log = builder.access_log(table);
     let sites = builder.sites(table, &names, log);
@@ -50,6 +51,8 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         sites,
         apps,
         trust: builder.trust(table),
+        forward_proxy: builder.forward_proxy(table),
+        user,
         zones: std::mem::take(&mut builder.zones),
         logs: std::mem::take(&mut builder.logs),
         log,

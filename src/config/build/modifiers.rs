@@ -121,7 +121,7 @@ impl Builder<'_> {
         }
     }
 
-    fn basic_auth(&mut self, node: &Node, name: &str) -> Option<BasicAuth> {
+    pub(super) fn basic_auth(&mut self, node: &Node, name: &str) -> Option<BasicAuth> {
         let table = node.table()?;
         let mut users = Vec::new();
         for entry in table.get("users").and_then(Node::table).map_or(&[][..], |users| &users.entries) {
@@ -150,7 +150,10 @@ impl Builder<'_> {
         if users.is_empty() && table.get("file").is_none() {
             self.problems.add(node.span, "nobody could come in; write users = { NAME = \"HASH\" } or file = \"…\"");
         }
-        let realm = table.text("realm").unwrap_or(name.split(' ').next().unwrap_or_default());
+        let realm = table.text("realm").unwrap_or(match name.split(' ').next() {
+            None | Some("" | "*") => "this site",
+            Some(host) => host,
+        });
         if realm.contains(['"', '\\']) || realm.chars().any(char::is_control) {
             self.problems.add(table.get("realm").map_or(node.span, |node| node.span), "a realm has no quotes");
         }

@@ -3,12 +3,13 @@
 //! Actors: the resolver, for names of hosts; the log file is opened once.
 //! Never:  does a limit have another default than `docs/LIMITS.md` says.
 
+use super::modifiers::networks;
 use super::{Builder, bytes, texts, time_ms, whole};
 use crate::config::node::{Node, Table};
 use crate::settings::{log_format, read_address};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
-use hallway_core::plan::{AccessLog, Limits, Listener, LogFormat, Trust};
+use hallway_core::plan::{AccessLog, AllowedTarget, ForwardProxy, Limits, Listen, Listener, LogFormat, Trust, User};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
@@ -16,13 +17,15 @@ impl Builder<'_> {
     pub(super) fn listeners(&mut self, table: &Table) -> Vec<Listener> {
         let given = |key: &str| section(table, "server").and_then(|server| server.get(key));
         let mut listeners: Vec<Listener> = Vec::new();
-        for (key, tls) in [("http", false), ("https", true)] {
-            for (text, span) in texts(given(key)) {
+        let proxy = given("forward_proxy").and_then(Node::table).and_then(|proxy| proxy.get("listen"));
+        for (node, tls, forward) in [(given("http"), false, false), (given("https"), true, false), (proxy, false, true)]
+        {
+            for (text, span) in texts(node) {
                 for at in read_address(text).unwrap_or_default() {
                     if listeners.iter().any(|other| other.at == at) {
                         self.problems.add(span, format!("'{text}' is given twice"));
                     } else {
-                        listeners.push(Listener { at, tls });
+                        listeners.push(Listener { at, tls, forward });
                     }
                 }
             }
@@ -31,6 +34,43 @@ impl Builder<'_> {
             listeners.extend(read_address("127.0.0.1:8080").unwrap_or_default().into_iter().map(Listener::from));
         }
         listeners
+    }
+
+    /// Who the edge runs as.
+    pub(super) fn user(&mut self, table: &Table) -> Option<User> {
+        self.user_of(section(table, "server")?)
+    }
+
+    /// The forward proxy: for named servers only, and for those only who may use it.
+    pub(super) fn forward_proxy(&mut self, table: &Table) -> Option<ForwardProxy> {
+        let node = section(table, "server")?.get("forward_proxy")?;
+        let proxy = node.table()?;
+        let mut allow = Vec::new();
+        for (text, span) in texts(proxy.get("allow")) {
+            match AllowedTarget::read(text) {
+                Ok(target) => allow.push(target),
+                Err(mend) => self.problems.add(span, mend),
+            }
+        }
+        if proxy.get("allow").is_none() {
+            self.problems.add(node.span, "where may requests go? write allow = [\"*.example.com:443\"]");
+        }
+        if proxy.get("listen").is_none() {
+            self.problems.add(node.span, "where does it listen? write listen = \"127.0.0.1:3128\"");
+        }
+        let clients = networks(proxy.get("clients"));
+        let basic_auth = proxy.get("basic_auth").and_then(|node| self.basic_auth(node, "proxy"));
+        let is_local = |at: &Listen| match at {
+            Listen::Tcp(address) => address.ip().is_loopback(),
+            Listen::Unix(_) | Listen::Inherited(_) => true,
+        };
+        for (text, span) in texts(proxy.get("listen")) {
+            let is_open = !read_address(text).unwrap_or_default().iter().all(is_local);
+            if is_open && clients.is_empty() && basic_auth.is_none() {
+                self.problems.add(span, "anybody could use it; write clients = [\"…\"] or basic_auth = { … }");
+            }
+        }
+        Some(ForwardProxy { allow, clients, basic_auth })
     }
 
     pub(super) fn threads(&self, table: &Table) -> usize {

@@ -5,7 +5,8 @@
 
 use crate::decimal::digits;
 use crate::fault::reason_phrase;
-use crate::fields::Fields;
+use crate::fields::{Fields, Name, list_members};
+use crate::head::Head;
 
 /// How the body of an answer is delimited on the wire (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,40 @@ pub fn put_answer_head(out: &mut Vec<u8>, line: AnswerLine<'_>, fields: &Fields,
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the head of a request as it goes on to another server: for its path, and for one answer only. Fields of
+/// the connection that it came by end here (RFC 9110, 7.6.1).
+pub fn put_forwarded_head(out: &mut Vec<u8>, head: &Head) {
+    out.extend_from_slice(head.method());
+    out.push(b' ');
+    out.extend_from_slice(head.path());
+    if !head.query().is_empty() {
+        out.push(b'?');
+        out.extend_from_slice(head.query());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    out.extend_from_slice(head.host());
+    out.extend_from_slice(b"\r\n");
+    let named = |name: &[u8]| {
+        let mut lines = head.fields.iter().filter(|field| field.name == Name::Connection);
+        lines.any(|line| list_members(line.value).any(|option| option.eq_ignore_ascii_case(name)))
+    };
+    for field in head.fields.iter() {
+        let ends_here = matches!(
+            field.name,
+            Name::Connection | Name::Host | Name::KeepAlive | Name::ProxyConnection | Name::Te | Name::Upgrade
+        );
+        let is_proxys = field.raw_name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"proxy-"));
+        let frames = matches!(field.name, Name::ContentLength | Name::TransferEncoding);
+        if !ends_here && !is_proxys && (frames || !named(field.raw_name)) {
+            out.extend_from_slice(field.raw_name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(field.value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
+}
+
 /// What ends a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
 /// What ends a chunked body.
@@ -85,6 +120,17 @@ fn put_decimal(out: &mut Vec<u8>, number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_on_to_another_server() {
+        let raw = b"POST http://a.example:8080/x?q HTTP/1.1\r\nHost: other\r\nProxy-Authorization: Basic x\r\n\
+            Connection: x-mine, content-length\r\nX-Mine: 1\r\nContent-Length: 3\r\nAccept: */*\r\n\r\n";
+        let (mut head, mut out) = (Head::default(), Vec::new());
+        crate::http1::parse_head(raw, 99, &mut head).unwrap();
+        put_forwarded_head(&mut out, &head);
+        let text = "POST /x?q HTTP/1.1\r\nHost: a.example:8080\r\nContent-Length: 3\r\nAccept: */*\r\nConnection: close\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
 
     #[test]
     fn chunk_sizes_are_hexadecimal() {

@@ -13,6 +13,6 @@ pub use chunked::{Chunked, Progress};
 pub(crate) use framing::decimal;
 pub(crate) use parse::{FIELDS_MAX, METHOD_BYTES_MAX, is_authority};
 
-pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start};
+pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start, put_forwarded_head};
 pub use parse::parse_head;
 pub use scan::{Found, Scan};

@@ -17,10 +17,11 @@ use std::net::IpAddr;
 /// Whether a request may come in at all.
 ///
 /// # Errors
-/// 405 for TRACE, which would show a client's own credentials to a script (as nginx refuses it).
+/// 405 for TRACE, which would show a client's own credentials to a script (as nginx refuses it); 501 for CONNECT.
 pub fn admit(head: &Head) -> Result<(), Fault> {
     match head.method() {
         b"TRACE" | b"TRACK" => Err(Fault::MethodNotAllowed(Methods::ALL)),
+        b"CONNECT" => Err(Fault::NotImplemented("CONNECT is not taken here.")),
         _ => Ok(()),
     }
 }

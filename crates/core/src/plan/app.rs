@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  does a default stand anywhere else.
 
+use super::User;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -26,6 +27,8 @@ pub struct App {
     pub python: PathBuf,
     /// Variables added to its environment.
     pub env: Vec<(String, String)>,
+    /// Who its workers run as, where it is not who started hallway.
+    pub user: Option<User>,
     /// Worker processes.
     pub workers: u32,
     /// Requests that one worker works on at a time, each in a thread of its own.
@@ -57,6 +60,7 @@ impl App {
             chdir: PathBuf::new(),
             python: PathBuf::new(),
             env: Vec::new(),
+            user: None,
             workers,
             threads: 1,
             timeout_ms: 30_000,
@@ -73,7 +77,8 @@ impl App {
     /// supervisor's to keep.
     pub fn starts_like(&self, other: &App) -> bool {
         let start = |app: &App| (app.callable.clone(), app.factory, app.chdir.clone(), app.python.clone());
-        let work = |app: &App| (app.env.clone(), app.threads, app.max_requests, app.max_requests_jitter);
+        let work =
+            |app: &App| (app.env.clone(), app.user.clone(), app.threads, app.max_requests, app.max_requests_jitter);
         start(self) == start(other) && work(self) == work(other)
     }
 }

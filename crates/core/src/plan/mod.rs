@@ -5,6 +5,7 @@
 
 mod app;
 mod certificate;
+mod forward;
 mod limit;
 mod route;
 mod site;
@@ -12,6 +13,7 @@ mod site;
 pub use app::App;
 use app::GRACEFUL_TIMEOUT_MS;
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
+pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
 pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Route, Target};
 pub use site::{Maintenance, Site};
@@ -34,6 +36,10 @@ pub struct Plan {
     pub sites: Vec<Site>,
     /// The certificates of the sites.
     pub certificates: Vec<Certificate>,
+    /// Who the edge runs as, where it is not who started it.
+    pub user: Option<User>,
+    /// The forward proxy, where there is one.
+    pub forward_proxy: Option<ForwardProxy>,
     /// What is counted for whom.
     pub zones: Vec<Zone>,
     /// Whose word about clients is believed.
@@ -60,12 +66,25 @@ pub struct Listener {
     pub at: Listen,
     /// Whether connections are encrypted.
     pub tls: bool,
+    /// Whether this is for requests to other servers.
+    pub forward: bool,
 }
 
 impl From<Listen> for Listener {
     fn from(at: Listen) -> Listener {
-        Listener { at, tls: false }
+        Listener { at, tls: false, forward: false }
     }
+}
+
+/// A user of this machine.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct User {
+    /// The number.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// All of its groups.
+    pub groups: Vec<u32>,
 }
 
 /// One address to listen at.

@@ -65,6 +65,12 @@ pub fn host_of(authority: &[u8]) -> &[u8] {
     }
 }
 
+/// The port of an authority, where it has one.
+pub fn port_of(authority: &[u8]) -> Option<u16> {
+    let at = authority.iter().rposition(|byte| *byte == b':').filter(|at| !authority[*at..].contains(&b']'))?;
+    std::str::from_utf8(&authority[at + 1..]).ok()?.parse().ok()
+}
+
 fn lower_case<'r>(host: &[u8], room: &'r mut [u8; HOST_BYTES_MAX]) -> Option<&'r [u8]> {
     let room = room.get_mut(..host.len())?;
     room.copy_from_slice(host);

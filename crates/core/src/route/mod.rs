@@ -19,7 +19,7 @@ use crate::semantics::fill;
 use std::borrow::Cow;
 
 pub use condition::{Conditions, Verdict, Wanted, query_values};
-pub use hosts::{Hosts, host_of};
+pub use hosts::{Hosts, host_of, port_of};
 use path::normalise_segments;
 pub use path::{normalise, percent_decode};
 pub use pattern::{Pattern, Segment};
@@ -37,7 +37,15 @@ pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
         return Err(MALFORMED);
     }
     if head.method() == b"CONNECT" {
-        return Err(Fault::NotImplemented("CONNECT is not taken here."));
+        // Authority-form (RFC 9112, 3.2.3): only a forward proxy takes it.
+        if !is_authority(raw) || !raw.contains(&b':') {
+            return Err(MALFORMED);
+        }
+        head.set_host(raw);
+        head.set_path(b"*");
+        // What follows is for the server behind the tunnel, and no request.
+        head.keep_alive = false;
+        return Ok(());
     }
     if raw == b"*" && head.method() == b"OPTIONS" {
         head.set_path(b"*");

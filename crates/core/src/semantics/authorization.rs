@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 /// Longest name and password together.
 const BYTES_MAX: usize = 1024;
 
-/// The name and the password that a client sent; nothing where it sent none, or not in this form.
-pub fn basic_credentials(head: &Head) -> Option<(String, Vec<u8>)> {
-    let mut lines = head.fields.iter().filter(|field| field.raw_name.eq_ignore_ascii_case(b"authorization"));
+/// The name and the password that a client sent in this field; nothing where it sent none, or not in this form.
+pub fn basic_credentials(head: &Head, name: &[u8]) -> Option<(String, Vec<u8>)> {
+    let mut lines = head.fields.iter().filter(|field| field.raw_name.eq_ignore_ascii_case(name));
     let (line, more) = (lines.next()?.value, lines.next());
     let (scheme, rest) = line.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") || more.is_some() || rest.len() > BYTES_MAX {
@@ -32,7 +32,7 @@ mod tests {
     fn read(value: &str) -> Option<(String, Vec<u8>)> {
         let mut head = Head::default();
         head.fields.push(b"Authorization", value.as_bytes());
-        basic_credentials(&head)
+        basic_credentials(&head, b"authorization")
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  does an idle connection hold a buffer, or any connection wait without a deadline.
 
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, Elapsed, Wait};
 use crate::house::House;
 use crate::listen::Gate;
 use crate::stream::Stream;
@@ -241,7 +241,8 @@ impl Connection {
             };
             match wrote {
                 Ok(Ok(bytes)) if bytes > 0 => written += bytes,
-                _ => return Err(Fault::ClientGone),
+                Ok(_) => return Err(Fault::ClientGone),
+                Err(elapsed) => return Err(self.give_up(elapsed)),
             }
         }
         self.out.clear();
@@ -252,7 +253,8 @@ impl Connection {
         let due_ms = self.due_ms(timeout_ms);
         match self.deadline.until(due_ms, self.stream.flush()).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Fault::ClientGone),
+            Ok(Err(_)) => Err(Fault::ClientGone),
+            Err(elapsed) => Err(self.give_up(elapsed)),
         }
     }
 
@@ -264,7 +266,8 @@ impl Connection {
             let due_ms = self.due_ms(timeout_ms);
             match self.deadline.until(due_ms, self.stream.send_more(&self.out[written..])).await {
                 Ok(Ok(bytes)) if bytes > 0 => written += bytes,
-                _ => return Err(Fault::ClientGone),
+                Ok(_) => return Err(Fault::ClientGone),
+                Err(elapsed) => return Err(self.give_up(elapsed)),
             }
         }
         self.out.clear();
@@ -281,8 +284,16 @@ impl Connection {
         let due_ms = self.due_ms(self.limits().write_timeout_ms);
         match self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await {
             Ok(Some(Ok(bytes))) => Ok(bytes),
-            _ => Err(Fault::ClientGone),
+            Ok(_) => Err(Fault::ClientGone),
+            Err(elapsed) => Err(self.give_up(elapsed)),
         }
+    }
+
+    /// A client took nothing for too long: what the kernel still holds for it goes at once, too (as nginx's
+    /// `reset_timedout_connection`).
+    fn give_up(&self, Elapsed: Elapsed) -> Fault {
+        self.stream.reset_on_close();
+        Fault::ClientGone
     }
 
     /// Says that nothing more will come, where that has to be said (RFC 8446, 6.1), and ends the connection.

@@ -1,14 +1,18 @@
 //! In:     a byte stream, and what was read of it already.
 //! Out:    the same, as long as what comes is of some use.
 //! Actors: the task of the connection.
-//! Never:  does a client keep the edge busy with frames that carry nothing.
+//! Never:  does a client keep the edge busy with frames that carry nothing, or waiting for the rest of a head, or
+//!         for room to send to it.
 
+use crate::deadline::{Deadline, SWEEP, Wait};
+use crate::house::House;
 use crate::stream::Stream;
+use hallway_core::http2::Heads;
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Of so many bytes one has to be of use, beyond the first; nginx has the same measure.
@@ -35,28 +39,77 @@ impl Meter {
 
 /// A byte stream that is measured.
 pub(super) struct Metered {
+    house: Rc<House>,
     stream: Stream,
     before: Vec<u8>,
     used: usize,
     meter: Rc<Meter>,
+    heads: Heads,
+    /// Since when a head that has begun is not whole, and what waits for it.
+    head_since_ms: Option<u64>,
+    head_deadline: Deadline,
+    /// Since when the client has taken nothing of what is to be sent, and what waits for that.
+    stuck_since_ms: Option<u64>,
+    write_deadline: Deadline,
 }
 
 impl Metered {
-    pub(super) fn new(stream: Stream, before: Vec<u8>, meter: Rc<Meter>) -> Metered {
-        Metered { stream, before, used: 0, meter }
+    pub(super) fn new(house: &Rc<House>, stream: Stream, before: Vec<u8>, meter: Rc<Meter>) -> Metered {
+        let deadline = || Deadline::new(&house.deadlines);
+        let (head_deadline, write_deadline, heads) = (deadline(), deadline(), Heads::default());
+        let (head_since_ms, stuck_since_ms, house) = (None, None, house.clone());
+        Metered {
+            house,
+            stream,
+            before,
+            used: 0,
+            meter,
+            heads,
+            head_since_ms,
+            head_deadline,
+            stuck_since_ms,
+            write_deadline,
+        }
+    }
+
+    /// Follows what was read.
+    fn follow(&mut self, bytes: &[u8]) {
+        self.heads.follow(bytes);
+        if !self.heads.is_open() {
+            self.head_since_ms = None;
+            self.head_deadline.rest();
+        } else if self.head_since_ms.is_none() {
+            self.head_since_ms = Some(self.house.clock.coarse_ms());
+        }
+    }
+
+    /// The result of a write: one that waits is not waited for without end.
+    fn unless_stuck<T>(&mut self, wrote: Poll<io::Result<T>>, task: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if wrote.is_ready() {
+            if self.stuck_since_ms.take().is_some() {
+                self.write_deadline.rest();
+            }
+            return wrote;
+        }
+        let since_ms = *self.stuck_since_ms.get_or_insert(self.house.clock.coarse_ms());
+        let due_ms = since_ms + self.house.limits().write_timeout_ms + SWEEP.as_millis() as u64;
+        ready!(self.write_deadline.poll_due(Wait::Within, due_ms, task));
+        self.stream.reset_on_close();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for Metered {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
-        let rest = &it.before[it.used..];
-        if !rest.is_empty() {
-            let take = rest.len().min(into.remaining());
-            into.put_slice(&rest[..take]);
+        if it.used < it.before.len() {
+            let before = std::mem::take(&mut it.before);
+            let take = (before.len() - it.used).min(into.remaining());
+            into.put_slice(&before[it.used..it.used + take]);
+            it.follow(&before[it.used..it.used + take]);
             it.used += take;
-            if it.used == it.before.len() {
-                (it.before, it.used) = (Vec::new(), 0);
+            if it.used < before.len() {
+                it.before = before;
             }
             return Poll::Ready(Ok(()));
         }
@@ -65,14 +118,23 @@ impl AsyncRead for Metered {
         }
         let before = into.filled().len();
         let read = Pin::new(&mut it.stream).poll_read(task, into);
-        it.meter.read_bytes.set(it.meter.read_bytes.get() + (into.filled().len() - before) as u64);
+        let bytes = &into.filled()[before..];
+        it.meter.read_bytes.set(it.meter.read_bytes.get() + bytes.len() as u64);
+        it.follow(bytes);
+        if let (Poll::Pending, Some(since_ms)) = (&read, it.head_since_ms) {
+            let due_ms = since_ms + it.house.limits().head_timeout_ms + SWEEP.as_millis() as u64;
+            ready!(it.head_deadline.poll_due(Wait::Head, due_ms, task));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         read
     }
 }
 
 impl AsyncWrite for Metered {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(task, bytes)
+        let it = self.get_mut();
+        let wrote = Pin::new(&mut it.stream).poll_write(task, bytes);
+        it.unless_stuck(wrote, task)
     }
 
     fn poll_write_vectored(
@@ -80,7 +142,9 @@ impl AsyncWrite for Metered {
         task: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(task, parts)
+        let it = self.get_mut();
+        let wrote = Pin::new(&mut it.stream).poll_write_vectored(task, parts);
+        it.unless_stuck(wrote, task)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -88,10 +152,14 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(task)
+        let it = self.get_mut();
+        let flushed = Pin::new(&mut it.stream).poll_flush(task);
+        it.unless_stuck(flushed, task)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
+        let it = self.get_mut();
+        let shut = Pin::new(&mut it.stream).poll_shutdown(task);
+        it.unless_stuck(shut, task)
     }
 }

@@ -29,7 +29,7 @@ const STREAMS_MAX: u32 = 128;
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Bytes of one answer that wait to be sent.
-const UNSENT_BYTES_MAX: usize = 64 * 1024;
+const UNSENT_BYTES_MAX: usize = 32 * 1024;
 /// How many more requests a client may take back than it lets be answered (CVE-2023-44487).
 const CANCELLED_MAX: u32 = 200;
 /// For a client to leave once it was told that nothing more is taken.
@@ -53,7 +53,7 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, before: Vec<u8>, arr
     let limits = house.limits();
     let meter = Rc::new(Meter::default());
     let deadline = Deadline::new(&house.deadlines);
-    let begun = builder(&limits).handshake(Metered::new(stream, before, meter.clone()));
+    let begun = builder(&limits).handshake(Metered::new(&house, stream, before, meter.clone()));
     let due_ms = house.clock.coarse_ms() + limits.head_timeout_ms + SWEEP.as_millis() as u64;
     let Ok(Ok(connection)) = deadline.wait(Wait::Fresh, due_ms, begun).await else { return };
     let rested_ms = Cell::new(house.clock.coarse_ms());

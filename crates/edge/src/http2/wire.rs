@@ -16,8 +16,14 @@ use hallway_core::fields::Name;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use std::fs::File;
 use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Poll, ready};
+
+/// Bytes of a file that are read at a time, where there is room for them.
+const FILE_BYTES: usize = 32 * 1024;
 
 /// One exchange on a stream.
 pub(super) struct Http2<'t> {
@@ -62,32 +68,51 @@ impl<'t> Http2<'t> {
         Ok(())
     }
 
-    /// Sends bytes of the body as the client's window takes them.
-    async fn send_bytes(&mut self, mut bytes: Bytes, last: bool) -> Result<(), Fault> {
+    /// Waits until the client's window and our own take some of so many bytes; how many.
+    async fn room(&mut self, wanted: usize) -> Result<usize, Fault> {
+        let due_ms = self.due_ms(self.talk.house.limits().write_timeout_ms);
+        let Some(send) = &mut self.send else { return Err(Fault::ClientGone) };
+        send.reserve_capacity(wanted);
+        if send.capacity() > 0 {
+            return Ok(send.capacity().min(wanted));
+        }
+        match self.deadline.until(due_ms, poll_fn(|task| send.poll_capacity(task))).await {
+            Ok(Some(Ok(room))) => Ok(room.min(wanted)),
+            _ => Err(Fault::ClientGone),
+        }
+    }
+
+    fn put(&mut self, bytes: Bytes, last: bool) -> Result<(), Fault> {
         self.talk.meter.note_payload(bytes.len() as u64);
-        let due_in_ms = self.talk.house.limits().write_timeout_ms;
-        loop {
-            let due_ms = self.due_ms(due_in_ms);
-            let Some(send) = &mut self.send else { return Err(Fault::ClientGone) };
-            if bytes.is_empty() {
-                return if last { send.send_data(bytes, true).map_err(|_| Fault::ClientGone) } else { Ok(()) };
-            }
-            send.reserve_capacity(bytes.len());
-            let mut room = send.capacity();
-            if room == 0 {
-                let more = self.deadline.until(due_ms, poll_fn(|task| send.poll_capacity(task))).await;
-                room = match more {
-                    Ok(Some(Ok(room))) => room,
-                    _ => return Err(Fault::ClientGone),
-                };
-            }
-            let part = bytes.split_to(room.min(bytes.len()));
+        let send = self.send.as_mut().ok_or(Fault::ClientGone)?;
+        send.send_data(bytes, last).map_err(|_| Fault::ClientGone)
+    }
+
+    /// Sends bytes of the body as the client takes them.
+    async fn send_bytes(&mut self, mut bytes: Bytes, last: bool) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            let room = self.room(bytes.len()).await?;
+            let part = bytes.split_to(room);
             let is_last = last && bytes.is_empty();
-            send.send_data(part, is_last).map_err(|_| Fault::ClientGone)?;
-            if bytes.is_empty() {
+            self.put(part, is_last)?;
+            if is_last {
                 return Ok(());
             }
         }
+        if last { self.put(bytes, true) } else { Ok(()) }
+    }
+
+    /// The same for a part of a file: nothing is read of it before there is room for it.
+    async fn send_file(&mut self, file: &Arc<File>, range: Range<u64>, last: bool) -> Result<(), Fault> {
+        let mut at = range.start;
+        while at < range.end {
+            let wanted = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(FILE_BYTES);
+            let room = self.room(wanted).await? as u64;
+            let bytes = read_part(file, at..at + room).await?;
+            at += bytes.len() as u64;
+            self.put(bytes.into(), last && at == range.end)?;
+        }
+        Ok(())
     }
 }
 
@@ -153,16 +178,9 @@ impl Wire for Http2<'_> {
         let is_first = self.head.is_some();
         self.send_head(is_all)?;
         match piece {
-            Piece::File { file, range } => {
-                let mut at = range.start;
-                while at < range.end {
-                    let bytes = read_part(file, at..range.end).await?;
-                    at += bytes.len() as u64;
-                    self.send_bytes(bytes.into(), last && at == range.end).await?;
-                }
-            }
+            Piece::File { file, range } if !range.is_empty() => self.send_file(file, range.clone(), last).await?,
             _ if is_all && is_first => {}
-            Piece::Own { .. } | Piece::Shared { .. } => self.send_bytes(piece.to_bytes(), last).await?,
+            _ => self.send_bytes(piece.to_bytes(), last).await?,
         }
         self.ended = last;
         Ok(())

@@ -1,0 +1,28 @@
+//! In:     the name of a user.
+//! Out:    its numbers, as processes need them.
+//! Actors: the system's database of users.
+//! Never:  is a user promised whom this process cannot become.
+
+use hallway_core::plan::User;
+use nix::unistd::{self, getgrouplist};
+use std::ffi::CString;
+
+/// A user by name.
+///
+/// # Errors
+/// The mend.
+pub(crate) fn find(name: &str) -> Result<User, String> {
+    let found =
+        unistd::User::from_name(name).map_err(|error| format!("the user '{name}' cannot be looked up: {error}"))?;
+    let user = found.ok_or_else(|| format!("there is no user '{name}'; 'useradd --system {name}' makes one"))?;
+    let own = rustix::process::geteuid();
+    if !own.is_root() && own.as_raw() != user.uid.as_raw() {
+        return Err(format!("only root can start something as '{name}'; start hallway as root, or take this out"));
+    }
+    if own.as_raw() == user.uid.as_raw() && !own.is_root() {
+        return Err(format!("hallway runs as '{name}' already; take this out"));
+    }
+    let groups = CString::new(name).ok().and_then(|name| getgrouplist(&name, user.gid).ok()).unwrap_or_default();
+    let groups = groups.into_iter().map(|group| group.as_raw()).collect();
+    Ok(User { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+}

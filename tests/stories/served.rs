@@ -1,0 +1,96 @@
+//! In:     a configuration file with words for what is known only here: PYTHON, DIR, HTTP, HTTPS, PORT.
+//! Out:    a hallway that serves it; answers to curl.
+//! Actors: one hallway, curl.
+//! Never:  are two stories at one port, or one state directory.
+
+use super::stage::{Running, Stage, python, wait_until};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A port that nobody has just now.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A hallway that serves a file.
+pub struct Served {
+    pub hallway: Running,
+    pub http: SocketAddr,
+    pub https: SocketAddr,
+    pub other: SocketAddr,
+    changes: usize,
+}
+
+impl Served {
+    /// Serves a file whose apps have one worker each.
+    pub fn start(stage: Stage, file: &str) -> Served {
+        let [http, https, other] = [free_address(), free_address(), free_address()];
+        let text = filled(file, &stage, [http, https, other]);
+        let stage = stage.file("hallway.toml", &text);
+        let command = command(&stage, &["serve"]);
+        let workers = file.matches("[app.").count();
+        let hallway = Running::start_all(command, Some(stage), workers);
+        Served { hallway, http, https, other, changes: 0 }
+    }
+
+    /// Writes another file, which is not read yet.
+    pub fn write(&self, file: &str) {
+        let stage = self.hallway.stage.as_ref().unwrap();
+        let text = filled(file, stage, [self.http, self.https, self.other]);
+        std::fs::write(stage.dir.join("hallway.toml"), text).unwrap();
+    }
+
+    /// Has it go by another file, and waits until it does.
+    pub fn change(&mut self, file: &str) {
+        self.write(file);
+        self.hallway.signal("HUP");
+        self.changes += 1;
+        let said = || self.hallway.said().matches("what comes from now on goes by it").count() == self.changes;
+        wait_until(|| said().then_some(()));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.hallway.stage.as_ref().unwrap().dir.join(name)
+    }
+
+    /// `hallway COMMAND -c FILE`; whether it went well, and what it said.
+    pub fn order(&self, words: &[&str]) -> (bool, String) {
+        let output = command(self.hallway.stage.as_ref().unwrap(), words).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// What curl prints. `URL` stands for https at this server, with its authority trusted.
+    pub fn curl(&self, arguments: &[&str]) -> String {
+        let port = self.https.port().to_string();
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--max-time", "20"]);
+        let authority = self.path("state/internal/authority.pem");
+        if authority.exists() {
+            command.arg("--cacert").arg(authority);
+        }
+        for name in ["shop.example", "blog.example", "closed.example", "none.example"] {
+            command.arg("--resolve").arg(format!("{name}:{port}:127.0.0.1"));
+        }
+        command
+            .args(arguments.iter().map(|word| word.replace("PORT", &port).replace("HTTP_AT", &self.http.to_string())));
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+}
+
+fn command(stage: &Stage, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallway"));
+    command.args(words).arg("-c").arg(stage.dir.join("hallway.toml"));
+    command.env("STATE_DIRECTORY", stage.dir.join("state")).env("RUNTIME_DIRECTORY", stage.dir.join("run"));
+    command
+}
+
+fn filled(file: &str, stage: &Stage, [http, https, other]: [SocketAddr; 3]) -> String {
+    file.replace("PYTHON", &python().display().to_string())
+        .replace("DIR", &stage.dir.display().to_string())
+        .replace("HTTPS", &https.to_string())
+        .replace("HTTP", &http.to_string())
+        .replace("OTHER", &other.to_string())
+}
