@@ -38,12 +38,14 @@ lint:
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 
 ## Measures hallway beside its peers; writes bench/results/.
-bench: build /usr/sbin/nginx /usr/include/ev.h $(VENVS)/bench/.made
+bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /usr/include/ev.h $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
 	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--venv $(VENVS)/bench --out bench/results/peers.md
 	$(PYTHON) -B bench/trials.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--venv $(VENVS)/bench --out bench/results/itself.md
+	$(PYTHON) -B bench/edge.py --hallway target/release/hallway --load target/load/release/hallway-load \
+		--out bench/results/edge.md
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
 fuzz:
@@ -84,7 +86,11 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends libev-dev python3-dev
 
-/usr/sbin/nginx /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
+/usr/bin/h2load:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends nghttp2-client
+
+/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
 

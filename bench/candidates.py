@@ -24,7 +24,16 @@ class Tools:
 
     hallway: Path
     load: Path
-    python: Path  # of the venv that holds the peers and frameworks
+    python: Path | None = None  # of the venv that holds the peers and frameworks; rows of the edge need none
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """What rows of the edge have besides: a port for TLS, and the same certificate for all."""
+
+    port: int
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Place:
     row: Row
     port: int
     scratch: Path
+    encrypted: Encrypted | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 In:     /proc, the programs.
 Out:    the facts that a reader needs to judge figures: CPU, kernel, versions, date.
-Actors: the candidates, asked for their versions.
+Actors: the programs, asked for their versions.
 Never:  does a path of this machine, a user or a host name get into a report.
 """
 
@@ -12,7 +12,6 @@ import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
-from candidates import Candidate, Tools, package_version
 from faults import BenchFault
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,9 +43,8 @@ def revision() -> str:
     return f"{head or 'unknown'}{' and changes' if changed else ''}"
 
 
-def gather(candidates: list[Candidate], tools: Tools) -> list[tuple[str, str]]:
-    versions = [first_line(candidate.version(tools)) for candidate in candidates]
-    versions += [first_line(package_version("flask")(tools)), first_line([str(tools.python), "--version"])]
+def gather(version_commands: list[list[str]]) -> list[tuple[str, str]]:
+    versions = [first_line(command) for command in version_commands]
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return [
         ("date", datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),

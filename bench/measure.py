@@ -10,15 +10,18 @@ import hashlib
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from faults import BenchFault
-from procs import Cpus, Server, start_pinned
+from procs import Server, start_pinned
 from tree import Memory, cpu_seconds
 
 # How long a server gets to end what a generator that has just left began: closing its connections.
 SETTLE_SECONDS = 0.1
 PATIENCE_SECONDS = 60
+Answers = TypeVar("Answers")
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,22 @@ def run_closed(server: Server, spans: Spans) -> Closed:
     """The warm-up is a run of its own, so that the CPU time of the measured one belongs to exactly its requests."""
     words = ["closed", "--connections", str(server.place.row.connections)]
     run_load(server, [*words, "--seconds", str(spans.warmup)])
-    time.sleep(SETTLE_SECONDS)
-    before = server.tree.processes()
-    answers = run_load(server, [*words, "--seconds", str(spans.measured)])
-    time.sleep(SETTLE_SECONDS)
-    after = server.tree.processes()
+    answers, used, notes = metered(server, lambda: run_load(server, [*words, "--seconds", str(spans.measured)]))
     if answers["requests"] == 0:
         raise server.fault("no request was answered")
-    server.assert_pinned()
-    used = cpu_seconds(after) - cpu_seconds(before)
-    notes = () if pids(before) == pids(after) else (f"{server.candidate.title}: its processes changed during a run",)
     return Closed(used * 1e6 / answers["requests"], answers["rate"], server.tree.memory(), notes)
+
+
+def metered(server: Server, load: Callable[[], Answers]) -> tuple[Answers, float, tuple[str, ...]]:
+    """What a load returns, the CPU seconds that the server used for it, and what a reader should know of that."""
+    time.sleep(SETTLE_SECONDS)
+    before = server.tree.processes()
+    answers = load()
+    time.sleep(SETTLE_SECONDS)
+    after = server.tree.processes()
+    server.assert_pinned()
+    notes = () if pids(before) == pids(after) else (f"{server.candidate.title}: its processes changed during a run",)
+    return answers, cpu_seconds(after) - cpu_seconds(before), notes
 
 
 def run_open(server: Server, rate: float, spans: Spans) -> Open:
@@ -80,7 +88,7 @@ def run_load(server: Server, words: list[str]) -> dict:
     command = [str(server.place.tools.load), *words, "--method", request.method, "--path", request.path]
     command += ["--body-bytes", str(request.body_bytes), "--expect-bytes", str(len(request.answer))]
     command += ["--expect-sha256", hashlib.sha256(request.answer).hexdigest(), server.address]
-    ended, out, said = run_child(command, server.cpus, server.place.scratch)
+    ended, out, said = run_child(command, server, duration_of(command))
     if ended == 1:
         counts = json.loads(out)
         what = f"{counts['wrong']} wrong answers, {counts['errors']} errors, {counts['requests']} right"
@@ -92,11 +100,12 @@ def run_load(server: Server, words: list[str]) -> dict:
     return json.loads(out)
 
 
-def run_child(command: list[str], cpus: Cpus, scratch) -> tuple[int, str, str]:
+def run_child(command: list[str], server: Server, seconds: float) -> tuple[int, str, str]:
+    """Runs a client on the generator's CPU, for so many seconds and some patience."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    child = start_pinned(command, cpus.load, scratch=scratch, **pipes)
+    child = start_pinned(command, server.cpus.load, scratch=server.place.scratch, **pipes)
     try:
-        out, said = child.communicate(timeout=PATIENCE_SECONDS + duration_of(command))
+        out, said = child.communicate(timeout=PATIENCE_SECONDS + seconds)
     except subprocess.TimeoutExpired as fault:
         raise BenchFault("the load generator did not end") from fault
     finally:

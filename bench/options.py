@@ -1,4 +1,4 @@
-"""What both reports of the bench are asked with.
+"""What all reports of the bench are asked with.
 
 In:     -
 Out:    a parser with the options that they share; the report where they say; the exit code.
@@ -15,10 +15,11 @@ from faults import BenchFault
 from machine import ROOT
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, wants_venv: bool = True) -> argparse.ArgumentParser:
     target = ROOT / "target"
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--venv", type=Path, required=True, metavar="DIR", help="made and filled when it is not there")
+    if wants_venv:
+        options.add_argument("--venv", type=Path, required=True, metavar="DIR", help="made and filled when it is not there")
     options.add_argument("--hallway", type=Path, default=target / "release" / "hallway", metavar="PATH")
     options.add_argument("--load", type=Path, default=target / "load" / "release" / "hallway-load", metavar="PATH")
     options.add_argument("--rounds", type=int, default=5, metavar="N")
@@ -26,6 +27,29 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--warmup", type=float, default=1, metavar="S", help="before each measured run")
     options.add_argument("--out", type=Path, metavar="FILE", help="where the report goes, besides stdout")
     return options
+
+
+def add_choices(options: argparse.ArgumentParser, rows: list[str], candidates: list[str]) -> None:
+    """For reports that can be made of a part."""
+    options.add_argument("--rows", type=names(rows), metavar="A,B", help="all when not given")
+    options.add_argument("--candidates", type=names(candidates), metavar="A,B", help="all when not given")
+
+
+def names(known: list[str]):
+    def read(text: str) -> list[str]:
+        unknown = [name for name in text.split(",") if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(known)}")
+        return text.split(",")
+
+    return read
+
+
+def read(options: argparse.ArgumentParser) -> argparse.Namespace:
+    arguments = options.parse_args()
+    if arguments.rounds < 1 or arguments.seconds <= 0 or arguments.warmup <= 0:
+        options.error("--rounds, --seconds and --warmup must be above 0")
+    return arguments
 
 
 def publish(text: str, arguments: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from candidates import Tools, package_version
 from faults import BenchFault
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
@@ -26,6 +27,11 @@ def install(venv: Path) -> Path:
         run([str(python), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)])
         stamp.write_text(wanted)
     return python
+
+
+def versions(tools: Tools) -> list[list[str]]:
+    """The commands that say what the apps run on."""
+    return [package_version("flask")(tools), [str(tools.python), "--version"]]
 
 
 def run(command: list[str]) -> None:

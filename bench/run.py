@@ -125,22 +125,8 @@ def say(row: Row, round_: int, text: str) -> None:
 
 def read_arguments() -> argparse.Namespace:
     parser = options.parser("Measures hallway beside its peers.")
-    parser.add_argument("--rows", type=names([row.key for row in ROWS]), metavar="A,B", help="all when not given")
-    parser.add_argument("--candidates", type=names(list(BY_KEY)), metavar="A,B", help="all when not given")
-    arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.seconds <= 0 or arguments.warmup <= 0:
-        parser.error("--rounds, --seconds and --warmup must be above 0")
-    return arguments
-
-
-def names(known: list[str]):
-    def read(text: str) -> list[str]:
-        unknown = [name for name in text.split(",") if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(known)}")
-        return text.split(",")
-
-    return read
+    options.add_choices(parser, [row.key for row in ROWS], list(BY_KEY))
+    return options.read(parser)
 
 
 def notes_of(bench: Bench, sheets: list[Sheet], cpus: Cpus) -> list[str]:
@@ -164,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [row for row in ROWS if arguments.rows is None or row.key in arguments.rows]
     members = [one for one in CANDIDATES if arguments.candidates is None or one.key in arguments.candidates]
     spans = Spans(arguments.seconds, arguments.warmup)
-    facts = machine.gather(members, tools)
+    facts = machine.gather([*(one.version(tools) for one in members), *peers.versions(tools)])
     facts.append(("rounds", f"{arguments.rounds}, each {spans.measured:g} s after {spans.warmup:g} s of warm-up"))
     cpus = choose_cpus(max(row.server_cpus for row in rows))
     if cpus.shared:

@@ -272,7 +272,7 @@ def render(promises: list[Promise], facts: list[tuple[str, str]]) -> str:
 def run(arguments: argparse.Namespace) -> int:
     python = peers.install(arguments.venv.absolute())
     tools = Tools(arguments.hallway.absolute(), arguments.load.absolute(), python)
-    facts = machine.gather([BY_KEY["hallway"]], tools)
+    facts = machine.gather([BY_KEY["hallway"].version(tools), *peers.versions(tools)])
     facts.append(("rounds", f"{arguments.rounds}, each measured run {arguments.seconds:g} s; hallway on one core"))
     spans = Spans(arguments.seconds, arguments.warmup)
     promises: list[Promise] = []
@@ -289,4 +289,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(options.exit_code(lambda: run(options.parser("Measures hallway by itself, under what happens to servers.").parse_args())))
+    parser = options.parser("Measures hallway by itself, under what happens to servers.")
+    sys.exit(options.exit_code(lambda: run(options.read(parser))))

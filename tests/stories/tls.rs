@@ -157,11 +157,10 @@ fn check_finds_certificates_that_clients_would_refuse() {
     let stage = Stage::new();
     certify(&stage, "a", "a.example");
     certify(&stage, "b", "b.example");
-    let request =
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a.example -keyout old.key -out old.csr";
-    openssl(&stage, request);
-    let stage = stage.file("old.ext", "subjectAltName=DNS:a.example");
-    openssl(&stage, "x509 -req -in old.csr -signkey old.key -days -1 -extfile old.ext -out old.pem");
+    let mut params = rcgen::CertificateParams::new(vec!["a.example".into()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let stage = stage.file("old.pem", &params.self_signed(&key).unwrap().pem()).file("old.key", &key.serialize_pem());
     let check = |tls: &str| {
         let file = format!(
             "[server]\nhttps = \"127.0.0.1:0\"\n[site.\"a.example\"]\ntls = {tls}\nroutes = [{{ path = \"/*\", respond = {{}} }}]\n"

@@ -17,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Of so many bytes one has to be of use, beyond the first; nginx has the same measure.
 const BYTES_FOR_ONE: u64 = 8;
-const BYTES_FREE: u64 = 1024 * 1024;
+const BYTES_FREE: u64 = 128 * 1024;
+/// Bytes that are read before others on this event loop have their turn.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// What came, and what it was good for.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub(super) struct Metered {
     used: usize,
     meter: Rc<Meter>,
     heads: Heads,
+    /// Bytes that were read since others had their turn.
+    turn_bytes: usize,
     /// Since when a head that has begun is not whole, and what waits for it.
     head_since_ms: Option<u64>,
     head_deadline: Deadline,
@@ -65,6 +69,7 @@ impl Metered {
             used: 0,
             meter,
             heads,
+            turn_bytes: 0,
             head_since_ms,
             head_deadline,
             stuck_since_ms,
@@ -116,10 +121,16 @@ impl AsyncRead for Metered {
         if it.meter.is_flooded() {
             return Poll::Ready(Err(io::Error::other("frames without use")));
         }
+        if it.turn_bytes > TURN_BYTES {
+            it.turn_bytes = 0;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = into.filled().len();
         let read = Pin::new(&mut it.stream).poll_read(task, into);
         let bytes = &into.filled()[before..];
         it.meter.read_bytes.set(it.meter.read_bytes.get() + bytes.len() as u64);
+        it.turn_bytes = if read.is_pending() { 0 } else { it.turn_bytes + bytes.len() };
         it.follow(bytes);
         if let (Poll::Pending, Some(since_ms)) = (&read, it.head_since_ms) {
             let due_ms = since_ms + it.house.limits().head_timeout_ms + SWEEP.as_millis() as u64;

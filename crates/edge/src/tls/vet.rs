@@ -44,6 +44,7 @@ fn check_dates(parsed: &EndEntityCert<'_>) -> Result<(), String> {
     let judged = parsed.verify_for_usage(algorithms, &[], &[], UnixTime::now(), KeyUsage::server_auth(), None, None);
     match judged.err() {
         Some(Error::CertExpired { .. }) => Err("the certificate has expired; get a new one".into()),
+        Some(Error::InvalidCertValidity) => Err("the certificate ends before it begins; get a new one".into()),
         Some(Error::CertNotValidYet { .. }) => Err("the certificate is not valid yet; is the clock right?".into()),
         _ => Ok(()),
     }
