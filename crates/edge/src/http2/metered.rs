@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const BYTES_FOR_ONE: u64 = 8;
 const BYTES_FREE: u64 = 128 * 1024;
 /// Bytes that are read before others on this event loop have their turn.
-const TURN_BYTES: usize = 64 * 1024;
+const TURN_BYTES: usize = 16 * 1024;
 
 /// What came, and what it was good for.
 #[derive(Debug, Default)]
