@@ -19,7 +19,7 @@ const BACKLOG: i32 = 4096;
 
 /// A connection is writable when the kernel holds less than this unsent: then what a slow client
 /// takes is seen as it takes it, and not only after megabytes.
-const UNSENT_BYTES: u32 = 128 * 1024;
+const UNSENT_BYTES: u32 = hallway_edge::UNSENT_BYTES;
 
 /// Every listening socket of the plan.
 #[derive(Default)]

@@ -38,5 +38,6 @@ mod watched;
 pub use edge::{Edge, Ground};
 pub use listen::{Bound, Socket};
 pub use passwords::vet_password;
+pub use stream::UNSENT_BYTES;
 pub use tls::vet;
 pub use voice::Voice;

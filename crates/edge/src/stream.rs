@@ -15,6 +15,12 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest,
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+/// Bytes that the kernel holds unsent for a client before the connection counts as writable (TCP_NOTSENT_LOWAT): what
+/// a slow client takes is seen as it takes it.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// The same for a client that has shown that it is fast: it need not be looked after as often.
+const UNSENT_BYTES_FAST: u32 = 4 * 1024 * 1024;
+
 /// A connection as the kernel has it.
 pub(crate) enum Socket {
     Tcp(TcpStream),
@@ -79,6 +85,14 @@ impl Stream {
     /// Whether the kernel can send files here by itself.
     pub(crate) fn takes_files(&self) -> bool {
         matches!(self, Stream::Plain(_))
+    }
+
+    /// How much the kernel may hold unsent for this client. Where that is refused, the difference is small.
+    pub(crate) fn hold_unsent(&self, is_fast: bool) {
+        if let Stream::Plain(Socket::Tcp(stream)) = self {
+            let bytes = if is_fast { UNSENT_BYTES_FAST } else { UNSENT_BYTES };
+            let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes);
+        }
     }
 
     /// Has the close of this connection be a reset. A unix socket has no such thing.

@@ -21,6 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Room that a read finds in a fresh buffer, and at least.
 const READ_BYTES: usize = 16 * 1024;
 const READ_BYTES_MIN: usize = 4 * 1024;
+/// A client that lets a write wait for so long is not fast.
+const SLOW_MS: u64 = 1_000;
 /// What a client may send ahead while it waits for an answer.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// What a closing connection still takes from a client that is sending, so that it reads its
@@ -51,6 +53,8 @@ pub(super) struct Connection {
     is_fresh: bool,
     /// No request has come yet.
     is_first: bool,
+    /// The client takes what it gets at once.
+    is_fast: bool,
     pub(super) out: Vec<u8>,
 }
 
@@ -66,6 +70,7 @@ impl Connection {
             used: 0,
             is_fresh: true,
             is_first: true,
+            is_fast: false,
             out: Vec::new(),
         }
     }
@@ -281,12 +286,30 @@ impl Connection {
 
     /// Has the kernel send some bytes of a file; how many. 0 at the end of the file.
     pub(super) async fn send_from(&mut self, file: &File, at: u64, most: usize) -> Result<usize, Fault> {
+        let begun_ms = self.house.clock.coarse_ms();
         let due_ms = self.due_ms(self.limits().write_timeout_ms);
-        match self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await {
+        let sent = self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await;
+        if self.is_fast && self.house.clock.coarse_ms() > begun_ms + SLOW_MS {
+            self.note_speed(false);
+        }
+        match sent {
             Ok(Some(Ok(bytes))) => Ok(bytes),
             Ok(_) => Err(Fault::ClientGone),
             Err(elapsed) => Err(self.give_up(elapsed)),
         }
+    }
+
+    /// The client has shown how fast it is.
+    pub(super) fn note_speed(&mut self, is_fast: bool) {
+        if self.is_fast != is_fast {
+            self.is_fast = is_fast;
+            self.stream.hold_unsent(is_fast);
+        }
+    }
+
+    /// Microseconds on the clock of the process.
+    pub(super) fn now_us(&self) -> u64 {
+        self.house.clock.now_us()
     }
 
     /// A client took nothing for too long: what the kernel still holds for it goes at once, too (as nginx's
