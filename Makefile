@@ -24,7 +24,7 @@ build:
 
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx /usr/bin/curl /usr/bin/openssl \
-		/usr/bin/testssl /usr/bin/slowhttptest
+		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml

@@ -94,10 +94,12 @@ impl Connection {
         line.trim_end().to_owned()
     }
 
-    /// Whether the server has closed; waits for it.
+    /// Whether the server has closed, kindly or not; waits for it.
     pub fn is_closed(&mut self) -> bool {
-        let mut rest = [0; 1];
-        matches!(self.reader.read(&mut rest), Ok(0))
+        match self.reader.read(&mut [0; 1]) {
+            Ok(bytes) => bytes == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     /// Reads one chunk of a chunked body; empty for the last.

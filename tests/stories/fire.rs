@@ -19,14 +19,14 @@ def app(environ, start_response):
 "#;
 
 /// Clients that ask without a pause, each on one connection for some requests, then on a new one.
-struct Load {
+pub struct Load {
     enough: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     clients: Vec<JoinHandle<Vec<String>>>,
 }
 
 impl Load {
-    fn start(hallway: &Running, clients: usize) -> Load {
+    pub fn start(hallway: &Running, clients: usize, path: &'static str) -> Load {
         let (enough, answered): (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
         let address = hallway.address;
         let client = |_| {
@@ -36,7 +36,7 @@ impl Load {
                 while !enough.load(Ordering::Relaxed) {
                     let mut connection = Connection::open(address);
                     for _ in 0..100 {
-                        connection.send("GET / HTTP/1.1\r\nHost: s\r\n\r\n");
+                        connection.send(format!("GET {path} HTTP/1.1\r\nHost: s\r\n\r\n"));
                         let answer = connection.answer();
                         if answer.status == 200 {
                             answered.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Load {
     }
 
     /// Ends the load; how many requests were answered.
-    fn end(self) -> usize {
+    pub fn end(self) -> usize {
         self.enough.store(true, Ordering::Relaxed);
         let failures: Vec<String> = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         assert!(failures.is_empty(), "{} failed: {:?}", failures.len(), &failures[..failures.len().min(5)]);
@@ -67,7 +67,7 @@ impl Load {
 #[test]
 fn a_worker_killed_every_300_ms_fails_no_request() {
     let hallway = Stage::with_app(APP).run(&["-w", "4", "app:app"]);
-    let load = Load::start(&hallway, 6);
+    let load = Load::start(&hallway, 6, "/");
     let (begun, mut chance, mut killed) = (Instant::now(), 7u64, 0);
     while begun.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(300));
@@ -86,7 +86,7 @@ fn a_worker_killed_every_300_ms_fails_no_request() {
 #[test]
 fn fifty_rolls_fail_no_request() {
     let mut hallway = Stage::with_app(APP).run(&["-w", "2", "app:app"]);
-    let load = Load::start(&hallway, 3);
+    let load = Load::start(&hallway, 3, "/");
     for roll in 1..=50 {
         let before = hallway.wait_for_children("hallway: app", 2);
         hallway.signal("HUP");

@@ -4,9 +4,12 @@
 //! Never:  is a request lost because somebody changed the file.
 
 use super::client::{Connection, get};
+use super::fire::Load;
 use super::served::{Served, free_address};
 use super::stage::{Stage, wait_until};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const APP: &str = r#"
 import os, time
@@ -112,4 +115,65 @@ fn an_app_that_changes_is_replaced_and_one_that_cannot_load_is_not() {
     assert!(ask(address, "/").1.starts_with("b "));
     served.change(&file("NAME = \"d\""));
     wait_until(|| ask(address, "/").1.starts_with("d ").then_some(()));
+}
+
+/// A hundred times in half a minute, while clients of both protocols ask without a pause.
+#[test]
+fn nobody_notices_a_hundred_reloads() {
+    let file = |word: &str, also: &str, more: &str| {
+        format!(
+            "[server]\nhttp = [\"HTTP\"{also}]\nhttps = \"HTTPS\"\n[site.\"*\"]\ntls = \"internal\"\nhttps_redirect = false\n\
+             routes = [{{ path = \"/*\", app = \"one\" }}, {{ path = \"/said\", respond = {{ body = \"{word}\" }} }}]\n{more}{}",
+            app("one").replace("workers = 1", "workers = 2\ntimeout = \"2m\"\ngraceful_timeout = \"2m\"")
+        )
+    };
+    let files = [
+        file("a", "", ""),
+        file("b", ", \"OTHER\"", "[site.\"x.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n"),
+    ];
+    let mut served = Served::start_all(Stage::with_app(APP), &files[0], 2);
+    let mut stream = Connection::open(served.http);
+    stream.send("GET /stream HTTP/1.1\r\nHost: s\r\n\r\n").head();
+    assert_eq!(stream.chunk(), b"begun;");
+    let load = Load::start(&served.hallway, 4, "/said");
+    let h2load = Command::new("h2load")
+        .args(["-c", "4", "-m", "8", "-D", "31", "--warm-up-time", "0", &format!("https://{}/said", served.https)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let edge = served.hallway.children("hallway: edge")[0];
+    let (begun, mut settled_kib) = (Instant::now(), 0);
+    for round in 0..100u64 {
+        served.write(&files[round as usize % 2]);
+        let words: &[&str] = if round % 20 == 19 { &["reload"] } else { &["reload", "--config"] };
+        assert_eq!(served.order(words), (true, String::new()), "round {round}");
+        if round == 10 {
+            settled_kib = resident_kib(edge);
+        }
+        let due = Duration::from_millis(300 * (round + 1));
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(40), "a hundred in about half a minute: {took:?}");
+    let answered = load.end();
+    let output = h2load.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let requests = said.lines().find(|line| line.starts_with("requests:")).unwrap().to_owned();
+    assert!(requests.contains(" 0 failed, 0 errored, 0 timeout"), "{requests}");
+    let over_h2: usize = requests.split_ascii_whitespace().nth(7).unwrap().parse().unwrap();
+    assert!(answered >= 20_000 && over_h2 >= 20_000, "{answered} requests, {requests}");
+    std::fs::write(served.path("gate"), "").unwrap();
+    assert_eq!((stream.chunk(), stream.chunk()), (b"ended".to_vec(), Vec::new()), "what was open all the time");
+    assert_eq!(served.hallway.children("hallway: edge"), [edge]);
+    let now_kib =
+        wait_until(|| Some(resident_kib(edge)).filter(|now_kib| *now_kib < settled_kib + settled_kib / 4 + 4096));
+    assert!(now_kib > 0);
+    served.hallway.wait_for_children("hallway: app one", 2);
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }

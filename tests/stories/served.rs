@@ -25,11 +25,15 @@ pub struct Served {
 impl Served {
     /// Serves a file whose apps have one worker each.
     pub fn start(stage: Stage, file: &str) -> Served {
+        Served::start_all(stage, file, file.matches("[app.").count())
+    }
+
+    /// The same for apps that have so many workers together.
+    pub fn start_all(stage: Stage, file: &str, workers: usize) -> Served {
         let [http, https, other] = [free_address(), free_address(), free_address()];
         let text = filled(file, &stage, [http, https, other]);
         let stage = stage.file("hallway.toml", &text);
         let command = command(&stage, &["serve"]);
-        let workers = file.matches("[app.").count();
         let hallway = Running::start_all(command, Some(stage), workers);
         Served { hallway, http, https, other, changes: 0 }
     }
