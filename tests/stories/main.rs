@@ -34,6 +34,7 @@ mod modifiers;
 mod nobody_reads;
 mod own_process;
 mod port_taken;
+mod privileges;
 mod reload;
 mod rentomatic;
 mod roll;
