@@ -131,7 +131,7 @@ fn nobody_notices_a_hundred_reloads() {
         file("a", "", ""),
         file("b", ", \"OTHER\"", "[site.\"x.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n"),
     ];
-    let mut served = Served::start_all(Stage::with_app(APP), &files[0], 2);
+    let served = Served::start_all(Stage::with_app(APP), &files[0], 2);
     let mut stream = Connection::open(served.http);
     stream.send("GET /stream HTTP/1.1\r\nHost: s\r\n\r\n").head();
     assert_eq!(stream.chunk(), b"begun;");

@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::packer::Packers;
 use crate::passwords::Passwords;
 use crate::posts::Posts;
-use crate::rules::Rules;
+use crate::rules::{LoopRules, Rules};
 use hallway_core::Head;
 use hallway_core::plan::Limits;
 use hallway_core::ports::Master;
@@ -29,9 +29,8 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// One event loop's house.
 pub(crate) struct House {
-    /// What requests go by that come now. Counted twice: each request holds it, and counting among
-    /// threads costs more than within one.
-    pub(crate) rules: RefCell<Rc<Arc<Rules>>>,
+    /// What requests go by that come now.
+    pub(crate) rules: RefCell<Rc<LoopRules>>,
     pub(crate) master: Arc<dyn Master>,
     pub(crate) clock: Clock,
     pub(crate) deadlines: Rc<Deadlines>,
@@ -56,7 +55,7 @@ pub(crate) struct House {
 
 impl House {
     /// What a request goes by that comes now.
-    pub(crate) fn rules(&self) -> Rc<Arc<Rules>> {
+    pub(crate) fn rules(&self) -> Rc<LoopRules> {
         self.rules.borrow().clone()
     }
 
@@ -69,7 +68,7 @@ impl House {
     pub(crate) fn adopt(&self, rules: Arc<Rules>) {
         self.log.send();
         self.shelf.clear();
-        self.rules.replace(Rc::new(rules));
+        self.rules.replace(Rc::new(LoopRules(rules)));
         self.rules.borrow().note_adopted();
     }
 

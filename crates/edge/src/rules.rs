@@ -17,6 +17,7 @@ use hallway_core::{Fault, Head};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -57,6 +58,18 @@ pub(crate) struct Rules {
     /// The port of encrypted connections, where it is not the usual one.
     https_port: Option<u16>,
     master: Arc<dyn Master>,
+}
+
+/// The rules as one event loop holds them. Each request counts there, as counting among threads costs more
+/// than within one.
+pub(crate) struct LoopRules(pub(crate) Arc<Rules>);
+
+impl Deref for LoopRules {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        &self.0
+    }
 }
 
 impl Rules {

@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::packer::Packers;
 use crate::passwords::Passwords;
 use crate::posts::{Post, Posts};
-use crate::rules::Rules;
+use crate::rules::{LoopRules, Rules};
 use crate::voice::Voice;
 use crate::watched;
 use hallway_core::ports::Master;
@@ -83,7 +83,7 @@ pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: 
 async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: UnboundedReceiver<Post>) -> io::Result<()> {
     let loops = shared.rules.plan.edge_threads;
     let house = Rc::new(House {
-        rules: RefCell::new(Rc::new(shared.rules.clone())),
+        rules: RefCell::new(Rc::new(LoopRules(shared.rules.clone()))),
         master: shared.master,
         clock: Clock::new(shared.beginning),
         deadlines: Rc::new(Deadlines::default()),

@@ -11,7 +11,7 @@ use hallway_core::{Fault, Head};
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Most names on a page.
@@ -40,7 +40,7 @@ pub(super) async fn show(head: &Head, rest: &[u8], directory: &Path) -> Result<(
     Ok((answer, Pieces(VecDeque::from([Piece::from(page.into_bytes())]))))
 }
 
-fn read(root: &Path, inside: &PathBuf) -> Option<Vec<Entry>> {
+fn read(root: &Path, inside: &Path) -> Option<Vec<Entry>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat2(rustix::fs::CWD, root, flags, Mode::empty(), ResolveFlags::empty()).ok()?;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
