@@ -30,8 +30,8 @@ pub(crate) enum Rolls {
 
 /// Longest order or answer.
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// For the instance to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For the instance to answer: as long as an app may take to load, and more.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Ask {
     /// As it goes over the socket: one line.

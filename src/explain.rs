@@ -5,9 +5,9 @@
 
 use crate::config::show::{conditions, target};
 use hallway_core::http1::parse_head;
-use hallway_core::plan::{Files, Plan, Target};
-use hallway_core::route::{Matched, Pattern, Sites};
-use hallway_core::semantics::redirect;
+use hallway_core::plan::{Files, Listen, Most, Plan, Rate, Route, Target};
+use hallway_core::route::{Matched, Pattern, Sites, rewrite};
+use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
 use std::net::IpAddr;
 
@@ -41,6 +41,19 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
     say("path", &String::from_utf8_lossy(head.path()));
     let sites = Sites::new(plan)?;
     let site = permit::admit(&head).and_then(|()| sites.site(head.host()).ok_or(Fault::Misdirected));
+    let is_plain = !question.url.starts_with("https://");
+    if let Ok(site) = site
+        && plan.sites[site].tls.as_ref().is_some_and(|tls| tls.redirects && is_plain)
+    {
+        let port = plan.listeners.iter().find(|listener| listener.tls).and_then(|listener| match &listener.at {
+            Listen::Tcp(address) if address.port() != 443 => Some(address.port()),
+            _ => None,
+        });
+        let location =
+            to_https(&head, port).fields.named(b"location").map(|to| String::from_utf8_lossy(to).into_owned());
+        say("answer", &format!("to HTTPS: {}", location.unwrap_or_default()));
+        return Ok(text);
+    }
     let answered = site.and_then(|site| sites.pick(plan, site, &head, question.client));
     let Matched { route, number, found, .. } = match answered {
         Ok(matched) => matched,
@@ -64,8 +77,16 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say("answer", &format!("{} for this client ({})", fault.status(), shown(question.client)));
         return Ok(text);
     }
+    for line in permits(plan, route) {
+        say("permit", &line);
+    }
     say("target", &target(plan, route));
+    let rewritten = rewrite(&head, route, &found).map_err(|fault| fault.detail().to_owned())?;
+    if let Some(rewritten) = &rewritten {
+        say("PATH", &String::from_utf8_lossy(rewritten.path()));
+    }
     match &route.target {
+        _ if rewritten.is_some() => {}
         Target::Redirect { status, to } => {
             let answer = redirect(&head, *status, to, &found);
             let location = answer.fields.iter().next().map(|field| String::from_utf8_lossy(field.value).into_owned());
@@ -80,8 +101,34 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         _ => {}
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
-    say("body", &format!("up to {body_bytes_max} bytes"));
+    say("body", &format!("up to {}", shown_bytes(body_bytes_max)));
     Ok(text)
+}
+
+/// What has to be met before the target is asked.
+fn permits(plan: &Plan, route: &Route) -> Vec<String> {
+    let zones = route.limits.iter().filter_map(|zone| plan.zones.get(*zone));
+    let mut lines: Vec<String> = zones
+        .map(|zone| {
+            let by = format!("{:?}", zone.by).to_lowercase();
+            match zone.most {
+                Most::Rate(Rate { interval_ns, burst }) => {
+                    format!("one every {} ms in the long run, {burst} at once; by {by}", interval_ns / 1_000_000)
+                }
+                Most::AtOnce(most) => format!("{most} at a time; by {by}"),
+            }
+        })
+        .collect();
+    lines.extend(route.basic_auth.as_ref().map(|auth| format!("a name and a password ({})", auth.realm)));
+    lines
+}
+
+fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 /// Reads the request as it would come over the wire.

@@ -176,15 +176,15 @@ fn explain_tcp(error: Errno, address: &SocketAddr) -> String {
     let mend = match error {
         Errno::ADDRINUSE => match port_holder::find(address) {
             Some(holder) => format!(
-                "it is in use by {} (pid {}).\nStop that process, or choose another address: --bind {next}",
+                "it is in use by {} (pid {}).\nStop that process, or choose another address, as {next}",
                 holder.name, holder.pid
             ),
-            None => format!(
-                "it is in use by a process that cannot be seen from here.\nChoose another address: --bind {next}"
-            ),
+            None => {
+                format!("it is in use by a process that cannot be seen from here.\nChoose another address, as {next}")
+            }
         },
         Errno::ACCESS => format!(
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE.\nStart as root, or choose another port: --bind {next}"
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE.\nStart as root, or choose another port, as {next}"
         ),
         Errno::ADDRNOTAVAIL => {
             "this machine has no such address.\nWrite 0.0.0.0 or [::] for all of its addresses".into()

@@ -72,7 +72,12 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
     if let cli::Errand::Ask(ask) = errand {
         return order(&file, instance, &ask);
     }
-    let load = || config::load(&file, &|name| std::env::var(name).ok());
+    let load = || {
+        config::load(&file, &|name| std::env::var(name).ok()).map(|(plan, warnings)| {
+            let _ = std::io::stderr().write_all(warnings.as_bytes());
+            plan
+        })
+    };
     let plan = match load() {
         Ok(plan) => plan,
         Err(problems) => {

@@ -42,7 +42,7 @@ pub(super) fn issue(hosts: &[String]) -> Result<(Vec<Vec<u8>>, Vec<u8>), String>
     let authority = authority()?;
     let mut names: Vec<String> = hosts.iter().filter(|host| *host != "*").cloned().collect();
     if names.len() < hosts.len() {
-        names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
+        names.extend(["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from));
     }
     names.iter_mut().for_each(|name| *name = name.trim_matches(['[', ']']).to_owned());
     let mut params = CertificateParams::new(names).map_err(failed)?;
@@ -70,13 +70,21 @@ fn authority_file() -> PathBuf {
     directory().join("authority.pem")
 }
 
-/// How to have this machine and its browsers trust the authority, which is made if there is none.
+/// How to have this machine and its browsers trust the authority.
 ///
 /// # Errors
-/// Those of the state directory.
+/// There is none yet.
 pub(crate) fn trust() -> Result<String, String> {
-    authority()?;
     let path = authority_file();
+    if !path.exists() {
+        let by_root = Path::new("/var/lib/hallway/internal/authority.pem");
+        let place = if by_root.exists() { format!("; that of root is {}", by_root.display()) } else { String::new() };
+        return Err(format!(
+            "there is no local authority at {} yet: it is made when a site with tls = \"internal\" is first served by this \
+             user (STATE_DIRECTORY says where){place}",
+            path.display()
+        ));
+    }
     let path = path.display();
     Ok(format!(
         "The local authority of tls = \"internal\" is in {path}\n\n\
@@ -140,7 +148,9 @@ fn directory() -> PathBuf {
 
 /// Writes a file that nobody else can read, whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    let failed = |error: std::io::Error| {
+        format!("{} cannot be written: {error}; STATE_DIRECTORY names another place", path.display())
+    };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory()).map_err(failed)?;
     let whole = path.with_extension(format!("new-{}", std::process::id()));
     let mut file =

@@ -110,7 +110,14 @@ pub(crate) fn read(
                 let words: Vec<OsString> = parser.raw_args().map_err(|error| error.to_string())?.collect();
                 read_config(Parser::from_args(words.clone()), &words)
             }
-            "trust" => Ok(Asked::Trust),
+            "trust" => match parser.next().map_err(|error| error.to_string())? {
+                None => Ok(Asked::Trust),
+                Some(_) => Ok(Asked::Text(
+                    "Usage: hallway trust\n\nSays how to have this machine and its browsers trust the local authority of \
+                     tls = \"internal\".\n"
+                        .into(),
+                )),
+            },
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
             later @ ("ring" | "import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
@@ -220,9 +227,27 @@ fn file_help(errand: &Errand) -> String {
              as in hallway exec shop -- python manage.py migrate",
         ),
     };
+    let more = match errand {
+        Errand::Explain(_) => " [-X METHOD] [-H 'Name: value'] [--client ADDRESS] URL",
+        Errand::Exec(_) => " APP -- COMMAND",
+        Errand::Ask(Ask::Reload(_)) => " [--config | APP]",
+        Errand::Config => " [--schema]",
+        _ => "",
+    };
+    let is_asked = matches!(errand, Errand::Ask(_) | Errand::Serve);
+    let instance = if is_asked { "  --instance NAME     of several that serve one file\n" } else { "" };
+    let signals = match errand {
+        Errand::Serve => {
+            "\nSignals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP goes by the file as it is now and\n\
+             replaces every worker; USR1 opens the logs anew; TTIN and TTOU: one worker more or less for every app.\n\
+             Exit codes: 0 ended as asked, 1 cannot listen or start, 2 a wrong command line, 3 a worker could not be\n\
+             started, 4 an app could not be loaded, 78 the file is not valid.\n"
+        }
+        _ => "",
+    };
     format!(
-        "Usage: hallway {word} [-c FILE]\n\n{what}\n\n  -c, --config FILE   default ./hallway.toml, then \
-         /etc/hallway/hallway.toml; conf.d/*.toml beside it\n                      is read with it\n"
+        "Usage: hallway {word} [-c FILE]{more}\n\n{what}\n\n  -c FILE             default ./hallway.toml, then \
+         /etc/hallway/hallway.toml; conf.d/*.toml beside it\n                      is read with it\n{instance}{signals}"
     )
 }
 

@@ -101,7 +101,7 @@ impl Kind {
                 let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
                 format!("a table: {{ {} = …, … }}", names.first().unwrap_or(&"key"))
             }
-            Kind::Named(word, _) => format!("a table of {word}s"),
+            Kind::Named(word, _) => format!("a table by {word}"),
             Kind::Either(kinds) => kinds.iter().map(Kind::wanted).collect::<Vec<_>>().join(", or "),
             Kind::Later => "nothing yet".into(),
         }

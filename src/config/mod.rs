@@ -23,11 +23,11 @@ use hallway_core::plan::Plan;
 use problem::{Problems, Sources};
 use std::path::Path;
 
-/// Reads a file and all that belongs to it.
+/// Reads a file and all that belongs to it: the plan, and warnings as a person reads them.
 ///
 /// # Errors
 /// Every problem, as a person reads it.
-pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Plan, String> {
+pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, String), String> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, environment, &mut sources, &mut problems);
     let plan = if sources.is_empty() || problems.is_unreadable() {
@@ -35,7 +35,8 @@ pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     } else {
         build::plan(&table, &sources, &mut problems)
     };
-    plan.filter(|_| problems.is_empty()).ok_or_else(|| problems.show(&sources))
+    let plan = plan.filter(|_| problems.is_empty()).ok_or_else(|| problems.show(&sources))?;
+    Ok((plan, problems.show_warnings(&sources)))
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.

@@ -78,6 +78,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// What works and will not please everybody.
+    warnings: Vec<Problem>,
     /// Values that are not to be shown.
     secrets: Vec<Span>,
     /// A file is no TOML: what follows from that is of no interest.
@@ -87,6 +89,16 @@ pub(crate) struct Problems {
 impl Problems {
     pub(crate) fn add(&mut self, span: Span, text: impl Into<String>) {
         self.push(Problem { span: Some(span), text: text.into(), also: Vec::new() });
+    }
+
+    /// Something that works and will not please everybody.
+    pub(crate) fn warn(&mut self, span: Span, text: impl Into<String>) {
+        self.warnings.push(Problem { span: Some(span), text: format!("warning: {}", text.into()), also: Vec::new() });
+    }
+
+    /// The warnings, as a person reads them; empty where there are none.
+    pub(crate) fn show_warnings(&self, sources: &Sources) -> String {
+        show_all(&self.warnings, sources, &self.secrets)
     }
 
     /// What stands there is not to be shown.
@@ -122,35 +134,30 @@ impl Problems {
 
     /// All of them in the order of the files, as a person reads them.
     pub(crate) fn show(&self, sources: &Sources) -> String {
-        let mut sorted: Vec<&Problem> = self.found.iter().collect();
-        sorted.sort_by_key(|problem| problem.span.map(|span| (span.file, span.start)));
-        let mut text = String::new();
-        for problem in sorted {
-            match problem.span {
-                Some(span) => {
-                    let _ = writeln!(
-                        text,
-                        "{}: {}\n{}",
-                        sources.place(span),
-                        problem.text,
-                        sources.excerpt(span, &self.secrets)
-                    );
-                }
-                None => {
-                    let _ = writeln!(text, "{}", problem.text);
-                }
+        let count = self.found.len();
+        let all = show_all(&self.found, sources, &self.secrets);
+        format!("{all}{}{count} problem{}\n", self.show_warnings(sources), if count == 1 { "" } else { "s" })
+    }
+}
+
+fn show_all(problems: &[Problem], sources: &Sources, secrets: &[Span]) -> String {
+    let mut sorted: Vec<&Problem> = problems.iter().collect();
+    sorted.sort_by_key(|problem| problem.span.map(|span| (span.file, span.start)));
+    let mut text = String::new();
+    for problem in sorted {
+        match problem.span {
+            Some(span) => {
+                let excerpt = sources.excerpt(span, secrets);
+                let _ = writeln!(text, "{}: {}\n{excerpt}", sources.place(span), problem.text);
             }
-            for (span, word) in &problem.also {
-                let _ = writeln!(
-                    text,
-                    "      = {word}: {}\n{}",
-                    sources.place(*span),
-                    sources.excerpt(*span, &self.secrets)
-                );
+            None => {
+                let _ = writeln!(text, "{}", problem.text);
             }
         }
-        let count = self.found.len();
-        let _ = writeln!(text, "{count} problem{}", if count == 1 { "" } else { "s" });
-        text
+        for (span, word) in &problem.also {
+            let excerpt = sources.excerpt(*span, secrets);
+            let _ = writeln!(text, "      = {word}: {}\n{excerpt}", sources.place(*span));
+        }
     }
+    text
 }

@@ -48,6 +48,7 @@ pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problem
         (Kind::Whole(least, most), Data::Whole(number)) if !(least..=most).contains(&number) => {
             problems.add(node.span, format!("'{name}' is {number}; write {}", kind.wanted()));
         }
+        (Kind::Duration | Kind::Size, Data::Whole(..0)) => wrong(problems),
         _ if !fits(node, kind) => wrong(problems),
         (_, Data::Text(text)) => {
             if let Err(mend) = read_text(kind, text) {
@@ -64,8 +65,15 @@ pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, probl
         match keys.iter().find(|key| key.name == entry.key) {
             Some(key) => check(&entry.value, &key.kind, key.name, problems),
             None => {
+                // [site.shop.example] is the table 'example' in that of 'shop'.
+                if matches!(entry.value.data, Data::Table(_)) && keys.iter().any(|key| key.name == "aliases") {
+                    let mend = format!("put the name in quotes: [site.\"{name}.{}\"]", entry.key);
+                    problems.add(entry.key_span, format!("there is no table '{}' in '{name}'; {mend}", entry.key));
+                    continue;
+                }
                 let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
-                let near = nearest(&entry.key, keys.iter().map(|key| key.name));
+                let built = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
+                let near = nearest(&entry.key, built.map(|key| key.name));
                 let mend = near
                     .map_or_else(|| format!("it knows {}", list_of(keys)), |near| format!("did you mean '{near}'?"));
                 problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));

@@ -84,7 +84,9 @@ fn put_table(text: &mut String, name: &str, keys: &'static [Key]) {
     for key in built {
         let inner = if name.is_empty() { key.name.into() } else { format!("{name}.{}", key.name) };
         match &key.kind {
-            Kind::Table(keys) | Kind::List(Kind::Table(keys)) => put_table(text, &inner, keys),
+            Kind::Table(keys) | Kind::List(Kind::Table(keys)) | Kind::OneOrMore(Kind::Table(keys)) => {
+                put_table(text, &inner, keys);
+            }
             Kind::Named(word, Kind::Table(keys)) => put_table(text, &format!("{}.<{word}>", key.name), keys),
             Kind::Either(kinds) => {
                 for kind in *kinds {
@@ -143,7 +145,7 @@ routes = [{ path = "/*", redirect = "https://example.com{path}", status = 308 }]
 fn a_whole_file_is_a_plan() {
     let dir = directory("whole");
     fs::write(dir.join("hallway.toml"), WHOLE).unwrap();
-    let plan = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(summary(&plan), "2 sites, 6 routes, 1 app");
     assert_eq!(plan.sites[0].hosts, ["example.com", "*.example.com"]);
     let app = &plan.apps[0];
@@ -164,7 +166,7 @@ fn files_of_conf_d_are_one_with_it() {
     fs::create_dir_all(dir.join("conf.d")).unwrap();
     fs::write(dir.join("hallway.toml"), "[site.\"a.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
     fs::write(dir.join("conf.d/b.toml"), "[site.\"b.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
-    let plan = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(summary(&plan), "2 sites, 2 routes, 0 apps");
     fs::write(dir.join("conf.d/c.toml"), "[site.\"a.example\"]\nroutes = []\n").unwrap();
     let said = load(&dir.join("hallway.toml"), &variable).unwrap_err();

@@ -89,7 +89,7 @@ impl Control {
                 Heard::Order(ask) => asked.push((talk.stream, ask)),
                 Heard::Nothing if talk.until_ms > now_ms => self.talks.push(talk),
                 Heard::Nothing => {}
-                Heard::Nonsense => answer(talk.stream, &serde_json::json!({"problem": "this is no order"})),
+                Heard::Nonsense => drop(answer(talk.stream, &serde_json::json!({"problem": "this is no order"}))),
             }
         }
         asked
@@ -123,12 +123,12 @@ impl Talk {
     }
 }
 
-/// Answers, and ends the talk.
-pub(super) fn answer(mut stream: UnixStream, value: &Value) {
+/// Answers; the talk ends with the stream, where that was taken at all.
+pub(super) fn answer(mut stream: UnixStream, value: &Value) -> Option<UnixStream> {
     // An answer is some kilobytes: the socket takes it at once, or its reader is stuck.
     let _ = stream.set_nonblocking(false);
     let _ = stream.set_write_timeout(Some(WRITE));
-    let _ = stream.write_all(value.to_string().as_bytes());
+    stream.write_all(value.to_string().as_bytes()).ok().map(|()| stream)
 }
 
 impl Drop for Control {

@@ -94,6 +94,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
             events.extend(master.obey_all(commands));
         }
         if events.is_empty() {
+            master.answer_reloads(&tree);
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
             events.extend(master.renew_certificates(&mut tree));
             if let Some(served) = &served {
@@ -120,6 +121,9 @@ struct Master {
     /// The last one by which the edge goes, and who waits until it goes by a later one.
     adopted: u32,
     awaiting: Vec<(u32, UnixStream)>,
+    /// What is wrong with the app that the last roll met, and who waits for the end of everything.
+    roll_failure: Option<String>,
+    stopping: Vec<UnixStream>,
     /// As the edge gets it.
     described: Vec<u8>,
     /// The names of all apps that there ever were, by their numbers.
@@ -166,6 +170,8 @@ impl Master {
             former: BTreeSet::new(),
             adopted: 0,
             awaiting: Vec::new(),
+            roll_failure: None,
+            stopping: Vec::new(),
             program,
             control,
             listeners,

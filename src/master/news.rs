@@ -33,7 +33,11 @@ impl Master {
     /// Tells how a roll has ended.
     pub(super) fn narrate_roll(&mut self, event: Event) {
         match event {
-            Event::Exited(..) => say("the old workers go on serving; send HUP again when the app is mended"),
+            Event::Exited(..) => {
+                let text = "the app does not load: the old workers go on serving; reload again when it is mended";
+                self.roll_failure = Some(format!("{text} (its own words are in the log)"));
+                say(text);
+            }
             Event::Ready(_) if self.rolls_all => say("every worker is replaced"),
             _ => {}
         }

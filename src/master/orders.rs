@@ -10,6 +10,7 @@ use hallway_core::plan::App;
 use hallway_core::supervise::{Event, Supervisor};
 use hallway_workers::resident_bytes;
 use serde_json::{Value, json};
+use std::os::unix::net::UnixStream;
 
 impl Master {
     /// Carries out what was asked for since the last time; what follows.
@@ -19,26 +20,44 @@ impl Master {
         let mut events = Vec::new();
         for (stream, ask) in asked {
             match ask {
-                Ask::Status => control::answer(stream, &self.status(served, tree)),
+                Ask::Status => drop(control::answer(stream, &self.status(served, tree))),
                 Ask::Stop => {
                     events.push(Event::Stop);
-                    control::answer(stream, &json!({"ok": true}));
+                    // Whoever asked reads until the end of this process closes it.
+                    self.stopping.extend(control::answer(stream, &json!({"ok": true})));
                 }
                 Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
                     Ok(more) => {
+                        self.roll_failure = None;
                         events.extend(more);
                         self.awaiting.push((self.serial, stream));
-                        // Perhaps nothing has changed.
-                        self.plan_is_adopted(self.adopted);
                     }
                     Err(problem) => {
                         tell_unchanged(&problem);
-                        control::answer(stream, &json!({ "problem": problem }));
+                        drop(control::answer(stream, &json!({ "problem": problem })));
                     }
                 },
             }
         }
         events
+    }
+
+    /// Tells those whose plan is adopted and whose workers are replaced.
+    pub(super) fn answer_reloads(&mut self, tree: &Supervisor) {
+        if self.awaiting.is_empty() || tree.is_rolling() {
+            return;
+        }
+        let adopted = self.adopted;
+        let (served, waiting) = self.awaiting.drain(..).partition(|(awaited, _)| *awaited <= adopted);
+        self.awaiting = waiting;
+        let served: Vec<(u32, UnixStream)> = served;
+        for (_, stream) in served {
+            let outcome = match &self.roll_failure {
+                Some(problem) => json!({ "problem": problem }),
+                None => json!({"ok": true, "plan": adopted}),
+            };
+            drop(control::answer(stream, &outcome));
+        }
     }
 
     fn reload(&mut self, rolls: &Rolls, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {

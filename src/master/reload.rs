@@ -4,17 +4,15 @@
 //! Never:  is a plan adopted in part.
 
 use super::news::say;
-use super::{Master, Served, control, tell};
+use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
 use hallway_workers::carry;
 use rustix::fs::{Gid, Uid, fchown};
-use serde_json::json;
 use std::fs::OpenOptions;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 
 /// Between two looks at the files of certificates.
 const LOOK_MS: u64 = 3_000;
@@ -80,7 +78,6 @@ impl Master {
     /// Goes by newer certificates, where there are some; what follows.
     pub(super) fn renew_certificates(&mut self, tree: &mut Supervisor) -> Vec<Event> {
         let Some(plan) = self.newer_certificates() else { return Vec::new() };
-        say("a certificate has changed");
         let commands = self.adopt(plan, tree).unwrap_or_default();
         self.obey_all(commands)
     }
@@ -98,14 +95,18 @@ impl Master {
             if self.stamps.get(at) == stamps.get(at) {
                 continue;
             }
-            match certificates::read(certificate.source.clone()).and_then(|read| {
-                let users =
-                    self.plan.sites.iter().filter(|site| site.tls.as_ref().is_some_and(|tls| tls.certificate == at));
-                users.map(|site| hallway_edge::vet(&read, &site.hosts)).collect::<Result<Vec<()>, String>>()?;
-                Ok(read)
-            }) {
-                Ok(read) => (*certificate, is_newer) = (read, true),
-                Err(problem) => say(&format!("{problem}: the certificate from before stays")),
+            let read = certificates::read(certificate.source.clone());
+            match read.and_then(|read| hallway_edge::vet(&read, &[]).map(|_| read)) {
+                Ok(read) => {
+                    say(&format!("the certificate of {} has changed", users_of(&self.plan, at)));
+                    (*certificate, is_newer) = (read, true);
+                }
+                Err(problem) => {
+                    say(&format!(
+                        "the certificate of {}: {problem}; the one from before stays",
+                        users_of(&self.plan, at)
+                    ));
+                }
             }
         }
         self.stamps = stamps;
@@ -135,17 +136,13 @@ impl Master {
         }
     }
 
-    /// Everything goes by this plan from now on: whoever asked for that is told.
+    /// Everything goes by this plan from now on.
     pub(super) fn plan_is_adopted(&mut self, serial: u32) {
         let is_news = self.adopted != 0 && serial > self.adopted;
         self.adopted = serial;
         if is_news && serial == self.serial {
             say("the configuration has changed: what comes from now on goes by it");
         }
-        let (served, waiting) = self.awaiting.drain(..).partition(|(awaited, _)| *awaited <= serial);
-        self.awaiting = waiting;
-        let served: Vec<(u32, UnixStream)> = served;
-        served.into_iter().for_each(|(_, stream)| control::answer(stream, &json!({"ok": true, "plan": serial})));
     }
 
     /// Nothing goes by this plan any more: once that holds of all former ones, what only they had is not needed.
@@ -176,4 +173,10 @@ pub(super) fn give_logs(plan: &Plan) {
             say(&format!("{} cannot be given to its writer: {error}", path.display()));
         }
     }
+}
+
+/// The sites that use a certificate, by their first names.
+fn users_of(plan: &Plan, certificate: usize) -> String {
+    let users = plan.sites.iter().filter(|site| site.tls.as_ref().is_some_and(|tls| tls.certificate == certificate));
+    users.filter_map(|site| site.hosts.first().cloned()).collect::<Vec<_>>().join(", ")
 }

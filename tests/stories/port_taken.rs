@@ -18,7 +18,7 @@ fn a_taken_port_is_explained() {
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("cannot listen at {address}: it is in use by ")), "{said}");
     assert!(said.contains(&format!("(pid {})", std::process::id())), "{said}");
-    assert!(said.contains("choose another address: --bind 127.0.0.1:"), "{said}");
+    assert!(said.contains("choose another address, as 127.0.0.1:"), "{said}");
 }
 
 #[test]

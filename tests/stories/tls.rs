@@ -139,12 +139,14 @@ fn a_certificate_that_changes_is_taken_and_a_broken_one_is_not() {
     let mut served = start();
     let before = std::fs::read_to_string(served.path("blog.pem")).unwrap();
     std::fs::write(served.path("blog.pem"), "no certificate").unwrap();
-    served.hallway.wait_for_line(|line| line.contains("the certificate from before stays"));
+    served.hallway.wait_for_line(|line| {
+        line.contains("the certificate of blog.example:") && line.contains("the one from before stays")
+    });
     std::fs::write(served.path("old.pem"), &before).unwrap();
     let old = served.path("old.pem").display().to_string();
     assert_eq!(served.curl(&["--cacert", &old, "https://blog.example:PORT/"]), "blog");
     certify(served.hallway.stage.as_ref().unwrap(), "blog", "blog.example");
-    served.hallway.wait_for_line(|line| line.contains("a certificate has changed"));
+    served.hallway.wait_for_line(|line| line.contains("the certificate of blog.example has changed"));
     let serial = || {
         let pem = served.path("blog.pem").display().to_string();
         served.curl(&["--cacert", &pem, "https://blog.example:PORT/"])

@@ -195,6 +195,12 @@ fn finish_head<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, answer
     let tls = trip.site.filter(|_| https).and_then(|site| rules.plan.sites[site].tls.as_ref());
     let (request_id, strict) = (trip.request_id.as_str(), tls.and_then(|tls| tls.strict.as_deref()));
     house.clock.with_date(|date| shape(answer, ShapeFacts { date, request_id, strict }));
+    if let Some(route) = rules.route(trip).filter(|route| !route.adjust.remove.is_empty()) {
+        // Also what hallway says of itself.
+        let is_ours = |name: &[u8]| name.eq_ignore_ascii_case(b"server") || name.eq_ignore_ascii_case(b"x-request-id");
+        let is_removed = |name: &[u8]| route.adjust.remove.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name));
+        answer.fields.retain(|name| !(is_ours(name) && is_removed(name)));
+    }
 }
 
 /// Tells the operator what no log line of a request could say.

@@ -22,11 +22,12 @@ pub(crate) async fn permit<W>(
 ) -> Result<Option<AnswerHead>, Fault> {
     let (head, rules) = (exchange.head, exchange.rules);
     permit::allow_client(&route.access, trip.client(&exchange.arrival.peer).address)?;
-    let limiters = rules.limiters(number);
-    count(limiters, |by| *by != LimitBy::User, exchange, trip)?;
+    // A browser that asks first would not understand any other answer.
     if let Some(answer) = route.cors.as_ref().and_then(|cors| preflight(head, cors)) {
         return Ok(Some(answer));
     }
+    let limiters = rules.limiters(number);
+    count(limiters, |by| *by != LimitBy::User, exchange, trip)?;
     if let Some(auth) = &route.basic_auth {
         trip.user = Some(authenticate(house, head, b"authorization", auth).await?);
     }

@@ -49,11 +49,14 @@ fn merged(outer: Adjust, inner: Adjust) -> Adjust {
         let names = inner.set.iter().map(|(name, _)| name).chain(&inner.remove);
         names.into_iter().any(|other| other.eq_ignore_ascii_case(name))
     };
+    let is_removed = |name: &String| inner.remove.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let added = outer.add.into_iter().filter(|(name, _)| !is_removed(name));
+    let added: Vec<(String, String)> = added.chain(inner.add.clone()).collect();
     let kept = outer.set.into_iter().filter(|(name, _)| !is_inner(name));
     Adjust {
         set: kept.chain(inner.set.clone()).collect(),
         remove: outer.remove.into_iter().chain(inner.remove).collect(),
-        add: outer.add.into_iter().chain(inner.add).collect(),
+        add: added,
         cache_control: inner.cache_control.or(outer.cache_control),
     }
 }

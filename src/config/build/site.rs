@@ -32,7 +32,10 @@ impl Builder<'_> {
             });
         }
         let https = table.get("server").and_then(Node::table).and_then(|server| server.get("https"));
-        if let Some(https) = https.filter(|_| !sites.is_empty() && sites.iter().all(|site| site.tls.is_none())) {
+        if let Some(https) = https.filter(|_| {
+            !sites.is_empty()
+                && named(table, "site").all(|(_, site)| site.get("tls").is_none_or(|tls| tls.text() == Some("off")))
+        }) {
             let mend = "write tls = \"internal\" or tls = { cert = \"…\", key = \"…\" } in a site";
             self.problems.add(https.span, format!("no site has a certificate; {mend}"));
         }

@@ -59,11 +59,19 @@ impl Builder<'_> {
         };
         let ocsp = table.get("ocsp").and_then(|node| self.path(node));
         let source = CertificateSource::Files { chain: self.path(chain)?, key: self.path(key)?, ocsp };
-        let judged = certificates::read(source).and_then(|certificate| {
-            hallway_edge::vet(&certificate, hosts)?;
-            Ok(certificate)
-        });
-        judged.map_err(|problem| self.problems.add(node.span, problem)).ok()
+        let judged = certificates::read(source)
+            .and_then(|certificate| hallway_edge::vet(&certificate, hosts).map(|doubt| (certificate, doubt)));
+        match judged {
+            Ok((certificate, doubt)) => {
+                // It is no reason not to serve the other sites.
+                doubt.into_iter().for_each(|doubt| self.problems.warn(chain.span, doubt));
+                Some(certificate)
+            }
+            Err(problem) => {
+                self.problems.add(chain.span, problem);
+                None
+            }
+        }
     }
 
     fn clients(&mut self, table: &Table) -> Option<ClientCertificates> {

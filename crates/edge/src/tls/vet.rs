@@ -9,11 +9,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-/// Looks whether a certificate can be used for these hosts.
+/// Looks whether a certificate can be used; what clients for these hosts would not like about it, where there is
+/// something.
 ///
 /// # Errors
-/// What is wrong with it, and the mend.
-pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<(), String> {
+/// Why it cannot be used at all, and the mend.
+pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<Option<String>, String> {
     let chain: Vec<CertificateDer<'_>> =
         certificate.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let Some(first) = chain.first() else { return Err("there is no certificate in it".into()) };
@@ -25,27 +26,29 @@ pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<(), String> {
         rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate; name its own".to_owned(),
         other => format!("certificate and key cannot be used: {other}"),
     })?;
-    check_dates(&parsed)?;
+    if let Some(doubt) = dates(&parsed) {
+        return Ok(Some(doubt.into()));
+    }
     let covers = |host: &str| {
         ServerName::try_from(host).is_ok_and(|name| parsed.verify_is_valid_for_subject_name(&name).is_ok())
     };
     let plain: Vec<&str> = hosts.iter().map(String::as_str).filter(|host| !host.contains('*')).collect();
     match plain.iter().find(|host| !covers(host)) {
         Some(host) if !plain.iter().any(|host| covers(host)) => {
-            Err(format!("the certificate is not for '{host}'; clients would refuse it"))
+            Ok(Some(format!("the certificate is not for '{host}'; clients refuse it")))
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
 /// Without its authority only the dates and the form can be judged; they are looked at first.
-fn check_dates(parsed: &EndEntityCert<'_>) -> Result<(), String> {
+fn dates(parsed: &EndEntityCert<'_>) -> Option<&'static str> {
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
     let judged = parsed.verify_for_usage(algorithms, &[], &[], UnixTime::now(), KeyUsage::server_auth(), None, None);
-    match judged.err() {
-        Some(Error::CertExpired { .. }) => Err("the certificate has expired; get a new one".into()),
-        Some(Error::InvalidCertValidity) => Err("the certificate ends before it begins; get a new one".into()),
-        Some(Error::CertNotValidYet { .. }) => Err("the certificate is not valid yet; is the clock right?".into()),
-        _ => Ok(()),
+    match judged.err()? {
+        Error::CertExpired { .. } => Some("the certificate has expired; get a new one"),
+        Error::InvalidCertValidity => Some("the certificate ends before it begins; get a new one"),
+        Error::CertNotValidYet { .. } => Some("the certificate is not valid yet; is the clock right?"),
+        _ => None,
     }
 }
