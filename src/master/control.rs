@@ -66,7 +66,9 @@ impl Control {
 
     /// What to wait for.
     pub(super) fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.listener.as_fd()).chain(self.talks.iter().map(|talk| talk.stream.as_fd()))
+        // Who comes while there are enough waits in the kernel.
+        let listener = (self.talks.len() < TALKS_MAX).then(|| self.listener.as_fd());
+        listener.into_iter().chain(self.talks.iter().map(|talk| talk.stream.as_fd()))
     }
 
     /// When somebody has been silent for too long.
@@ -104,10 +106,10 @@ enum Heard {
 
 impl Talk {
     fn hear(&mut self) -> Heard {
-        let mut part = [0; 4096];
-        loop {
+        let (mut part, mut has_ended) = ([0; 4096], false);
+        while !has_ended {
             match self.stream.read(&mut part) {
-                Ok(0) => return Heard::Nonsense,
+                Ok(0) => has_ended = true,
                 Ok(bytes) => self.read.extend_from_slice(&part[..bytes]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => return Heard::Nonsense,
@@ -118,6 +120,7 @@ impl Talk {
         }
         match self.read.strip_suffix(b"\n") {
             Some(line) => Ask::decode(line).map_or(Heard::Nonsense, Heard::Order),
+            None if has_ended => Heard::Nonsense,
             None => Heard::Nothing,
         }
     }

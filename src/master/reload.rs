@@ -11,7 +11,6 @@ use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
 use hallway_workers::carry;
 use rustix::fs::{Gid, Uid, fchown};
-use std::fs::OpenOptions;
 use std::os::fd::AsFd;
 
 /// Between two looks at the files of certificates.
@@ -166,9 +165,8 @@ pub(super) fn settings_of(app: &App) -> AppSettings {
 pub(super) fn give_logs(plan: &Plan) {
     let Some(user) = &plan.user else { return };
     for path in plan.logs.iter().filter_map(|log| log.path.as_ref()) {
-        let made = OpenOptions::new().create(true).append(true).open(path);
-        let given =
-            made.and_then(|file| Ok(fchown(file, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?));
+        let given = hallway_edge::open_log(path)
+            .and_then(|file| Ok(fchown(file, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?));
         if let Err(error) = given {
             say(&format!("{} cannot be given to its writer: {error}", path.display()));
         }

@@ -15,7 +15,6 @@ use hallway_core::plan::{
 };
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 pub(crate) use units::{duration_ms, rate, size_bytes};
 
@@ -279,7 +278,7 @@ fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
         Some("-") => None,
         Some(path) => {
             // Opened once here, so that a wrong path is told before anything starts.
-            let opened = OpenOptions::new().create(true).append(true).open(path);
+            let opened = hallway_edge::open_log(Path::new(path));
             opened.map_err(|error| format!("--access-log {path}: this file cannot be written ({error})"))?;
             Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?)
         }

@@ -56,6 +56,12 @@ fn an_instance_is_asked() {
     assert!(!ok && said.contains("did you mean 'workers'?"), "{said}");
     let (ok, said) = served.order(&["reload", "wbe"]);
     assert!(!ok && said.contains("there is no app 'wbe'"), "{said}");
+    let text = std::fs::read_to_string(served.path("hallway.toml")).unwrap();
+    std::fs::write(served.path("hallway.toml"), text.replace("wrokers", "workers")).unwrap();
+    std::fs::write(served.path("app.py"), "import no_such_package").unwrap();
+    let (ok, said) = served.order(&["reload"]);
+    assert!(!ok && said.contains("the app does not load: the old workers go on serving"), "{said}");
+    assert!(get(served.http, "/").text().starts_with("second"));
     assert_eq!(served.order(&["stop"]), (true, String::new()));
     assert!(served.hallway.wait_for_end().success());
     let (ok, said) = served.order(&["status"]);

@@ -115,6 +115,23 @@ fn no_name_reaches_the_site_of_another() {
     );
 }
 
+/// A pipe without a reader would hold up whoever opens it.
+#[test]
+fn a_log_that_is_no_file_is_refused() {
+    let stage = Stage::new();
+    let pipe = stage.dir.join("pipe.log");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let file = format!(
+        "[log]\naccess = {{ path = \"{}\" }}\n[site.\"*\"]\nroutes = [{{ path = \"/*\", respond = {{}} }}]\n",
+        pipe.display()
+    );
+    std::fs::write(stage.dir.join("hallway.toml"), file).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallway"));
+    let output = command.arg("check").arg("-c").arg(stage.dir.join("hallway.toml")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("it is no file"), "{said}");
+}
+
 #[test]
 fn one_client_has_only_so_many_connections() {
     let served =

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 /// Serves a connection until it ends.
 pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
     if gate.is_forward() {
+        let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
         let arrival = Arrival { peer, gate, tls: None };
         return Box::pin(forward::serve(house, Stream::Plain(socket), arrival)).await;
     }
@@ -35,7 +36,8 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     if is_behind {
         match deadline.wait(Wait::Fresh, due_ms, named_by_proxy(&mut socket)).await {
             Ok(Some(Some(client))) => {
-                peer = Peer { address: Some(client.ip()), ip: client.ip().to_string(), port: client.port() };
+                let ip = client.ip().to_canonical();
+                peer = Peer { address: Some(ip), ip: ip.to_string(), port: client.port() };
             }
             Ok(Some(None)) => {}
             Ok(None) | Err(_) => return,

@@ -99,17 +99,18 @@ async fn connect(target: &AllowedTarget, host: &str, port: u16) -> io::Result<Tc
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(it) => {
-            let [first, second, ..] = it.octets();
+            let [first, second, third, _] = it.octets();
             let is_shared = first == 100 && (64..128).contains(&second);
-            let is_special = first == 0 || first >= 224 || is_shared;
+            let is_test = first == 198 && (18..20).contains(&second) || (first, second, third) == (192, 0, 0);
+            let is_special = first == 0 || first >= 224 || is_shared || is_test;
             !(it.is_loopback() || it.is_private() || it.is_link_local() || is_special)
         }
         IpAddr::V6(it) => {
-            !(it.is_loopback()
-                || it.is_unspecified()
-                || it.is_unique_local()
-                || it.is_unicast_link_local()
-                || it.is_multicast())
+            let [first, second, ..] = it.segments();
+            // Addresses that carry one of IPv4 inside: translated (RFC 6052), 6to4 (RFC 3056).
+            let carries_other = (first, second) == (0x64, 0xff9b) || first == 0x2002;
+            let is_near = it.is_loopback() || it.is_unspecified() || it.is_unique_local() || it.is_unicast_link_local();
+            !(is_near || it.is_multicast() || carries_other)
         }
     }
 }

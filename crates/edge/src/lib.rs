@@ -37,6 +37,7 @@ mod watched;
 
 pub use edge::{Edge, Ground};
 pub use listen::{Bound, Socket};
+pub use log::open_log;
 pub use passwords::vet_password;
 pub use stream::UNSENT_BYTES;
 pub use tls::vet;

@@ -6,10 +6,13 @@
 use crate::voice::Voice;
 use hallway_core::plan::AccessLog;
 use hallway_core::record::{Facts, Style, put_line};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -50,10 +53,26 @@ pub(crate) fn start(access: &AccessLog) -> io::Result<Batches> {
 
 fn open(path: Option<&Path>) -> io::Result<File> {
     match path {
-        Some(path) => OpenOptions::new().create(true).append(true).open(path),
+        Some(path) => open_log(path),
         None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
     }
 }
+
+/// Opens the file of a log, or makes it; only what a write never waits at.
+///
+/// # Errors
+/// The system's; what is no file and no device.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    // A pipe without a reader would hold up whoever opens it.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = OpenOptions::new().create(true).append(true).custom_flags(flags).open(path).map_err(|error| {
+        if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) { io::Error::other(NO_FILE) } else { error }
+    })?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_char_device() { Ok(file) } else { Err(io::Error::other(NO_FILE)) }
+}
+
+const NO_FILE: &str = "it is no file; what is not one may hold up the server";
 
 /// Writes what all event loops send. A full disk or a closed pipe costs lines, never the server.
 struct Writer {

@@ -1,6 +1,6 @@
 //! In:     a name and a password; the hashes of a route.
 //! Out:    who it is.
-//! Actors: threads for what takes long: hashing is meant to.
+//! Actors: one thread of the process: hashing is meant to take long, and must not take all cores.
 //! Never:  does it take less time to hear that a name is unknown than that a password is wrong, or wait more for
 //!         their turn than can be served.
 
@@ -12,12 +12,17 @@ use hallway_core::semantics::basic_credentials;
 use hallway_core::{Fault, Head};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
 
 /// For how long, and of how many, it is remembered that a password was right.
 const KNOWN_MS: u64 = 300_000;
 const KNOWN_MAX: usize = 1024;
 /// Passwords that wait to be hashed.
 const PENDING_MAX: usize = 32;
+
+/// A password, a hash, and who wants to know.
+type Judged = (Vec<u8>, String, tokio::sync::oneshot::Sender<bool>);
 
 /// What one event loop knows of passwords.
 #[derive(Default)]
@@ -48,7 +53,7 @@ pub(crate) async fn authenticate(house: &House, head: &Head, field: &[u8], auth:
         return Err(Fault::Busy);
     }
     passwords.pending.set(passwords.pending.get() + 1);
-    let judged = tokio::task::spawn_blocking(move || is_right(&password, &hash)).await;
+    let judged = judge(password, hash).await;
     passwords.pending.set(passwords.pending.get() - 1);
     if user.is_none() || !judged.unwrap_or(false) {
         return Err(Fault::Unauthorized);
@@ -79,6 +84,25 @@ impl Passwords {
         digest.copy_from_slice(context.finish().as_ref());
         digest
     }
+}
+
+/// Has a thread look at a password: one that does nothing else, so that nobody's files wait for it.
+async fn judge(password: Vec<u8>, hash: String) -> Option<bool> {
+    static JUDGE: OnceLock<Sender<Judged>> = OnceLock::new();
+    let judge = JUDGE.get_or_init(|| {
+        let (sender, queue) = channel::<Judged>();
+        let work = move || {
+            for (password, hash, answer) in queue {
+                let _ = answer.send(is_right(&password, &hash));
+            }
+        };
+        // Without the thread nobody comes in, which is all that could be done.
+        let _ = std::thread::Builder::new().name("passwords".into()).spawn(work);
+        sender
+    });
+    let (answer, judged) = tokio::sync::oneshot::channel();
+    judge.send((password, hash, answer)).ok()?;
+    judged.await.ok()
 }
 
 fn is_right(password: &[u8], hash: &str) -> bool {

@@ -116,13 +116,21 @@ impl Rules {
         let tls = self.plan.sites[site].tls.as_ref();
         if let Some(facts) = &arrival.tls {
             let name = facts.server_name.as_deref().map(str::as_bytes);
-            let is_same = name.is_some_and(|name| name == head.host() || self.sites.site(name) == Some(site));
-            // Who named no site may still ask for one, but not past those who have to show a certificate.
-            let is_open = name.is_none() && tls.is_none_or(|tls| tls.clients.is_none());
-            return if is_same || is_open { Ok(None) } else { Err(Fault::Misdirected) };
+            let is_same = match name {
+                Some(name) => name == head.host() || self.sites.site(name) == Some(site),
+                None => self.tls.unnamed() == Some(site),
+            };
+            let clients = tls.and_then(|tls| tls.clients.as_ref());
+            // Who named no site may still ask for one, but not past those who have to show a certificate; nor may
+            // a connection from before they had to.
+            let is_open = is_same || name.is_none() && clients.is_none();
+            let is_shown = facts.shows_certificate || clients.is_none_or(|clients| clients.optional);
+            return if is_open && is_shown { Ok(None) } else { Err(Fault::Misdirected) };
         }
         match tls {
-            Some(tls) if tls.redirects && !https => Ok(Some(to_https(head, self.https_port))),
+            Some(tls) if (tls.redirects && !https) || arrival.gate.is_tls() => {
+                Ok(Some(to_https(head, self.https_port)))
+            }
             Some(SiteTls { clients: Some(clients), .. }) if !clients.optional => Err(Fault::Misdirected),
             None if arrival.gate.is_tls() => Err(Fault::BadRequest("This port speaks HTTPS.")),
             _ => Ok(None),
@@ -150,12 +158,16 @@ impl Rules {
     /// 503 while it is closed for work.
     pub(crate) async fn attend(&self, site: usize, client: Option<IpAddr>, now_ms: u64) -> Result<(), Fault> {
         let Some(maintenance) = &self.plan.sites[site].maintenance else { return Ok(()) };
-        let mut seen = self.closed[site].load(Ordering::Relaxed);
-        if seen == 0 || seen >> 1 <= now_ms {
+        let mark = &self.closed[site];
+        let mut seen = mark.load(Ordering::Relaxed);
+        let later = (now_ms + LOOK_MS) << 1 | seen & 1;
+        let is_due = seen == 0 || seen >> 1 <= now_ms;
+        // One request looks; the others go by what was seen last.
+        if is_due && mark.compare_exchange(seen, later, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let file = maintenance.file.clone();
             let is_closed = tokio::task::spawn_blocking(move || file.exists()).await.unwrap_or(false);
-            seen = (now_ms + LOOK_MS) << 1 | u64::from(is_closed);
-            self.closed[site].store(seen, Ordering::Relaxed);
+            seen = later & !1 | u64::from(is_closed);
+            mark.store(seen, Ordering::Relaxed);
         }
         let is_let_in = client.is_some_and(|client| maintenance.allow.iter().any(|network| network.holds(client)));
         if seen & 1 == 0 || is_let_in { Ok(()) } else { Err(Fault::Maintenance) }

@@ -10,7 +10,6 @@ use crate::settings::{log_format, read_address};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{AccessLog, AllowedTarget, ForwardProxy, Limits, Listen, Listener, LogFormat, Trust, User};
-use std::fs::OpenOptions;
 use std::io::ErrorKind;
 
 impl Builder<'_> {
@@ -137,7 +136,7 @@ impl Builder<'_> {
                 _ => {
                     let path = self.path(node)?;
                     // Opened once here, so that a wrong path is told before anything starts.
-                    if let Err(error) = OpenOptions::new().create(true).append(true).open(&path) {
+                    if let Err(error) = hallway_edge::open_log(&path) {
                         let why = match error.kind() {
                             ErrorKind::NotFound => "its directory is not there; make it first".into(),
                             _ => error.to_string(),

@@ -76,9 +76,13 @@ impl<'t> Http2<'t> {
         if send.capacity() > 0 {
             return Ok(send.capacity().min(wanted));
         }
-        match self.deadline.until(due_ms, poll_fn(|task| send.poll_capacity(task))).await {
-            Ok(Some(Ok(room))) => Ok(room.min(wanted)),
-            _ => Err(Fault::ClientGone),
+        loop {
+            match self.deadline.until(due_ms, poll_fn(|task| send.poll_capacity(task))).await {
+                // The client has made its window smaller.
+                Ok(Some(Ok(0))) => {}
+                Ok(Some(Ok(room))) => return Ok(room.min(wanted)),
+                _ => return Err(Fault::ClientGone),
+            }
         }
     }
 

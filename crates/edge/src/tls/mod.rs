@@ -99,12 +99,17 @@ impl Tls {
         Ok(Tls { sites, nobody: Some(Config::new(nobody)) })
     }
 
+    /// The site of clients that name none: the first that is encrypted.
+    pub(crate) fn unnamed(&self) -> Option<usize> {
+        self.sites.iter().position(Option::is_some)
+    }
+
     /// How a connection is encrypted whose client asked for this name; without a name, that of the first site
     /// that is encrypted.
     fn config(&self, sites: &Sites, name: Option<&str>) -> Option<&Config> {
         let site = match name {
             Some(name) => sites.site(name.as_bytes()),
-            None => self.sites.iter().position(Option::is_some),
+            None => self.unnamed(),
         };
         site.and_then(|site| self.sites.get(site)?.as_ref()).or(self.nobody.as_ref())
     }
