@@ -41,17 +41,10 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
     say("path", &String::from_utf8_lossy(head.path()));
     let sites = Sites::new(plan)?;
     let site = permit::admit(&head).and_then(|()| sites.site(head.host()).ok_or(Fault::Misdirected));
-    let is_plain = !question.url.starts_with("https://");
-    if let Ok(site) = site
-        && plan.sites[site].tls.as_ref().is_some_and(|tls| tls.redirects && is_plain)
-    {
-        let port = plan.listeners.iter().find(|listener| listener.tls).and_then(|listener| match &listener.at {
-            Listen::Tcp(address) if address.port() != 443 => Some(address.port()),
-            _ => None,
-        });
-        let location =
-            to_https(&head, port).fields.named(b"location").map(|to| String::from_utf8_lossy(to).into_owned());
-        say("answer", &format!("to HTTPS: {}", location.unwrap_or_default()));
+    let sent_on =
+        site.ok().filter(|_| !question.url.starts_with("https://")).and_then(|site| sent_on(plan, site, &head));
+    if let Some(location) = sent_on {
+        say("answer", &format!("to HTTPS: {location}"));
         return Ok(text);
     }
     let answered = site.and_then(|site| sites.pick(plan, site, &head, question.client));
@@ -103,6 +96,17 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
     say("body", &format!("up to {}", shown_bytes(body_bytes_max)));
     Ok(text)
+}
+
+/// Where a site sends requests that are not encrypted.
+fn sent_on(plan: &Plan, site: usize, head: &Head) -> Option<String> {
+    plan.sites[site].tls.as_ref().filter(|tls| tls.redirects)?;
+    let port = plan.listeners.iter().find(|listener| listener.tls).and_then(|listener| match &listener.at {
+        Listen::Tcp(address) if address.port() != 443 => Some(address.port()),
+        _ => None,
+    });
+    let answer = to_https(head, port);
+    answer.fields.named(b"location").map(|to| String::from_utf8_lossy(to).into_owned())
 }
 
 /// What has to be met before the target is asked.
