@@ -95,8 +95,8 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
             Err(problem) => fail(problem, USAGE),
         },
         cli::Errand::Ask(_) => ExitCode::from(USAGE),
-        cli::Errand::Serve => match Instance::new(&file, instance) {
-            Ok(instance) => serve(plan, Some(master::Served { file: &file, instance, reread: &load })),
+        cli::Errand::Serve { watch } => match Instance::new(&file, instance) {
+            Ok(instance) => serve(plan, Some(master::Served { file: &file, instance, reread: &load, watch })),
             Err(problem) => fail(problem, ERROR),
         },
     }

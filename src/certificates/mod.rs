@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest file of certificates.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -56,6 +56,11 @@ pub(crate) fn stamp(source: &CertificateSource) -> Stamp {
         }
         CertificateSource::Internal { hosts } => internal::files(hosts),
     };
+    stamp_of(&files)
+}
+
+/// The state of some files.
+pub(crate) fn stamp_of(files: &[PathBuf]) -> Stamp {
     let of = |meta: fs::Metadata| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len());
     files.iter().map(|path| fs::metadata(path).map_or((0, 0, 0, 0), of)).collect()
 }

@@ -36,8 +36,11 @@ pub(crate) enum Asked {
 /// What is to be done with a configuration file.
 #[derive(Debug)]
 pub(crate) enum Errand {
-    /// Serve what it says.
-    Serve,
+    /// Serve what it says; with `watch`, also what it will say.
+    Serve {
+        /// Whether it is read anew whenever it changes.
+        watch: bool,
+    },
     /// Say whether it is valid.
     Check,
     /// Show its routes.
@@ -99,7 +102,7 @@ pub(crate) fn read(
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "run" => read_run(parser, environment),
             "explain" => read_file_command(parser, Errand::Explain(Question::default())),
-            "serve" => read_file_command(parser, Errand::Serve),
+            "serve" => read_file_command(parser, Errand::Serve { watch: false }),
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
             "status" => read_file_command(parser, Errand::Ask(Ask::Status)),
@@ -142,6 +145,7 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
             Arg::Long("config") if matches!(errand, Errand::Ask(Ask::Reload(_))) => {
                 errand = Errand::Ask(Ask::Reload(Rolls::None));
             }
+            Arg::Long("watch") if matches!(errand, Errand::Serve { .. }) => errand = Errand::Serve { watch: true },
             Arg::Long("instance") => instance = Some(word(&mut parser, "--instance needs a name")?),
             Arg::Long("config") | Arg::Short('c') => {
                 file = Some(PathBuf::from(parser.value().map_err(|_| "-c needs a value: the configuration file")?));
@@ -157,7 +161,7 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
                 return Err(unknown(
                     ("flag", "--"),
                     long,
-                    ["config", "help", "client", "instance"].into_iter(),
+                    ["config", "help", "client", "instance", "watch"].into_iter(),
                     "hallway --help",
                 ));
             }
@@ -210,7 +214,7 @@ fn file_help(errand: &Errand) -> String {
             "Says which site and route would answer a request: hallway explain [-X METHOD] [-H 'Name: value']\n\
              [--client ADDRESS] http://HOST/PATH",
         ),
-        Errand::Serve => ("serve", "Serves the sites and apps of a configuration file."),
+        Errand::Serve { .. } => ("serve", "Serves the sites and apps of a configuration file."),
         Errand::Check => ("check", "Says every problem of a configuration file; exit code 78 where there is one."),
         Errand::Routes => ("routes", "Shows the routes of each site in the order in which they are tried."),
         Errand::Config => ("config", "Shows what the file comes to; --schema: the JSON Schema of such files."),
@@ -234,11 +238,12 @@ fn file_help(errand: &Errand) -> String {
         Errand::Config => " [--schema]",
         _ => "",
     };
-    let is_asked = matches!(errand, Errand::Ask(_) | Errand::Serve);
+    let is_asked = matches!(errand, Errand::Ask(_) | Errand::Serve { .. });
     let instance = if is_asked { "  --instance NAME     of several that serve one file\n" } else { "" };
     let signals = match errand {
-        Errand::Serve => {
-            "\nSignals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP goes by the file as it is now and\n\
+        Errand::Serve { .. } => {
+            "  --watch             go by the file whenever it changes (development)\n\n\
+             Signals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP goes by the file as it is now and\n\
              replaces every worker; USR1 opens the logs anew; TTIN and TTOU: one worker more or less for every app.\n\
              Exit codes: 0 ended as asked, 1 cannot listen or start, 2 a wrong command line, 3 a worker could not be\n\
              started, 4 an app could not be loaded, 78 the file is not valid.\n"

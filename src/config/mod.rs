@@ -16,6 +16,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use read::neighbours;
 pub(crate) use schema::schema;
 pub(crate) use show::{routes, summary};
 

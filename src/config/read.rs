@@ -50,7 +50,8 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
 }
 
-fn neighbours(main: &Path) -> Vec<PathBuf> {
+/// The files of `conf.d` beside a file, in the order of their names.
+pub(crate) fn neighbours(main: &Path) -> Vec<PathBuf> {
     let folder = main.parent().unwrap_or(Path::new(".")).join("conf.d");
     let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = found.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();

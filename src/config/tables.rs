@@ -129,6 +129,7 @@ const SITE: &[Key] = &[
     ALLOW,
     DENY,
     BODY_MAX,
+    TIMEOUT,
     LIMIT,
     BASIC_AUTH,
     CORS_KEY,
@@ -197,6 +198,7 @@ const ROUTE: &[Key] = &[
     ALLOW,
     DENY,
     BODY_MAX,
+    TIMEOUT,
     LIMIT,
     BASIC_AUTH,
     CORS_KEY,
@@ -204,7 +206,6 @@ const ROUTE: &[Key] = &[
     BANDWIDTH_KEY,
     key("cache", Kind::Later, "Whether answers are kept."),
     key("auth", Kind::Later, "Who says whether the request may pass."),
-    key("timeout", Kind::Later, "How long an answer may take."),
     key("priority", Kind::Later, "Who goes first in a queue."),
     key("promote", Kind::Later, "Whether an answer becomes a job."),
     key("internal", Kind::Later, "Whether only applications may send here."),
@@ -220,6 +221,8 @@ const CACHE_CONTROL: Key = key("cache_control", TEXT, "The answer's Cache-Contro
 const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others.");
 const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
 const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here.");
+const TIMEOUT: Key =
+    key("timeout", Kind::Duration, "How long an app may take here before its worker is ended (0 for ever).");
 const LIMIT: Key = key(
     "limit",
     Kind::OneOrMore(&Kind::Table(LIMITS)),

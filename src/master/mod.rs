@@ -52,6 +52,8 @@ pub(crate) struct Served<'a> {
     pub(crate) instance: Instance,
     /// Reads it anew; the error is what is wrong with it.
     pub(crate) reread: &'a dyn Fn() -> Result<Plan, String>,
+    /// Whether it is read anew whenever it changes.
+    pub(crate) watch: bool,
 }
 
 /// Runs the whole tree until it has ended; returns the exit code.
@@ -99,6 +101,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
             events.extend(master.renew_certificates(&mut tree));
             if let Some(served) = &served {
                 events.extend(master.serve_orders(served, &mut tree));
+                events.extend(master.watch(served));
             }
         }
     }
@@ -154,6 +157,9 @@ struct Master {
     /// The states of the certificates of the plan, and when they are looked at next.
     stamps: Vec<Stamp>,
     look_at_ms: Option<u64>,
+    /// The state of the file that is watched, and when it is looked at next.
+    watched: Option<Stamp>,
+    watch_at_ms: Option<u64>,
     /// What workers that are too large weighed.
     overgrown_mib: BTreeMap<u32, u64>,
 }
@@ -187,6 +193,8 @@ impl Master {
             rolls_all: false,
             stamps: Vec::new(),
             look_at_ms: None,
+            watched: None,
+            watch_at_ms: None,
             overgrown_mib: BTreeMap::new(),
             weigh_pause_ms: WEIGH_MS,
             weigh_at_ms: None,
@@ -321,7 +329,7 @@ impl Master {
         let kills = self.children().filter_map(|(_, spawned)| spawned.kill_at_ms);
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
         let silent = self.control.as_ref().and_then(Control::wake_at);
-        let times = [wake_at, self.weigh_at_ms, self.look_at_ms, silent, loading];
+        let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, silent, loading];
         let wake_at = times.into_iter().flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());

@@ -6,13 +6,17 @@
 use super::news::say;
 use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
+use crate::config;
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
 use hallway_workers::carry;
 use rustix::fs::{Gid, Uid, fchown};
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
+/// Between two looks at a file that is watched.
+const WATCH_MS: u64 = 500;
 /// Between two looks at the files of certificates.
 const LOOK_MS: u64 = 3_000;
 
@@ -72,6 +76,17 @@ impl Master {
     pub(super) fn reread(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {
         let commands = self.adopt((served.reread)()?, tree)?;
         Ok(self.obey_all(commands))
+    }
+
+    /// What follows from a change of the file, where it is watched.
+    pub(super) fn watch(&mut self, served: &Served<'_>) -> Option<Event> {
+        if !served.watch || self.watch_at_ms.is_some_and(|at| at > self.now_ms()) {
+            return None;
+        }
+        self.watch_at_ms = Some(self.now_ms() + WATCH_MS);
+        let seen = certificates::stamp_of(&files_of(served.file));
+        let before = self.watched.replace(seen.clone());
+        before.is_some_and(|before| before != seen).then_some(Event::Roll)
     }
 
     /// Goes by newer certificates, where there are some; what follows.
@@ -153,6 +168,11 @@ impl Master {
         let is_wanted = |number: &usize| self.plan.apps.iter().any(|app| app.number == *number);
         (0..self.numbers.len()).filter(|number| !is_wanted(number)).map(Event::Dismiss).collect()
     }
+}
+
+/// A configuration file, and what is read with it.
+fn files_of(file: &Path) -> Vec<PathBuf> {
+    std::iter::once(file.to_owned()).chain(config::neighbours(file)).collect()
 }
 
 /// What the supervisor has to know of an app.

@@ -81,3 +81,11 @@ fn what_the_file_comes_to() {
     let dir = served.path("").display().to_string();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), format!("first {}", dir.trim_end_matches('/')));
 }
+
+#[test]
+fn a_file_that_is_watched_counts_as_it_changes() {
+    let served = Served::start_with(Stage::with_app(APP), FILE, &["serve", "--watch"]);
+    assert!(get(served.http, "/").text().starts_with("first "));
+    served.write(&FILE.replace("first", "second"));
+    wait_until(|| get(served.http, "/").text().starts_with("second ").then_some(()));
+}

@@ -57,6 +57,7 @@ routes = [
   { path = "/packed/*", app = "web", compress = true },
   { path = "/rate/*", app = "web", limit = { rate = "3/m", headers = true } },
   { path = "/by/*", app = "web", limit = { rate = "1/h", by = "header:X-Key" } },
+  { path = "/quick/*", app = "web", timeout = "300ms" },
   { path = "/one/*", app = "web", limit = { concurrency = 1 } },
   { path = "/slow/*", files = "static", bandwidth = { rate = "100KiB", after = "20KiB" } },
 ]
@@ -181,6 +182,14 @@ fn who_comes_too_often_waits() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(first.answer().status, 200);
     assert_eq!(ask(&served, "GET /one/x", "").status, 200, "there is room again");
+}
+
+#[test]
+fn a_route_has_its_own_patience() {
+    let mut served = start();
+    assert_eq!(ask(&served, "GET /quick/x", "").status, 200);
+    assert_eq!(ask(&served, "GET /quick/sleep", "").status, 504);
+    served.hallway.wait_for_line(|line| line.contains("GET /quick/sleep was not answered within 0.3 s"));
 }
 
 #[test]

@@ -28,12 +28,21 @@ impl Served {
         Served::start_all(stage, file, file.matches("[app.").count())
     }
 
+    /// The same by another command.
+    pub fn start_with(stage: Stage, file: &str, words: &[&str]) -> Served {
+        Served::launch(stage, file, file.matches("[app.").count(), words)
+    }
+
     /// The same for apps that have so many workers together.
     pub fn start_all(stage: Stage, file: &str, workers: usize) -> Served {
+        Served::launch(stage, file, workers, &["serve"])
+    }
+
+    fn launch(stage: Stage, file: &str, workers: usize, words: &[&str]) -> Served {
         let [http, https, other] = [free_address(), free_address(), free_address()];
         let text = filled(file, &stage, [http, https, other]);
         let stage = stage.file("hallway.toml", &text);
-        let command = command(&stage, &["serve"]);
+        let command = command(&stage, words);
         let hallway = Running::start_all(command, Some(stage), workers);
         Served { hallway, http, https, other, changes: 0 }
     }

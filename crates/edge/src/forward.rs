@@ -11,6 +11,7 @@ use crate::journey;
 use crate::passwords::authenticate;
 use crate::rules::Rules;
 use crate::stream::Stream;
+use crate::trip::Trip;
 use hallway_core::http1::put_forwarded_head;
 use hallway_core::plan::{AllowedTarget, ForwardProxy};
 use hallway_core::route::{host_of, port_of};
@@ -44,7 +45,9 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
     match outcome {
         Ok(server) => {
             let (client, before) = proxied.into_parts();
+            let trip = Trip::begin(&house);
             join(&house, (client, before), server, &head).await;
+            journey::note(&house, &Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut () }, trip);
         }
         Err(fault) => {
             let mut wire = proxied.wire(&head);

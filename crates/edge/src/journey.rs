@@ -101,7 +101,8 @@ async fn fetch<W: Wire>(
             let script_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
             let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
             trip.app = Some(*app);
-            let to = Destination { app: *app, script_bytes, body_bytes_max };
+            let timeout_ms = route.timeout_ms.unwrap_or(rules.plan.apps[*app].timeout_ms);
+            let to = Destination { app: *app, script_bytes, body_bytes_max, timeout_ms };
             let head = rewritten.as_ref().unwrap_or(head);
             let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
             let (head, stream) = lane::fetch(house, &mut exchange, trip, to).await?;
@@ -120,6 +121,12 @@ pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>
     let explained = explain(exchange.rules, &trip, fault, None);
     let outcome = deliver(house, &mut exchange, &mut trip, explained).await;
     record(house, &exchange, &trip, outcome);
+}
+
+/// A request that another server has answered: only stop 11.
+pub(crate) fn note<W>(house: &House, exchange: &Exchange<'_, W>, mut trip: Trip) {
+    trip.status = 200;
+    record(house, exchange, &trip, Ok(()));
 }
 
 fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Answer {

@@ -17,6 +17,7 @@ pub(super) struct Modifiers {
     access: Access,
     adjust: Adjust,
     body_bytes_max: Option<u64>,
+    timeout_ms: Option<u64>,
     limits: Vec<usize>,
     /// Inside: nothing where it is turned off.
     basic_auth: Option<Option<BasicAuth>>,
@@ -35,6 +36,7 @@ impl Modifiers {
         };
         route.adjust = merged(outer.adjust.clone(), inner.adjust);
         route.body_bytes_max = inner.body_bytes_max.or(outer.body_bytes_max);
+        route.timeout_ms = inner.timeout_ms.or(outer.timeout_ms);
         route.limits = outer.limits.iter().copied().chain(inner.limits).collect();
         route.basic_auth = inner.basic_auth.or(outer.basic_auth.clone()).flatten();
         route.cors = inner.cors.or(outer.cors.clone()).flatten();
@@ -68,6 +70,7 @@ impl Builder<'_> {
             access: Access { allow: networks(table.get("allow")), deny: networks(table.get("deny")) },
             adjust: self.adjust(table),
             body_bytes_max: table.get("body_max").and_then(bytes),
+            timeout_ms: table.get("timeout").and_then(time_ms),
             limits: self.limits_of(table, name),
             basic_auth: table.get("basic_auth").map(|node| self.basic_auth(node, name)),
             cors: table.get("cors").map(|node| self.cors(node)),

@@ -26,6 +26,8 @@ pub struct Route {
     pub adjust: Adjust,
     /// Bytes of a request body, where they are not those of the limits.
     pub body_bytes_max: Option<u64>,
+    /// How long an app may take, where it is not as long as its own setting says.
+    pub timeout_ms: Option<u64>,
     /// The path that is passed on instead of the one that was asked.
     pub rewrite: Vec<LocationPart>,
     /// Who may come in, by name and password.
@@ -50,6 +52,7 @@ impl Route {
             access: Access::default(),
             adjust: Adjust::default(),
             body_bytes_max: None,
+            timeout_ms: None,
             rewrite: Vec::new(),
             basic_auth: None,
             cors: None,

@@ -24,5 +24,5 @@ pub use forwarded::{ForwardedFacts, put_forwarded};
 pub use packed::pack;
 pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
-pub use redirect::{fill, options, redirect, respond, to_https};
+pub use redirect::{fill, options, put_query, redirect, respond, to_https};
 pub use relayed::{Relayed, relayed};

@@ -33,14 +33,21 @@ pub fn redirect(head: &Head, status: u16, to: &[LocationPart], found: &Found<'_>
     // `//host/…` would be another host (RFC 3986, 4.2).
     let slashes = location.iter().take_while(|byte| **byte == b'/').count();
     location.drain(..slashes.saturating_sub(1));
-    if !head.query().is_empty() && !location.contains(&b'?') {
-        location.push(b'?');
-        location.extend_from_slice(head.query());
+    if !location.contains(&b'?') {
+        put_query(&mut location, head);
     }
     let mut answer = AnswerHead::new(status);
     answer.fields.push(b"Location", &location);
     answer.length = Some(0);
     answer
+}
+
+/// Appends the query of a request, where it has one.
+pub fn put_query(location: &mut Vec<u8>, head: &Head) {
+    if !head.query().is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(head.query());
+    }
 }
 
 /// Sends a client to the same address, encrypted; on this port, where it is not the usual one.
@@ -52,10 +59,7 @@ pub fn to_https(head: &Head, port: Option<u16>) -> AnswerHead {
         location.extend_from_slice(format!(":{port}").as_bytes());
     }
     location.extend_from_slice(head.path());
-    if !head.query().is_empty() {
-        location.push(b'?');
-        location.extend_from_slice(head.query());
-    }
+    put_query(&mut location, head);
     let mut answer = AnswerHead::new(status);
     answer.fields.push(b"Location", &location);
     answer.length = Some(0);

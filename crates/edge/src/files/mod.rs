@@ -16,7 +16,7 @@ use hallway_core::method::Methods;
 use hallway_core::plan::Files;
 use hallway_core::semantics::{
     AnswerHead, Precondition, Selection, Validators, check_preconditions, choose_coding, part_end, part_head,
-    select_ranges, wants_page, wants_range,
+    put_query, select_ranges, wants_page, wants_range,
 };
 use hallway_core::{Fault, Head, Name};
 use rustix::io::Errno;
@@ -192,10 +192,7 @@ fn piece(variant: &Variant, range: Range<u64>) -> Piece {
 /// 301 to the same path with a slash, the query kept.
 fn add_slash(head: &Head) -> (AnswerHead, Pieces) {
     let mut location = [head.path(), b"/"].concat();
-    if !head.query().is_empty() {
-        location.push(b'?');
-        location.extend_from_slice(head.query());
-    }
+    put_query(&mut location, head);
     let mut answer = AnswerHead::new(301);
     answer.fields.push(b"Location", &location);
     answer.length = Some(0);

@@ -30,6 +30,8 @@ pub(crate) struct Destination {
     pub(crate) script_bytes: usize,
     /// The longest body.
     pub(crate) body_bytes_max: u64,
+    /// How long the app may take; 0 for ever.
+    pub(crate) timeout_ms: u64,
 }
 
 /// Has an application answer a request.
@@ -48,7 +50,8 @@ pub(crate) async fn fetch<W: Wire>(
     let (desk, app) = (&*rules.desks[to.app], &rules.plan.apps[to.app]);
     let placed_us = house.clock.now_us();
     call.place(desk, parcel.clone())?;
-    let waiting = Waiting { house, app, desk, call: &call, parcel: &parcel, placed_us };
+    let timeout_ms = to.timeout_ms;
+    let waiting = Waiting { house, app, timeout_ms, desk, call: &call, parcel: &parcel, placed_us };
     let mut head = waiting.await_answer(exchange).await;
     let mut was_retried = false;
     while head.as_ref().err() == Some(&Fault::WorkerLost) {
@@ -114,6 +117,7 @@ fn wrap<W: Wire>(
 struct Waiting<'a> {
     house: &'a House,
     app: &'a App,
+    timeout_ms: u64,
     desk: &'a AppDesk,
     call: &'a OpenCall,
     parcel: &'a Parcel,
@@ -139,8 +143,8 @@ impl Waiting<'_> {
 
     /// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
     async fn await_head(&self, head: &Head) -> Result<AnswerHead, Fault> {
-        let Waiting { house, app, desk, call, parcel, placed_us } = self;
-        let timeout_ms = if app.timeout_ms == 0 { u64::MAX / 4 } else { app.timeout_ms };
+        let Waiting { house, app, desk, call, parcel, placed_us, .. } = self;
+        let timeout_ms = if self.timeout_ms == 0 { u64::MAX / 4 } else { self.timeout_ms };
         let deadline = crate::deadline::Deadline::new(&house.deadlines);
         loop {
             let due_ms = match parcel.begun_us() {
@@ -154,7 +158,7 @@ impl Waiting<'_> {
                 }
                 if parcel.begun_us().is_some_and(|begun_us| now_ms > begun_us / 1000 + timeout_ms) {
                     call.give_up();
-                    end_overdue(house, app, parcel, head);
+                    end_overdue(house, timeout_ms, parcel, head);
                     return Err(Fault::AppTimeout);
                 }
             }
@@ -175,10 +179,10 @@ fn tell_lost(house: &House, parcel: &Parcel, head: &Head, outcome: &str) {
 }
 
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
-fn end_overdue(house: &House, app: &App, parcel: &Parcel, head: &Head) {
+fn end_overdue(house: &House, timeout_ms: u64, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let Some(lane) = parcel.lane() else { return };
-    let (seconds, pid) = (app.timeout_ms as f64 / 1000.0, lane.pid);
+    let (seconds, pid) = (timeout_ms as f64 / 1000.0, lane.pid);
     house.log.error(&format!(
         "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));
