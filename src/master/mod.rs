@@ -4,6 +4,7 @@
 //! Never:  does it decide about a process, or serve a request.
 
 mod control;
+mod ends;
 mod news;
 mod orders;
 mod reload;
@@ -18,7 +19,7 @@ use hallway_core::control::{Order, Report};
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use hallway_edge::Voice;
-use hallway_workers::{Ended, Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
+use hallway_workers::{Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
 use news::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -204,12 +205,6 @@ impl Master {
         master.note_certificates();
         reload::give_logs(&master.plan);
         Ok(master)
-    }
-
-    /// The next look at the memory of the workers, where any app bounds it.
-    fn weigh_soon(&mut self) {
-        let is_bounded = self.plan.apps.iter().any(|app| app.max_rss_bytes > 0);
-        self.weigh_at_ms = is_bounded.then_some(self.now_ms() + WEIGH_MS);
     }
 
     /// Lets the supervisor decide what follows from an event, and tells the operator.
@@ -408,68 +403,6 @@ impl Master {
             let callables: Vec<&str> = self.plan.apps.iter().map(|app| &*app.callable).collect();
             say(&format!("loading {} ...", callables.join(", ")));
         }
-    }
-
-    /// Workers that have grown past `max_rss`, looked at once a second.
-    fn overgrown(&mut self) -> Vec<u32> {
-        let now_ms = self.now_ms();
-        if self.weigh_at_ms.is_none_or(|at| at > now_ms) {
-            return Vec::new();
-        }
-        let weighed = |(worker, hired): (&u32, &Hired)| {
-            let app = self.plan.apps.iter().find(|app| app.number == hired.app.number)?;
-            let most = Some(app.max_rss_bytes).filter(|most| *most > 0)?;
-            let bytes = hallway_workers::resident_bytes(hired.spawned.pid).filter(|bytes| *bytes > most)?;
-            Some((*worker, bytes >> 20))
-        };
-        let overgrown: Vec<(u32, u64)> = self.workers.iter().filter_map(weighed).collect();
-        self.weigh_pause_ms = if overgrown.is_empty() { WEIGH_MS } else { (self.weigh_pause_ms * 2).min(WEIGH_MAX_MS) };
-        self.weigh_at_ms = Some(now_ms + self.weigh_pause_ms);
-        self.overgrown_mib.extend(overgrown.iter().copied());
-        overgrown.into_iter().map(|(worker, _)| worker).collect()
-    }
-
-    /// A child whose channel has ended has ended too, or soon will have. One that only closed its
-    /// descriptors hears nobody any more, and is killed; not at once, it may be saying why it ends.
-    fn part_with(&mut self, gone: &[Child]) {
-        let kill_at_ms = self.now_ms() + LAST_WORDS_MS;
-        for child in gone {
-            let spawned = match child {
-                Child::Edge => self.edge.as_mut(),
-                Child::Worker(worker) => self.workers.get_mut(worker).map(|hired| &mut hired.spawned),
-            };
-            if let Some(spawned) = spawned {
-                (spawned.is_deaf, spawned.kill_at_ms) = (true, Some(kill_at_ms));
-            }
-        }
-    }
-
-    /// Forgets a child that has ended. Nothing for a process that was only adopted.
-    fn bury(&mut self, ended: Ended) -> Option<Event> {
-        // Its last words come before the news of its end.
-        self.words.iter_mut().for_each(Words::tell_all);
-        if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
-            self.edge = None;
-            self.expected.remove(&Child::Edge);
-            return Some(Event::Exited(Child::Edge, ended.code));
-        }
-        let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
-        self.workers.remove(&worker);
-        // The edge may not see it by itself: a process that the app forked holds the lanes too.
-        self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
-        match (ended.signal, ended.code) {
-            _ if self.expected.remove(&Child::Worker(worker)) => {}
-            (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
-            (None, Some(0) | None) => {}
-            (None, Some(4)) if !self.ready.contains(&worker) => {}
-            (None, Some(code)) => {
-                let before = if self.ready.contains(&worker) { "" } else { " before the app was loaded" };
-                say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
-            }
-        }
-        self.ready.remove(&worker);
-        self.overgrown_mib.remove(&worker);
-        Some(Event::Exited(Child::Worker(worker), ended.code))
     }
 }
 

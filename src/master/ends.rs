@@ -1,0 +1,81 @@
+//! In:     children that grow, fall silent, end.
+//! Out:    what the supervisor and the operator have to know of it.
+//! Actors: the kernel's accounts of processes.
+//! Never:  is a child that has ended missed, or one that only says nothing taken for it at once.
+
+use super::news::say;
+use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
+use crate::words::Words;
+use hallway_core::control::Order;
+use hallway_core::supervise::{Child, Event};
+use hallway_workers::Ended;
+
+impl Master {
+    /// The next look at the memory of the workers, where any app bounds it.
+    pub(super) fn weigh_soon(&mut self) {
+        let is_bounded = self.plan.apps.iter().any(|app| app.max_rss_bytes > 0);
+        self.weigh_at_ms = is_bounded.then_some(self.now_ms() + WEIGH_MS);
+    }
+
+    /// Workers that have grown past `max_rss`, looked at once a second.
+    pub(super) fn overgrown(&mut self) -> Vec<u32> {
+        let now_ms = self.now_ms();
+        if self.weigh_at_ms.is_none_or(|at| at > now_ms) {
+            return Vec::new();
+        }
+        let weighed = |(worker, hired): (&u32, &Hired)| {
+            let app = self.plan.apps.iter().find(|app| app.number == hired.app.number)?;
+            let most = Some(app.max_rss_bytes).filter(|most| *most > 0)?;
+            let bytes = hallway_workers::resident_bytes(hired.spawned.pid).filter(|bytes| *bytes > most)?;
+            Some((*worker, bytes >> 20))
+        };
+        let overgrown: Vec<(u32, u64)> = self.workers.iter().filter_map(weighed).collect();
+        self.weigh_pause_ms = if overgrown.is_empty() { WEIGH_MS } else { (self.weigh_pause_ms * 2).min(WEIGH_MAX_MS) };
+        self.weigh_at_ms = Some(now_ms + self.weigh_pause_ms);
+        self.overgrown_mib.extend(overgrown.iter().copied());
+        overgrown.into_iter().map(|(worker, _)| worker).collect()
+    }
+
+    /// A child whose channel has ended has ended too, or soon will have. One that only closed its
+    /// descriptors hears nobody any more, and is killed; not at once, it may be saying why it ends.
+    pub(super) fn part_with(&mut self, gone: &[Child]) {
+        let kill_at_ms = self.now_ms() + LAST_WORDS_MS;
+        for child in gone {
+            let spawned = match child {
+                Child::Edge => self.edge.as_mut(),
+                Child::Worker(worker) => self.workers.get_mut(worker).map(|hired| &mut hired.spawned),
+            };
+            if let Some(spawned) = spawned {
+                (spawned.is_deaf, spawned.kill_at_ms) = (true, Some(kill_at_ms));
+            }
+        }
+    }
+
+    /// Forgets a child that has ended. Nothing for a process that was only adopted.
+    pub(super) fn bury(&mut self, ended: Ended) -> Option<Event> {
+        // Its last words come before the news of its end.
+        self.words.iter_mut().for_each(Words::tell_all);
+        if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
+            self.edge = None;
+            self.expected.remove(&Child::Edge);
+            return Some(Event::Exited(Child::Edge, ended.code));
+        }
+        let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
+        self.workers.remove(&worker);
+        // The edge may not see it by itself: a process that the app forked holds the lanes too.
+        self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
+        match (ended.signal, ended.code) {
+            _ if self.expected.remove(&Child::Worker(worker)) => {}
+            (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
+            (None, Some(0) | None) => {}
+            (None, Some(4)) if !self.ready.contains(&worker) => {}
+            (None, Some(code)) => {
+                let before = if self.ready.contains(&worker) { "" } else { " before the app was loaded" };
+                say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
+            }
+        }
+        self.ready.remove(&worker);
+        self.overgrown_mib.remove(&worker);
+        Some(Event::Exited(Child::Worker(worker), ended.code))
+    }
+}
