@@ -21,7 +21,7 @@ const WATCH_MS: u64 = 500;
 const LOOK_MS: u64 = 3_000;
 
 impl Master {
-    /// Goes by another plan from now on; what is to be done for it, and whether anything is different.
+    /// Goes by another plan from now on; what is to be done for it, which is nothing where it is the same.
     ///
     /// # Errors
     /// What stands in the way, in the words of a person; then nothing has changed.
@@ -128,7 +128,7 @@ impl Master {
     }
 
     /// The certificates are those of the plan now; the next look is a few seconds away.
-    pub(super) fn look_later(&mut self) {
+    fn look_later(&mut self) {
         let has_some = !self.plan.certificates.is_empty();
         self.look_at_ms = has_some.then_some(self.now_ms() + LOOK_MS);
     }

@@ -36,7 +36,7 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
     let mut proxied = Proxied::new(&house, stream, arrival.gate.clone());
     let mut head = house.spares.head();
     let asked = proxied.read(&mut head).await;
-    let rules = house.rules();
+    let (rules, trip) = (house.rules(), Trip::begin(&house));
     let outcome = match asked {
         Asked::Nothing => return,
         Asked::Refused(fault) => Err(fault),
@@ -45,7 +45,6 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
     match outcome {
         Ok(server) => {
             let (client, before) = proxied.into_parts();
-            let trip = Trip::begin(&house);
             join(&house, (client, before), server, &head).await;
             journey::note(&house, &Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut () }, trip);
         }
