@@ -183,6 +183,10 @@ fn check_finds_certificates_that_clients_would_refuse() {
         let seen = check(&format!("{{ cert = \"{cert}\", key = \"{key}\" }}"));
         assert!(seen.contains(said), "{cert} {key}: {seen}");
     }
+    std::fs::write(stage.dir.join("none.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    let seen = check("{ cert = \"a.pem\", key = \"a.key\", clients = \"none.pem\" }");
+    assert!(seen.contains("this is no certificate of an authority"), "{seen}");
 }
 
 /// Bytes that are no TLS, or only its beginning, cost their sender a connection and nobody else anything.

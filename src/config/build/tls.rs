@@ -81,7 +81,8 @@ impl Builder<'_> {
             return None;
         };
         let optional = node.table().and_then(|table| table.get("optional")).and_then(switch).unwrap_or(false);
-        match certificates::read_chain(&self.path(ca)?) {
+        let read = certificates::read_chain(&self.path(ca)?);
+        match read.and_then(|roots| hallway_edge::vet_authorities(&roots).map(|()| roots)) {
             Ok(roots) => Some(ClientCertificates { roots, optional }),
             Err(problem) => {
                 self.problems.add(ca.span, problem);

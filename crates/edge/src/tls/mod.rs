@@ -22,7 +22,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-pub use vet::vet;
+pub use vet::{vet, vet_authorities};
 
 /// The protocols that are spoken inside, the best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -154,15 +154,20 @@ fn config(certificate: &Certificate, tls: &SiteTls) -> Result<Config, rustls::Er
 }
 
 fn verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for root in &clients.roots {
-        roots.add(CertificateDer::from(root.clone()))?;
-    }
+    let roots = authorities(&clients.roots)?;
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     if clients.optional {
         builder = builder.allow_unauthenticated();
     }
     builder.build().map_err(|error| rustls::Error::General(error.to_string()))
+}
+
+fn authorities(roots: &[Vec<u8>]) -> Result<RootCertStore, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(CertificateDer::from(root.clone()))?;
+    }
+    Ok(store)
 }
 
 /// Agrees with a client on how to go on (RFC 8446, 4).

@@ -41,6 +41,14 @@ pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<Option<String>
     }
 }
 
+/// Looks whether certificates can be those of authorities (DER).
+///
+/// # Errors
+/// Why they cannot.
+pub fn vet_authorities(roots: &[Vec<u8>]) -> Result<(), String> {
+    super::authorities(roots).map(drop).map_err(|error| format!("this is no certificate of an authority: {error}"))
+}
+
 /// Without its authority only the dates and the form can be judged; they are looked at first.
 fn dates(parsed: &EndEntityCert<'_>) -> Option<&'static str> {
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
