@@ -3,6 +3,7 @@
 //! Actors: none. No task, no clock, no file, no socket, no process.
 //! Never:  does a function here wait, act, or give two answers to the same arguments.
 
+pub mod balance;
 pub mod control;
 pub mod decimal;
 pub mod fault;

@@ -7,6 +7,7 @@ mod app;
 mod certificate;
 mod forward;
 mod limit;
+mod pool;
 mod route;
 mod site;
 
@@ -15,6 +16,7 @@ use app::GRACEFUL_TIMEOUT_MS;
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
+pub use pool::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Script, Server, Sticky};
 pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Route, Target};
 pub use site::{Maintenance, Site};
 
@@ -32,6 +34,10 @@ pub struct Plan {
     pub edge_threads: usize,
     /// The applications.
     pub apps: Vec<App>,
+    /// Upstream servers.
+    pub pools: Vec<Pool>,
+    /// The name servers that are asked; those of this machine where there are none.
+    pub resolvers: Vec<std::net::SocketAddr>,
     /// What answers under which host name.
     pub sites: Vec<Site>,
     /// The certificates of the sites.

@@ -75,6 +75,13 @@ pub enum Target {
         /// Whether what stands before the `*` is taken off its path.
         strip: bool,
     },
+    /// A server of a pool.
+    Pool {
+        /// Which, of those in the plan.
+        pool: usize,
+        /// Whether what stands before the `*` is taken off its path.
+        strip: bool,
+    },
     /// Another address.
     Redirect {
         /// 301, 302, 303, 307 or 308.
