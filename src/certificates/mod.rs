@@ -37,6 +37,14 @@ pub(crate) fn read(source: CertificateSource) -> Result<Certificate, String> {
     }
 }
 
+/// Reads a certificate and its key, which go together.
+///
+/// # Errors
+/// What is wrong with which file.
+pub(crate) fn read_pair(chain: &Path, key: &Path) -> Result<(Vec<Vec<u8>>, Secret), String> {
+    Ok((read_chain(chain)?, read_key(key)?))
+}
+
 /// Reads certificates that are not read yet.
 ///
 /// # Errors

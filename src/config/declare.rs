@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Size,
     /// `20/s`, `100/m`, `5/h`.
     Rate,
+    /// `20%`.
+    Percent,
     /// A whole number between these.
     Whole(i64, i64),
     /// `true` or `false`.
@@ -82,6 +84,7 @@ impl Kind {
             Kind::Duration => "a time, as in \"500ms\", \"30s\", \"5m\" or \"2h\"".into(),
             Kind::Size => "a size, as in \"64KiB\" or \"10MiB\"".into(),
             Kind::Rate => "a rate, as in \"20/s\" or \"100/m\"".into(),
+            Kind::Percent => "a share, as in \"20%\"".into(),
             Kind::Whole(least, i64::MAX) => format!("a whole number from {least}"),
             Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Switch => "true or false".into(),

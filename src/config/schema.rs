@@ -32,6 +32,7 @@ fn of(kind: &Kind) -> Value {
         Kind::Size => json!({"anyOf": [text(Some(SIZE)), {"type": "integer", "minimum": 0}]}),
         Kind::Whole(least, i64::MAX) => json!({"type": "integer", "minimum": least}),
         Kind::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Kind::Percent => text(Some("^[0-9]+%$")),
         Kind::Rate => text(Some("^[0-9]+/(s|m|h)$")),
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Word(words) => json!({"enum": words}),

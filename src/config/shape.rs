@@ -7,7 +7,7 @@ use super::declare::{Key, Kind};
 use super::node::{Data, Node, Span, Table};
 use super::problem::Problems;
 use crate::cli::nearest;
-use crate::settings::{duration_ms, log_format, rate, read_address, size_bytes};
+use crate::settings::{duration_ms, log_format, percent, rate, read_address, size_bytes};
 use hallway_core::fields::is_token;
 use hallway_core::method::Methods;
 use hallway_core::network::Network;
@@ -111,6 +111,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
         Kind::Duration => duration_ms(text).map(drop),
         Kind::Size => size_bytes(text).map(drop),
         Kind::Rate => rate(text).map(drop),
+        Kind::Percent => percent(text).map(drop),
         Kind::Address => read_address(text).map(drop),
         Kind::Network => Network::read(text).map(drop),
         Kind::Pattern => Pattern::parse(text).map(drop),
@@ -143,8 +144,10 @@ fn check_name(word: &str, name: &str, span: Span, problems: &mut Problems) {
         "status" if !name.parse().is_ok_and(|status: u16| (400..=599).contains(&status)) => {
             problems.add(span, format!("'{name}' is no status of an error; write 400 to 599"));
         }
-        "app" if name.is_empty() || !name.bytes().all(is_plain) => {
-            problems.add(span, format!("'{name}' is no name for an app; write letters, digits, '-' and '_'"));
+        "app" | "pool" if name.is_empty() || !name.bytes().all(is_plain) => {
+            let article = if word == "app" { "an" } else { "a" };
+            let text = format!("'{name}' is no name for {article} {word}; write letters, digits, '-' and '_'");
+            problems.add(span, text);
         }
         _ => {}
     }

@@ -3,15 +3,18 @@
 //! Actors: none.
 //! Never:  is another order shown than the one that is matched by.
 
-use hallway_core::plan::{Files, LocationPart, Plan, Route, Target};
+use hallway_core::plan::{Files, LocationPart, Plan, Pool, Route, Target};
 use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
 /// How much there is of what.
 pub(crate) fn summary(plan: &Plan) -> String {
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = plan.sites.iter().map(|site| site.routes.len()).sum();
     [counted(plan.sites.len(), "site"), counted(routes, "route"), counted(plan.apps.len(), "app")].join(", ")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The routes of each site, the most specific first.
@@ -65,6 +68,14 @@ pub(crate) fn target(plan: &Plan, route: &Route) -> String {
             format!("files {}{else_page}", directory.display())
         }
         Target::App { app, strip } => format!("app {}{}", plan.apps[*app].name, if *strip { ", stripped" } else { "" }),
+        Target::Pool { pool, strip } => {
+            let Pool { name, servers, .. } = &*plan.pools[*pool];
+            let stripped = if *strip { ", stripped" } else { "" };
+            if name.contains(':') {
+                return format!("proxy {name}{stripped}");
+            }
+            format!("pool {name} ({}){stripped}", counted(servers.len(), "server"))
+        }
         Target::Redirect { status, to } => format!("redirect {status} {}", to.iter().map(part).collect::<String>()),
         Target::Respond { status, .. } => format!("respond {status}"),
     }

@@ -25,7 +25,7 @@ pub(crate) const FILE: &[Key] = &[
     key("server", Kind::Table(SERVER), "Sockets, threads, and whom to believe."),
     key("log", Kind::Table(LOG), "What is written of each request, and where."),
     key("app", Kind::Named("app", &Kind::Table(APP)), "Applications that hallway runs."),
-    key("pool", Kind::Later, "Upstream servers."),
+    key("pool", Kind::Named("pool", &Kind::Table(POOL)), "Upstream servers."),
     key("site", Kind::Named("site", &Kind::Table(SITE)), "What answers under which host name."),
 ];
 
@@ -48,6 +48,7 @@ const SERVER: &[Key] = &[
         Kind::OneOrMore(&Kind::Either(&[Kind::Word(&["unix"]), NETWORK])),
         "Proxies whose X-Forwarded-* and Forwarded are believed; \"unix\" is whoever comes by a unix socket.",
     ),
+    key("resolver", Kind::OneOrMore(&TEXT), "The name servers that are asked for servers of pools; those of this machine where none is named."),
     key("acme", Kind::Later, "How certificates are obtained."),
     key("user", TEXT, "Who the edge runs as, and apps that name nobody; only root can become somebody else."),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
@@ -96,6 +97,84 @@ const APP: &[Key] = &[
     key("jobs", Kind::Later, "Workers for background jobs."),
     key("php", Kind::Later, "A PHP application."),
     key("sendfile", Kind::Later, "Directories from which it may have files sent."),
+];
+
+const POOL: &[Key] = &[
+    key(
+        "servers",
+        Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])),
+        "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
+    ),
+    key_or(
+        "balance",
+        TEXT,
+        "How one is chosen: \"round-robin\", \"least-outstanding\", \"latency\", \"hash:path\", \"hash:client\", \"hash:header:NAME\", \"hash:cookie:NAME\".",
+        "\"round-robin\"",
+    ),
+    key("health", Kind::Later, "How servers are asked whether they are well."),
+    key(
+        "eject",
+        Kind::Table(&[
+            key_or("after", Kind::Whole(0, 1_000_000), "Failed requests, one after the other; 0 for never.", "3"),
+            key_or("for", Kind::Duration, "For how long at first; each further time twice as long.", "1s"),
+            key_or("max", Kind::Duration, "For how long at most.", "60s"),
+        ]),
+        "When a server that fails is left alone for a while. One where nobody listens is at once.",
+    ),
+    key(
+        "retry",
+        Kind::Table(&[
+            key_or("tries", Kind::Whole(1, 100), "How often a request is sent at most, each time to another server.", "2"),
+            key_or("budget", Kind::Percent, "How many of all requests may be sent again.", "\"20%\""),
+        ]),
+        "When a request goes to another server: where it was not sent, or its method may be repeated.",
+    ),
+    key("sticky", Kind::Later, "The cookie that keeps a client at its server."),
+    key_or("slow_start", Kind::Duration, "How long a server that comes back gets less than its share.", "0s"),
+    key(
+        "queue",
+        Kind::Table(&[
+            key_or("size", COUNT, "Requests that may wait.", "256"),
+            key_or("max_wait", Kind::Duration, "How long each may.", "10s"),
+        ]),
+        "How requests wait while every server has its max_connections.",
+    ),
+    key_or("connect_timeout", Kind::Duration, "For a server to take a connection.", "5s"),
+    key_or("answer_timeout", Kind::Duration, "For a server to begin its answer.", "60s"),
+    key_or("pause_timeout", Kind::Duration, "Longest pause inside an answer.", "60s"),
+    key_or("tunnel_timeout", Kind::Duration, "Longest silence of a WebSocket, of both sides.", "1h"),
+    key(
+        "keep_alive",
+        Kind::Table(&[
+            key_or("idle", Kind::Duration, "How long a connection may be idle before it is used again.", "30s"),
+            key_or("age", Kind::Duration, "How old it may be then.", "1h"),
+            key_or("connections", COUNT, "How many each event loop keeps for one server.", "256"),
+        ]),
+        "How connections to servers are kept; idle = \"0s\" keeps none.",
+    ),
+    key_or("host", TEXT, "The Host that servers are asked for.", "the client's"),
+    key_or(
+        "buffer_requests",
+        Kind::Switch,
+        "Whether a request body is here as a whole before a server gets any of it.",
+        "true",
+    ),
+    key("tls", Kind::Table(TLS_OF_POOL), "How servers behind https are known."),
+];
+
+const SERVER_OF_POOL: &[Key] = &[
+    key("url", TEXT, "Where it is. A name stands for all of its addresses; one like _http._tcp.NAME, for its SRV records."),
+    key_or("weight", Kind::Whole(0, 10_000), "How much of the work it gets, beside the others.", "1"),
+    key_or("backup", Kind::Switch, "Whether it is asked only when the others cannot be.", "false"),
+    key_or("max_connections", Kind::Whole(0, 1_000_000), "Requests that it has at a time.", "0: any number"),
+];
+
+const TLS_OF_POOL: &[Key] = &[
+    key_or("ca", PATH, "The file of the authorities that sign their certificates (PEM).", "those of this machine"),
+    key_or("name", TEXT, "The name in their certificates, and that they are asked for (SNI).", "the host of the URL"),
+    key_or("verify", Kind::Switch, "Whether their certificates are verified.", "true"),
+    key("cert", PATH, "The certificate that hallway shows them (PEM)."),
+    key("key", PATH, "The file of its key (PEM)."),
 ];
 
 const FORWARD: &[Key] = &[
@@ -172,8 +251,8 @@ const ROUTE: &[Key] = &[
     key("app", TEXT, "This application answers."),
     key("redirect", TEXT, "The client is sent there; {name} stands for what the path captured."),
     key("respond", Kind::Table(RESPOND), "This answer, the same for all."),
-    key("pool", Kind::Later, "One of these upstream servers answers."),
-    key("proxy", Kind::Later, "This upstream server answers."),
+    key("pool", TEXT, "One of the servers of this pool answers."),
+    key("proxy", TEXT, "This upstream server answers: \"http://127.0.0.1:9000\"."),
     key("compose", Kind::Later, "One JSON object of several answers."),
     key("jobs", Kind::Later, "Background jobs."),
     // Conditions.
@@ -187,7 +266,11 @@ const ROUTE: &[Key] = &[
     key("client", Kind::OneOrMore(&NETWORK), "Only for clients in these networks."),
     // Modifiers.
     key_or("status", Kind::Whole(300, 399), "The status of a redirect.", "302"),
-    key("strip", Kind::Switch, "What stands before the * is taken off the path for an app, as SCRIPT_NAME."),
+    key(
+        "strip",
+        Kind::Switch,
+        "What stands before the * is taken off the path: an app is told by SCRIPT_NAME, a server by X-Forwarded-Prefix.",
+    ),
     key(
         "rewrite",
         TEXT,
@@ -222,7 +305,7 @@ const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these net
 const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
 const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here.");
 const TIMEOUT: Key =
-    key("timeout", Kind::Duration, "How long an app may take here before its worker is ended (0 for ever).");
+    key("timeout", Kind::Duration, "How long an app may take here before its worker is ended (0 for ever); a server, to begin its answer.");
 const LIMIT: Key = key(
     "limit",
     Kind::OneOrMore(&Kind::Table(LIMITS)),

@@ -16,7 +16,7 @@ use hallway_core::plan::{
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::path::{Path, PathBuf};
-pub(crate) use units::{duration_ms, rate, size_bytes};
+pub(crate) use units::{duration_ms, percent, rate, size_bytes};
 
 /// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
 const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
@@ -37,6 +37,8 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
     let logs: Vec<AccessLog> = access_log(raw)?.into_iter().collect();
     let log = (!logs.is_empty()).then_some(0);
     Ok(Plan {
+        pools: Vec::new(),
+        resolvers: Vec::new(),
         listeners: listeners(raw)?.into_iter().map(Listener::from).collect(),
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
         apps: vec![app],

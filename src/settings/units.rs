@@ -34,6 +34,12 @@ pub(crate) fn rate(text: &str) -> Result<(u64, u64), String> {
     read.ok_or_else(|| "write a rate, as in 20/s, 100/m or 5/h".into())
 }
 
+/// `20%`.
+pub(crate) fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).filter(|percent| *percent <= 100);
+    number.ok_or_else(|| "write a share, as in 20%; at most 100%".into())
+}
+
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (digits, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

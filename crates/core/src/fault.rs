@@ -48,10 +48,14 @@ pub enum Fault {
     NotImplemented(&'static str),
     /// 502: the server that a client of the forward proxy asked for does not answer.
     Unreachable,
+    /// 502: the server ended the connection before its answer was whole.
+    ServerLost,
     /// 502: the worker died or broke the lane while it had this request.
     WorkerLost,
     /// 502: the application's answer cannot be sent as HTTP.
     BadAnswer(&'static str),
+    /// 503: no server of the pool is to be asked at the moment.
+    NoServer,
     /// 503: as many as may are at it already.
     Busy,
     /// 503: the site is closed for work.
@@ -62,6 +66,10 @@ pub enum Fault {
     QueueTimeout,
     /// 504: the application took longer than `timeout`.
     AppTimeout,
+    /// 504: the server took no connection in time.
+    ConnectTimeout,
+    /// 504: the server took longer to answer than it may.
+    ServerTimeout,
     /// 505: an HTTP version that this port does not speak.
     VersionUnsupported,
 }
@@ -88,9 +96,9 @@ impl Fault {
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
-            Fault::Unreachable | Fault::WorkerLost | Fault::BadAnswer(_) => 502,
-            Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
-            Fault::AppTimeout => 504,
+            Fault::Unreachable | Fault::ServerLost | Fault::WorkerLost | Fault::BadAnswer(_) => 502,
+            Fault::NoServer | Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
+            Fault::AppTimeout | Fault::ConnectTimeout | Fault::ServerTimeout => 504,
             Fault::VersionUnsupported => 505,
         }
     }
@@ -118,6 +126,10 @@ impl Fault {
             Fault::ClientGone => "The client left.",
             Fault::AppFailed => "The application failed on this request.",
             Fault::Unreachable => "That server does not answer.",
+            Fault::ServerLost => "The server ended the connection before it had answered.",
+            Fault::NoServer => "No server can be asked for this at the moment. Try again in a moment.",
+            Fault::ConnectTimeout => "The server could not be reached in time.",
+            Fault::ServerTimeout => "The server took too long to answer.",
             Fault::WorkerLost => "The application stopped while it worked on this request.",
             Fault::QueueFull => "The application is busy and its queue is full. Try again in a moment.",
             Fault::QueueTimeout => "The application was busy for too long. Try again in a moment.",
@@ -126,12 +138,26 @@ impl Fault {
         }
     }
 
+    /// What it is called in `Proxy-Status`, where a server of a pool was to answer (RFC 9209, 2.3).
+    pub fn proxy_error(self) -> Option<&'static str> {
+        Some(match self {
+            Fault::Unreachable => "connection_refused",
+            Fault::ConnectTimeout => "connection_timeout",
+            Fault::ServerLost => "connection_terminated",
+            Fault::ServerTimeout => "http_response_timeout",
+            Fault::BadAnswer(_) => "http_protocol_error",
+            Fault::NoServer => "destination_unavailable",
+            Fault::QueueFull | Fault::QueueTimeout => "connection_limit_reached",
+            _ => return None,
+        })
+    }
+
     /// Seconds for `Retry-After`, where waiting helps.
     pub fn retry_after_s(self) -> Option<u32> {
         match self {
             Fault::TooManyRequests(seconds) => Some(seconds.max(1)),
             Fault::Maintenance => Some(60),
-            Fault::Busy | Fault::QueueFull | Fault::QueueTimeout => Some(1),
+            Fault::NoServer | Fault::Busy | Fault::QueueFull | Fault::QueueTimeout => Some(1),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  does a stop after the engine see which protocol the request came by.
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Name, list_members};
 
 /// The HTTP version of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +110,24 @@ impl Head {
     /// Whether the request may be sent twice (RFC 9110, 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         matches!(self.method(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS")
+    }
+
+    /// Whether the client takes fields behind the body (RFC 9110, 6.5.1).
+    pub fn takes_trailers(&self) -> bool {
+        self.version == Version::Http2 || self.lists(Name::Te, b"trailers")
+    }
+
+    /// Whether the client offers the connection for another protocol (RFC 9110, 7.8).
+    pub fn wants_upgrade(&self) -> bool {
+        self.version == Version::Http11
+            && self.framing == Framing::None
+            && self.fields.has(Name::Upgrade)
+            && self.lists(Name::Connection, b"upgrade")
+    }
+
+    fn lists(&self, name: Name, member: &[u8]) -> bool {
+        let mut lines = self.fields.iter().filter(|field| field.name == name);
+        lines.any(|field| list_members(field.value).any(|one| one.eq_ignore_ascii_case(member)))
     }
 
     /// Sets the method.

@@ -6,7 +6,9 @@
 use crate::files::Pieces;
 use crate::lane::AnswerStream;
 use crate::packer::Packer;
+use crate::house::House;
 use crate::piece::Piece;
+use crate::upstream::{Tunnel, UpstreamStream};
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 
@@ -34,6 +36,10 @@ pub(crate) struct Body {
 pub(crate) enum Source {
     /// All of it is here.
     Whole(Vec<u8>),
+    /// It comes from a server.
+    Upstream(Box<UpstreamStream>),
+    /// There is none: another protocol follows.
+    Tunnel(Box<Tunnel>),
     /// It comes from a worker.
     Lane(AnswerStream),
     /// All of it is here, or in files.
@@ -52,12 +58,28 @@ impl Body {
         self.packer = Some(packer);
     }
 
+    /// The server that answers, where one does.
+    pub(crate) fn upstream(&mut self) -> Option<&mut UpstreamStream> {
+        match &mut self.source {
+            Source::Upstream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// The server that speaks another protocol from now on, where one does.
+    pub(crate) fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        match &mut self.source {
+            Source::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
+        }
+    }
+
     /// The next piece, and whether it is the last.
-    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
+    pub(crate) async fn next(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
         loop {
             let unpacked = match self.packer.as_mut().and_then(Packer::waiting) {
                 Some(waiting) => waiting,
-                None => self.source.next().await?,
+                None => self.source.next(house).await?,
             };
             let Some(packer) = &mut self.packer else { return Ok(unpacked) };
             let (piece, last) = packer.pack(unpacked).await?;
@@ -69,8 +91,10 @@ impl Body {
 }
 
 impl Source {
-    async fn next(&mut self) -> Result<(Piece, bool), Fault> {
+    async fn next(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
         match self {
+            Source::Upstream(stream) => stream.next(house).await,
+            Source::Tunnel(_) => Ok((Piece::default(), true)),
             Source::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
             Source::Lane(stream) => stream.next().await,
             Source::Pieces(pieces) => Ok(pieces.next()),

@@ -63,7 +63,7 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     let accepted = deadline.wait(Wait::Fresh, due_ms, Box::pin(tls::accept(socket, &rules))).await;
     drop((rules, deadline));
     let Ok(Ok((stream, facts))) = accepted else { return };
-    let stream = Stream::Tls(Box::new(stream));
+    let stream = Stream::Tls(Box::new(stream.into()));
     let arrival = Arrival { peer, gate, tls: Some(facts) };
     match &arrival.tls {
         Some(tls) if tls.is_http2 => http2::serve(house, stream, Vec::new(), arrival).await,

@@ -9,6 +9,7 @@ use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
 use crate::posts::{Post, Posts};
 use crate::rules::{Parts, Rules};
+use crate::upstream::PoolDesk;
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::voice::Voice;
 use hallway_core::plan::{AccessLog, Plan, Zone};
@@ -51,6 +52,8 @@ struct Keeper {
     beginning: Instant,
     /// By the numbers of their apps.
     desks: HashMap<usize, Arc<AppDesk>>,
+    /// By their names.
+    pools: HashMap<String, Arc<PoolDesk>>,
     /// What is counted, by the names of the zones.
     limiters: HashMap<String, Arc<Limiter>>,
     /// The writers of access logs, by their files; nothing for standard output.
@@ -77,6 +80,7 @@ impl Edge {
             master: ground.master,
             beginning: Instant::now(),
             desks: HashMap::new(),
+            pools: HashMap::new(),
             limiters: HashMap::new(),
             writers: Arc::default(),
         };
@@ -159,12 +163,25 @@ impl Keeper {
             desk.renew(app);
             desks.push(desk.clone());
         }
+        let pools = self.pools(&plan);
         let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();
         self.limiters.retain(|name, _| plan.zones.iter().any(|zone| zone.name == *name));
         let pacers = self.pacers(&plan);
         let is_written = |path: &Option<PathBuf>| plan.logs.iter().any(|log| log.path == *path);
         locked(&self.writers).retain(|path, _| is_written(path));
-        Rules::new(plan, serial, Parts { limiters, pacers, desks, sinks, master: self.master.clone() })
+        Rules::new(plan, serial, Parts { limiters, pacers, desks, sinks, pools, master: self.master.clone() })
+    }
+
+    /// Pools that there were before keep what is known of their servers.
+    fn pools(&mut self, plan: &Plan) -> Vec<Arc<PoolDesk>> {
+        self.pools.retain(|name, _| plan.pools.iter().any(|pool| pool.name == *name));
+        let mut desks = Vec::new();
+        for pool in &plan.pools {
+            let desk = self.pools.entry(pool.name.clone()).or_insert_with(|| Arc::new(PoolDesk::new(self.beginning)));
+            desk.renew(pool, &plan.pools, &|_| None);
+            desks.push(desk.clone());
+        }
+        desks
     }
 
     /// What a zone has counted so far counts on, as long as it is the same.

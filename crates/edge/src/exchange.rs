@@ -6,7 +6,8 @@
 use crate::listen::Gate;
 use crate::piece::Piece;
 use crate::rules::Rules;
-use crate::stream::Peer;
+use crate::stream::{Peer, Stream};
+use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
@@ -20,6 +21,25 @@ pub(crate) trait Wire {
 
     /// Ends when the client has left. To be waited for beside an answer, after the body was read.
     async fn gone(&mut self);
+
+    /// What stood behind the body, once that has ended.
+    fn trailers(&mut self) -> Fields {
+        Fields::default()
+    }
+
+    /// Sends an answer that another one follows (RFC 9110, 15.2).
+    async fn inform(&mut self, status: u16, fields: &Fields) -> Result<(), Fault>;
+
+    /// Whether the connection can change to another protocol.
+    fn can_upgrade(&self) -> bool {
+        false
+    }
+
+    /// Carries bytes between the client and this server until they are done, once the answer that says so was sent.
+    async fn tunnel(&mut self, _server: &mut Stream, _before: Vec<u8>, _silence_ms: u64) {}
+
+    /// What is to stand behind the body of the answer, where the client takes that.
+    fn trail(&mut self, trailers: Fields);
 
     /// Begins the answer; nothing is sent before the first `send`.
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody);

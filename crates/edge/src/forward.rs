@@ -3,33 +3,28 @@
 //! Actors: the task of the connection; the resolver, on a thread.
 //! Never:  does it lead anywhere that is not named, or to this machine and its neighbours by a name that was.
 
-use crate::deadline::SWEEP;
 use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
 use crate::http1::{Asked, Proxied};
 use crate::journey;
 use crate::passwords::authenticate;
 use crate::rules::Rules;
-use crate::stream::Stream;
+use crate::stream::{Socket, Stream};
 use crate::trip::Trip;
+use crate::tunnel;
 use hallway_core::http1::put_forwarded_head;
 use hallway_core::plan::{AllowedTarget, ForwardProxy};
 use hallway_core::route::{host_of, port_of};
 use hallway_core::{Fault, Head, permit};
-use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// For a server to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Bytes that wait on their way, each way.
-const WAITING_BYTES: usize = 32 * 1024;
 
 /// Serves a connection: one request, which is all that it carries.
 pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
@@ -133,46 +128,7 @@ async fn join(house: &House, (mut client, before): (Stream, Vec<u8>), mut server
     if client.flush().await.is_err() || server.write_all(&first).await.is_err() {
         return;
     }
-    let silence = Duration::from_millis(house.limits().idle_timeout_ms) + SWEEP;
-    let moved = Cell::new(Instant::now());
-    let mut client = Watched { stream: client, moved: &moved };
-    let copied = copy_bidirectional_with_sizes(&mut client, &mut server, WAITING_BYTES, WAITING_BYTES);
-    let mut copied = std::pin::pin!(copied);
-    while tokio::time::timeout(silence, &mut copied).await.is_err() && moved.get().elapsed() < silence {}
-}
-
-/// A stream of which it is known when anything last moved.
-struct Watched<'a> {
-    stream: Stream,
-    moved: &'a Cell<Instant>,
-}
-
-impl AsyncRead for Watched<'_> {
-    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let it = self.get_mut();
-        let read = Pin::new(&mut it.stream).poll_read(task, into);
-        if read.is_ready() {
-            it.moved.set(Instant::now());
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watched<'_> {
-    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let it = self.get_mut();
-        let wrote = Pin::new(&mut it.stream).poll_write(task, bytes);
-        if wrote.is_ready() {
-            it.moved.set(Instant::now());
-        }
-        wrote
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
-    }
+    let silence_ms = house.limits().idle_timeout_ms;
+    let mut server = Stream::Plain(Socket::Tcp(server));
+    tunnel::join(house, (&mut client, Vec::new()), (&mut server, Vec::new()), silence_ms).await;
 }

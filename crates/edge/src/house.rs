@@ -12,8 +12,10 @@ use crate::limits::Crowd;
 use crate::log::Log;
 use crate::packer::Packers;
 use crate::passwords::Passwords;
+use crate::piece::Piece;
 use crate::posts::Posts;
 use crate::rules::{LoopRules, Rules};
+use crate::upstream::Upstreams;
 use hallway_core::Head;
 use hallway_core::plan::Limits;
 use hallway_core::ports::Master;
@@ -35,6 +37,10 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
+    /// Bytes of all answers that wait in memory for their clients.
+    pub(crate) answer_bytes: Rc<Cell<usize>>,
+    /// Connections to servers of pools.
+    pub(crate) upstreams: Upstreams,
     pub(crate) outbounds: Outbounds,
     /// Files that were asked for.
     pub(crate) shelf: Shelf,
@@ -104,6 +110,13 @@ impl Spares {
         let mut heads = self.heads.borrow_mut();
         if heads.len() < SPARE_MAX {
             heads.push(head);
+        }
+    }
+
+    /// Keeps what a piece was in, where that can be used again.
+    pub(crate) fn keep_piece(&self, piece: Piece) {
+        if let Piece::Own { bytes, .. } = piece {
+            self.keep_buffer(bytes);
         }
     }
 

@@ -23,6 +23,11 @@ impl RequestIds {
         Ok(RequestIds { prefix, counter: Cell::new(counter) })
     }
 
+    /// A number by chance, the same for all calls.
+    pub(crate) fn chance(&self) -> u64 {
+        self.prefix ^ self.counter.get().rotate_left(32)
+    }
+
     /// The next id.
     pub(crate) fn next(&self) -> RequestId {
         let counter = self.counter.get().wrapping_add(1);

@@ -3,7 +3,8 @@
 //! Actors: the task of the connection.
 //! Never:  is a stop skipped or taken in another order; read it as the list it is.
 
-use crate::answer::{Answer, Source};
+use crate::answer::{Answer, Body, Source};
+use crate::deadline::Deadline;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::lane::Destination;
@@ -14,6 +15,7 @@ use crate::permit::permit;
 use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::trip::Trip;
+use crate::upstream::{self, Fetched, UpstreamStream};
 use crate::{files, lane};
 use hallway_core::plan::Target;
 use hallway_core::record::Facts;
@@ -23,10 +25,17 @@ use hallway_core::semantics::{
     shape,
 };
 use hallway_core::{Fault, Head, permit};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// So long a server is at the pace of its client; then what it answers is kept for a client that is slow.
+const APART_MS: u64 = 200;
 
 /// Carries one request from its head to its log line. Arriving (1) and reading (2) were the
 /// listener's and the engine's; there is no cache yet to look up in (6).
-pub(crate) async fn travel<W: Wire>(house: &House, mut exchange: Exchange<'_, W>) {
+pub(crate) async fn travel<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_, W>) {
     let mut trip = Trip::begin(house);
     trip.learn_client(&exchange);
     let answer = answer(house, &mut exchange, &mut trip).await;
@@ -108,6 +117,18 @@ async fn fetch<W: Wire>(
             let (head, stream) = lane::fetch(house, &mut exchange, trip, to).await?;
             Ok(Answer { head, body: Source::Lane(stream).into() })
         }
+        Target::Pool { pool, strip } => {
+            let rewritten = rewrite(head, route, &found)?;
+            let prefix_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
+            let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
+            let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms: route.timeout_ms };
+            let head = rewritten.as_ref().unwrap_or(head);
+            let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
+            Ok(match upstream::fetch(house, &mut exchange, trip, to).await? {
+                Fetched::Answer(head, stream) => Answer { head, body: Source::Upstream(Box::new(stream)).into() },
+                Fetched::Upgrade(head, tunnel) => Answer { head, body: Source::Tunnel(tunnel).into() },
+            })
+        }
         Target::Redirect { status, to } => Ok(Answer::whole(redirect(head, *status, to, &found), Vec::new())),
         Target::Respond { status, media_type, body } => {
             Ok(Answer::whole(respond(*status, media_type), body.clone().into_bytes()))
@@ -116,7 +137,7 @@ async fn fetch<W: Wire>(
 }
 
 /// A request whose head could not be read: nothing of it is certain, so only stops 9 to 11.
-pub(crate) async fn refuse<W: Wire>(house: &House, mut exchange: Exchange<'_, W>, fault: Fault) {
+pub(crate) async fn refuse<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_, W>, fault: Fault) {
     let mut trip = Trip::begin(house);
     let explained = explain(exchange.rules, &trip, fault, None);
     let outcome = deliver(house, &mut exchange, &mut trip, explained).await;
@@ -140,6 +161,10 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
     if let (Fault::Unauthorized, Some(auth)) = (fault, rules.route(trip).and_then(|route| route.basic_auth.as_ref())) {
         answer = answer.with("WWW-Authenticate", &format!("Basic realm=\"{}\", charset=\"UTF-8\"", auth.realm));
     }
+    let is_pools = rules.route(trip).is_some_and(|route| matches!(route.target, Target::Pool { .. }));
+    if let Some(error) = fault.proxy_error().filter(|_| is_pools) {
+        answer = answer.with("Proxy-Status", &format!("hallway; error={error}"));
+    }
     if fault == Fault::ProxyUnauthorized {
         answer = answer.with("Proxy-Authenticate", "Basic realm=\"proxy\", charset=\"UTF-8\"");
     }
@@ -148,7 +173,7 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
 
 /// Stops 9 (shape) and 10 (deliver).
 async fn deliver<W: Wire>(
-    house: &House,
+    house: &Rc<House>,
     exchange: &mut Exchange<'_, W>,
     trip: &mut Trip,
     mut answer: Answer,
@@ -157,13 +182,19 @@ async fn deliver<W: Wire>(
     let (delimited, has_body) = delimit(&answer.head, exchange.head);
     trip.status = answer.head.status;
     exchange.wire.begin(&answer.head, delimited);
+    if let Some(tunnel) = answer.body.tunnel() {
+        exchange.wire.send(&Piece::default(), true).await?;
+        tunnel.join(exchange.wire).await;
+        return Ok(());
+    }
     if !has_body {
         return exchange.wire.send(&Piece::default(), true).await;
     }
     let mut pace = Pace::of(exchange.rules, trip, &exchange.arrival.peer);
     let mut left = answer.head.length;
+    let begun_ms = house.clock.coarse_ms();
     loop {
-        let (mut piece, last) = answer.body.next().await?;
+        let (mut piece, last) = next_piece(house, exchange, &mut answer.body).await?;
         if let Some(left) = &mut left {
             // A declared length is a promise to the client: what is beyond it is not sent, and
             // what falls short ends the connection, so that nobody takes it for whole.
@@ -176,13 +207,83 @@ async fn deliver<W: Wire>(
         if let Some(pace) = &mut pace {
             pace.send(exchange.wire, &mut piece).await?;
         }
-        exchange.wire.send(&piece, is_whole).await?;
+        if let Some(stream) = answer.body.upstream() {
+            if is_whole {
+                exchange.wire.trail(stream.trailers());
+            }
+            send_on(house, exchange.wire, (&piece, is_whole), (stream, begun_ms)).await?;
+        } else {
+            exchange.wire.send(&piece, is_whole).await?;
+        }
+        house.spares.keep_piece(piece);
         if is_short {
             return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
         }
         if is_whole {
             return Ok(());
         }
+    }
+}
+
+/// The next piece of an answer. Where the server answers before it has all of the request, the rest of that goes on
+/// its way meanwhile.
+async fn next_piece<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    body: &mut Body,
+) -> Result<(Piece, bool), Fault> {
+    let mut more = Vec::new();
+    loop {
+        if body.upstream().and_then(UpstreamStream::outgoing).is_none() {
+            return body.next(house).await;
+        }
+        let step = {
+            let mut next = pin!(body.next(house));
+            let mut reading = pin!(exchange.wire.read_body(&mut more));
+            poll_fn(|task| match next.as_mut().poll(task) {
+                Poll::Ready(piece) => Poll::Ready(Ok(piece)),
+                Poll::Pending => reading.as_mut().poll(task).map(Err),
+            })
+            .await
+        };
+        match step {
+            Ok(piece) => return piece,
+            Err(read) => {
+                let end = (!read?).then(|| exchange.wire.trailers());
+                if let Some(outgoing) = body.upstream().and_then(UpstreamStream::outgoing) {
+                    outgoing.feed(&more, end);
+                }
+                more.clear();
+            }
+        }
+    }
+}
+
+/// Sends a piece of a server's answer; where the client takes its time the server does not wait for it.
+async fn send_on<W: Wire>(
+    house: &Rc<House>,
+    wire: &mut W,
+    (piece, last): (&Piece, bool),
+    (stream, begun_ms): (&mut UpstreamStream, u64),
+) -> Result<(), Fault> {
+    let mut sending = pin!(wire.send(piece, last));
+    if let Some(sent) = poll_fn(|task| Poll::Ready(now(sending.as_mut().poll(task)))).await {
+        return sent;
+    }
+    if !last {
+        let deadline = Deadline::new(&house.deadlines);
+        if let Ok(sent) = deadline.until(begun_ms + APART_MS, sending.as_mut()).await {
+            return sent;
+        }
+        stream.set_apart(house);
+    }
+    sending.await
+}
+
+fn now<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }
 

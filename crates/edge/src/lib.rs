@@ -5,6 +5,7 @@
 
 mod answer;
 mod arrive;
+mod backlog;
 mod clock;
 mod deadline;
 mod edge;
@@ -21,6 +22,7 @@ mod limits;
 mod listen;
 mod log;
 mod pace;
+mod overflow;
 mod packer;
 mod passwords;
 mod permit;
@@ -32,6 +34,8 @@ mod stream;
 mod threads;
 mod tls;
 mod trip;
+mod tunnel;
+mod upstream;
 mod voice;
 mod watched;
 

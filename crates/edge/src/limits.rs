@@ -7,6 +7,7 @@ use hallway_core::Fault;
 use hallway_core::head::Head;
 use hallway_core::permit::{Charged, Meters};
 use hallway_core::plan::{Bandwidth, LimitBy, Most, Rate, Zone};
+use hallway_core::semantics::cookie;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -182,13 +183,6 @@ pub(crate) fn whole_customer(client: IpAddr) -> IpAddr {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
     }
-}
-
-/// The value of a cookie (RFC 6265, 4.2.1).
-fn cookie<'h>(head: &'h Head, name: &[u8]) -> Option<&'h [u8]> {
-    let lines = head.fields.iter().filter(|field| field.raw_name.eq_ignore_ascii_case(b"cookie"));
-    let pairs = lines.flat_map(|field| field.value.split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

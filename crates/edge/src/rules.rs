@@ -7,13 +7,15 @@ use crate::exchange::Exchange;
 use crate::lane::AppDesk;
 use crate::limits::{Limiter, Pacer};
 use crate::log::Sink;
-use crate::tls::Tls;
+use crate::tls::{Tls, client_config};
 use crate::trip::Trip;
+use crate::upstream::PoolDesk;
 use hallway_core::plan::{Listen, Plan, Route, SiteTls};
 use hallway_core::ports::Master;
 use hallway_core::route::{Sites, keep_slashes};
 use hallway_core::semantics::{AnswerHead, to_https};
 use hallway_core::{Fault, Head};
+use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -33,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) pacers: HashMap<String, Arc<Pacer>>,
     pub(crate) desks: Vec<Arc<AppDesk>>,
     pub(crate) sinks: Vec<Arc<Sink>>,
+    pub(crate) pools: Vec<Arc<PoolDesk>>,
     pub(crate) master: Arc<dyn Master>,
 }
 
@@ -47,6 +50,10 @@ pub(crate) struct Rules {
     pub(crate) desks: Vec<Arc<AppDesk>>,
     /// Where log lines go, in the order of the plan.
     pub(crate) sinks: Vec<Arc<Sink>>,
+    /// Servers of each pool, in the order of the plan.
+    pub(crate) pools: Vec<Arc<PoolDesk>>,
+    /// How connections to them are encrypted, where they are.
+    pools_tls: Vec<Option<Arc<ClientConfig>>>,
     /// What is counted, by the numbers of routes that have limits.
     limiters: HashMap<u32, Vec<Arc<Limiter>>>,
     pacers: HashMap<String, Arc<Pacer>>,
@@ -82,14 +89,30 @@ impl Rules {
         // Where several lead to the same, the usual one is the best.
         let https_port = ports.min_by_key(|port| *port != HTTPS_PORT).filter(|port| *port != HTTPS_PORT);
         let tls = Tls::of(&plan)?;
-        let Parts { limiters: zones, pacers, desks, sinks, master } = parts;
+        let Parts { limiters: zones, pacers, desks, sinks, pools, master } = parts;
+        let pools_tls = plan.pools.iter().map(|pool| client_config(pool)).collect::<io::Result<_>>()?;
         let routes = plan.sites.iter().flat_map(|site| &site.routes).zip(0..);
         let of = |route: &Route| route.limits.iter().filter_map(|zone| zones.get(*zone).cloned()).collect();
         let limiters =
             routes.filter(|(route, _)| !route.limits.is_empty()).map(|(route, number)| (number, of(route))).collect();
         let closed = plan.sites.iter().map(|_| AtomicU64::new(0)).collect();
         let adopting = AtomicUsize::new(plan.edge_threads);
-        Ok(Rules { plan, serial, sites, desks, sinks, limiters, pacers, closed, adopting, tls, https_port, master })
+        Ok(Rules {
+            plan,
+            serial,
+            sites,
+            desks,
+            sinks,
+            pools,
+            pools_tls,
+            limiters,
+            pacers,
+            closed,
+            adopting,
+            tls,
+            https_port,
+            master,
+        })
     }
 
     /// One more event loop goes by them.
@@ -97,6 +120,11 @@ impl Rules {
         if self.adopting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.master.plan_is_adopted(self.serial);
         }
+    }
+
+    /// How connections to the servers of a pool are encrypted.
+    pub(crate) fn upstream_tls(&self, pool: usize) -> Option<&Arc<ClientConfig>> {
+        self.pools_tls.get(pool)?.as_ref()
     }
 
     /// A route's number among those of all plans.

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// Bytes that the kernel holds unsent for a client before the connection counts as writable (TCP_NOTSENT_LOWAT): what
 /// a slow client takes is seen as it takes it.
@@ -27,7 +27,7 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
-/// A client's connection.
+/// A connection to a client, or to a server.
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
@@ -64,6 +64,15 @@ impl Stream {
         match self {
             Stream::Plain(socket) => socket.readable().await,
             Stream::Tls(stream) => stream.fill_buf().await.map(drop),
+        }
+    }
+
+    /// The same, for a task that waits for something else, too. Nothing has to be kept until then.
+    pub(crate) fn poll_readable(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(Socket::Tcp(stream)) => stream.poll_read_ready(task),
+            Stream::Plain(Socket::Unix(stream)) => stream.poll_read_ready(task),
+            Stream::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(task).map_ok(drop),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::packer::Packers;
 use crate::passwords::Passwords;
 use crate::posts::{Post, Posts};
 use crate::rules::{LoopRules, Rules};
+use crate::upstream::Upstreams;
 use crate::voice::Voice;
 use crate::watched;
 use hallway_core::ports::Master;
@@ -82,16 +83,20 @@ pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: 
 
 async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: UnboundedReceiver<Post>) -> io::Result<()> {
     let loops = shared.rules.plan.edge_threads;
+    let answer_bytes = Rc::<Cell<usize>>::default();
+    let ids = RequestIds::new()?;
     let house = Rc::new(House {
         rules: RefCell::new(Rc::new(LoopRules(shared.rules.clone()))),
         master: shared.master,
         clock: Clock::new(shared.beginning),
         deadlines: Rc::new(Deadlines::default()),
-        calls: Rc::new(Calls::new(thread)),
+        calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
+        answer_bytes,
+        upstreams: Upstreams::new(ids.chance()),
         outbounds: Outbounds::default(),
         shelf: Shelf::default(),
         posts: shared.posts.clone(),
-        ids: RequestIds::new()?,
+        ids,
         log: Log::default(),
         draining: Cell::new(false),
         spares: Spares::default(),
@@ -172,7 +177,7 @@ async fn close(door: &Rc<Door>) {
 async fn sweep(door: Rc<Door>) {
     let house = door.house.clone();
     loop {
-        if door.open.get() == 0 && door.house.calls.is_empty() {
+        if door.open.get() == 0 && door.house.calls.is_empty() && door.house.upstreams.is_empty() {
             door.house.log.send();
             door.house.shelf.clear();
             door.house.work.notified().await;
@@ -181,6 +186,7 @@ async fn sweep(door: Rc<Door>) {
         house.clock.refresh();
         house.deadlines.sweep(house.clock.coarse_ms());
         house.shelf.tidy(house.clock.coarse_ms());
+        house.upstreams.sweep(house.clock.coarse_ms());
         lane::end_stuck(&house);
         house.log.send();
     }

@@ -8,8 +8,10 @@ use crate::house::House;
 use crate::ids::RequestId;
 use crate::limits::{Counted, Left};
 use crate::stream::Peer;
+use crate::upstream::Try;
+use hallway_core::lane::Addresses;
 use hallway_core::record::LaneFacts;
-use hallway_core::semantics::relayed;
+use hallway_core::semantics::{ForwardedFacts, relayed};
 
 /// What a trusted proxy says of its client.
 pub(crate) struct Relay {
@@ -39,6 +41,8 @@ pub(crate) struct Trip {
     pub(crate) counted: Vec<Counted>,
     /// Which app answers, where one does.
     pub(crate) app: Option<usize>,
+    /// Each time it was sent to a server of a pool.
+    pub(crate) tries: Vec<Try>,
     /// What the lane saw, once the application had the request.
     pub(crate) lane: Option<LaneFacts>,
     /// What was answered; 0 until then.
@@ -62,6 +66,7 @@ impl Trip {
             left,
             counted,
             app,
+            tries: Vec::new(),
             lane: None,
             status: 0,
             body_bytes: 0,
@@ -87,6 +92,25 @@ impl Trip {
     /// Who asks: the client behind trusted proxies, else who is at the other end of the connection.
     pub(crate) fn client<'a>(&'a self, peer: &'a Peer) -> &'a Peer {
         self.relay.as_ref().map_or(peer, |relay| &relay.client)
+    }
+
+    /// What is said of the request to whoever answers it.
+    pub(crate) fn forwarded<'a, W>(&'a self, house: &House, exchange: &'a Exchange<'_, W>) -> ForwardedFacts<'a> {
+        let (arrival, relay) = (exchange.arrival, self.relay.as_ref());
+        let (client, local, https) = (self.client(&arrival.peer), &arrival.gate.local, self.is_https(arrival));
+        let given_port = relay.map(|relay| relay.port.unwrap_or(if https { 443 } else { local.port }));
+        ForwardedFacts {
+            addresses: Addresses {
+                peer_ip: &client.ip,
+                peer_port: client.port,
+                local_name: &local.name,
+                local_port: given_port.unwrap_or(local.port),
+                https,
+            },
+            host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),
+            request_id: self.request_id.as_str(),
+            unix_ms: house.clock.unix_ms(self.begun_us),
+        }
     }
 
     /// Whether the client's connection is encrypted.

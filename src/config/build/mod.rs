@@ -5,6 +5,7 @@
 
 mod app;
 mod modifiers;
+mod pool;
 mod route;
 mod server;
 mod site;
@@ -15,8 +16,9 @@ use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
 use crate::settings::{duration_ms, size_bytes};
-use hallway_core::plan::{AccessLog, Certificate, Plan, Zone};
+use hallway_core::plan::{AccessLog, Certificate, Plan, Pool, Zone};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every part of a build needs.
 pub(super) struct Builder<'a> {
@@ -30,6 +32,7 @@ pub(super) struct Builder<'a> {
     certificates: Vec<Certificate>,
     logs: Vec<AccessLog>,
     zones: Vec<Zone>,
+    pools: Vec<Arc<Pool>>,
 }
 
 /// Makes the plan of a file's values. Problems are added to those of reading it; with any there is no plan.
@@ -37,11 +40,12 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     shape::check_table(table, FILE, "", problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
-    let (certificates, logs, zones) = (Vec::new(), Vec::new(), Vec::new());
-    let mut builder = Builder { sources, problems, cores, has_https, certificates, logs, zones };
+    let (certificates, logs, zones, pools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut builder = Builder { sources, problems, cores, has_https, certificates, logs, zones, pools };
     let user = builder.user(table);
     let apps = builder.apps(table, user.as_ref());
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
+    builder.pools(table);
     let log = builder.access_log(table);
     let sites = builder.sites(table, &names, log);
     let plan = Plan {
@@ -49,6 +53,8 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         edge_threads: builder.threads(table),
         certificates: std::mem::take(&mut builder.certificates),
         sites,
+        pools: std::mem::take(&mut builder.pools),
+        resolvers: builder.resolvers(table),
         apps,
         trust: builder.trust(table),
         forward_proxy: builder.forward_proxy(table),
@@ -120,6 +126,10 @@ fn whole(node: &Node) -> Option<u64> {
         Data::Whole(number) => u64::try_from(*number).ok(),
         _ => None,
     }
+}
+
+fn count(node: &Node) -> Option<usize> {
+    whole(node).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn switch(node: &Node) -> Option<bool> {

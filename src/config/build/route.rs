@@ -25,7 +25,7 @@ impl Builder<'_> {
         let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
         match given[..] {
             [_] => {}
-            [] => self.problems.add(span, "this route has no target; write one of files, app, redirect, respond"),
+            [] => self.problems.add(span, "this route has no target; write one of files, app, pool, proxy, redirect, respond"),
             _ => self.problems.add(span, format!("this route has several targets: {}; keep one", given.join(", "))),
         }
         let Some(path) = table.text("path") else {
@@ -65,6 +65,10 @@ impl Builder<'_> {
             };
             let strip = table.get("strip").and_then(switch).unwrap_or(false);
             return Some(Target::App { app, strip });
+        }
+        if table.get("pool").is_some() || table.get("proxy").is_some() {
+            let strip = table.get("strip").and_then(switch).unwrap_or(false);
+            return Some(Target::Pool { pool: self.target_pool(table)?, strip });
         }
         if let Some(node) = table.get("redirect") {
             let status = table.get("status").and_then(whole).unwrap_or(302) as u16;
@@ -237,11 +241,13 @@ impl Builder<'_> {
 
     /// Keys that mean nothing without another one.
     fn check_company(&mut self, table: &Table) {
-        for (key, target, mend) in [
-            ("status", "redirect", "an answer of its own has it inside: respond = { status = … }"),
-            ("strip", "app", "it takes the beginning off the path that an app sees"),
+        for (key, targets, mend) in [
+            ("status", &["redirect"][..], "an answer of its own has it inside: respond = { status = … }"),
+            ("strip", &["app", "pool", "proxy"], "it takes the beginning off the path that an app sees"),
         ] {
-            if let Some(node) = table.get(key).filter(|_| table.get(target).is_none()) {
+            let is_alone = targets.iter().all(|target| table.get(target).is_none());
+            if let Some(node) = table.get(key).filter(|_| is_alone) {
+                let target = targets[0];
                 self.problems.add(node.span, format!("'{key}' belongs to '{target}', which is not here; {mend}"));
             }
         }

@@ -94,6 +94,20 @@ impl Builder<'_> {
         limits
     }
 
+    /// The name servers that are asked instead of those of this machine.
+    pub(super) fn resolvers(&mut self, table: &Table) -> Vec<std::net::SocketAddr> {
+        let node = section(table, "server").and_then(|server| server.get("resolver"));
+        let mut resolvers = Vec::new();
+        for (text, span) in texts(node) {
+            let alone = text.parse::<std::net::IpAddr>().map(|address| (address, 53).into());
+            match text.parse().or(alone) {
+                Ok(address) => resolvers.push(address),
+                Err(_) => self.problems.add(span, format!("'{text}': write the address of a name server, as in \"10.0.0.2\" or \"127.0.0.1:5353\"")),
+            }
+        }
+        resolvers
+    }
+
     pub(super) fn trust(&mut self, table: &Table) -> Trust {
         let mut trust = Trust::default();
         let Some(server) = section(table, "server") else { return trust };

@@ -174,7 +174,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// A name as browsers send it: in lower case, with what is not ASCII in its other form (RFC 5890, UTS 46).
-fn ascii(text: &str) -> Result<String, String> {
+pub(super) fn ascii(text: &str) -> Result<String, String> {
     if text.is_ascii() {
         return Ok(text.to_ascii_lowercase());
     }

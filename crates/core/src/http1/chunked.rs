@@ -4,7 +4,7 @@
 //! Never:  do extensions or trailers grow past their limit, or a size past 64 bits.
 
 use crate::fault::Fault;
-use crate::fields::{Name, is_token, is_value};
+use crate::fields::{Fields, Name, is_token, is_value};
 
 /// Extensions of one chunk, and all trailer lines together.
 const EXTENSION_BYTES_MAX: usize = 256;
@@ -33,7 +33,7 @@ enum At {
     Ended,
 }
 
-/// The chunked coding, decoded (RFC 9112, 7.1). Trailer lines are checked and left out: no field
+/// The chunked coding, decoded (RFC 9112, 7.1). Trailer lines are checked and kept apart: no field
 /// of theirs may be merged into the head without its definition saying so (RFC 9110, 6.5.1).
 #[derive(Debug)]
 pub struct Chunked {
@@ -41,11 +41,12 @@ pub struct Chunked {
     left: u64,
     line: Vec<u8>,
     trailer_bytes: usize,
+    trailers: Fields,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Chunked { at: At::Size { digits: 0 }, left: 0, line: Vec::new(), trailer_bytes: 0 }
+        Chunked { at: At::Size { digits: 0 }, left: 0, line: Vec::new(), trailer_bytes: 0, trailers: Fields::default() }
     }
 }
 
@@ -71,6 +72,11 @@ impl Chunked {
             used += 1;
         }
         Ok(Progress { used, ended: self.at == At::Ended })
+    }
+
+    /// The trailer lines, once the body has ended.
+    pub fn trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
     }
 
     /// One byte of the coding itself.
@@ -123,9 +129,18 @@ impl Chunked {
         if matches!(Name::of(&self.line[..colon]), Name::ContentLength | Name::TransferEncoding | Name::Host) {
             return Err(Fault::BadRequest("A trailer line says what only the head may say."));
         }
+        let name = Name::of(&self.line[..colon]);
+        if !is_of_connection(name) {
+            self.trailers.push_known(name, &self.line[..colon], self.line[colon + 1..].trim_ascii());
+        }
         self.line.clear();
         Ok(At::Trailer)
     }
+}
+
+/// Fields that are only for the connection they come by (RFC 9110, 7.6.1), wherever they stand.
+fn is_of_connection(name: Name) -> bool {
+    matches!(name, Name::Connection | Name::KeepAlive | Name::ProxyConnection | Name::Te | Name::Trailer | Name::Upgrade)
 }
 
 #[cfg(test)]
@@ -151,6 +166,10 @@ mod tests {
             let (body, used, ended) = decode_by(step, wire).unwrap();
             assert_eq!((&body[..], used, ended), (&b"hello, chunked!"[..], wire.len() - 4, true), "step {step}");
         }
+        let mut chunked = Chunked::default();
+        chunked.decode(b"0\r\nX-Sum: 1 \r\nConnection: x\r\n\r\n", &mut Vec::new()).unwrap();
+        let trailers = chunked.trailers();
+        assert_eq!((trailers.len(), trailers.named(b"x-sum")), (1, Some(&b"1"[..])));
     }
 
     #[test]

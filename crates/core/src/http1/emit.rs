@@ -6,7 +6,8 @@
 use crate::decimal::digits;
 use crate::fault::reason_phrase;
 use crate::fields::{Fields, Name, list_members};
-use crate::head::Head;
+use crate::head::{Framing, Head};
+use crate::semantics::{ForwardedFacts, put_forwarded};
 
 /// How the body of an answer is delimited on the wire (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,9 @@ pub fn put_answer_head(out: &mut Vec<u8>, line: AnswerLine<'_>, fields: &Fields,
         AnswerBody::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         AnswerBody::Absent | AnswerBody::UntilClose => {}
     }
-    if line.close {
+    if line.status == 101 {
+        out.extend_from_slice(b"Connection: Upgrade\r\n");
+    } else if line.close {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if line.say_keep_alive {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
@@ -97,6 +100,112 @@ pub fn put_forwarded_head(out: &mut Vec<u8>, head: &Head) {
         }
     }
     out.extend_from_slice(b"Connection: close\r\n\r\n");
+}
+
+/// How a request goes on to a server of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    /// What the edge says of it.
+    pub facts: &'a ForwardedFacts<'a>,
+    /// Bytes that are taken off the path; the server is told which.
+    pub prefix_bytes: usize,
+    /// The host that is asked for, where it is not the client's.
+    pub host: Option<&'a str>,
+    /// How its body is delimited.
+    pub framing: Framing,
+    /// Whether the connection may change to what the client wants.
+    pub upgrades: bool,
+    /// Whether the server is to say when it wants the body.
+    pub expects_continue: bool,
+}
+
+impl Onward<'_> {
+    /// The path that the server sees.
+    pub fn path<'h>(&self, head: &'h Head) -> &'h [u8] {
+        match &head.path()[self.prefix_bytes.min(head.path().len())..] {
+            [] => b"/",
+            path => path,
+        }
+    }
+
+    /// Gives every line to `put`, but for those that delimit the body.
+    pub fn put_lines(&self, head: &Head, mut put: impl FnMut(&[u8], &[u8])) {
+        if let Some(host) = self.host {
+            put(b"Host", host.as_bytes());
+        }
+        put_forwarded(head, self.facts, |name, value| {
+            if self.host.is_none() || !name.eq_ignore_ascii_case(b"host") {
+                put(name, value);
+            }
+        });
+        if self.prefix_bytes > 0 {
+            put(b"X-Forwarded-Prefix", &head.path()[..self.prefix_bytes]);
+        }
+    }
+}
+
+/// Appends the head of a request for a server of a pool. Nothing of it is a copy of what came by the wire: every part was
+/// read, and is written afresh.
+pub fn put_request_head(out: &mut Vec<u8>, head: &Head, onward: &Onward<'_>) {
+    out.extend_from_slice(head.method());
+    out.push(b' ');
+    out.extend_from_slice(onward.path(head));
+    if !head.query().is_empty() {
+        out.push(b'?');
+        out.extend_from_slice(head.query());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut line = |name: &[u8], value: &[u8]| {
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    };
+    if onward.host.is_none() && !head.fields.has(Name::Host) {
+        // A client of HTTP/1.0 need not say it, a server of HTTP/1.1 wants to know.
+        line(b"Host", head.host());
+    }
+    onward.put_lines(head, &mut line);
+    match onward.framing {
+        Framing::None if wants_length(head.method()) => line(b"Content-Length", b"0"),
+        Framing::None => {}
+        Framing::Length(bytes) => line(b"Content-Length", digits(bytes, &mut [0; 20])),
+        Framing::Chunked => line(b"Transfer-Encoding", b"chunked"),
+    }
+    if onward.expects_continue {
+        line(b"Expect", b"100-continue");
+    }
+    if onward.upgrades {
+        line(b"Connection", b"Upgrade");
+        head.fields.iter().filter(|field| field.name == Name::Upgrade).for_each(|field| line(b"Upgrade", field.value));
+    } else if head.takes_trailers() {
+        line(b"Connection", b"TE");
+        line(b"TE", b"trailers");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Methods whose requests usually have a body: that this one has none should be said (RFC 9110, 8.6).
+fn wants_length(method: &[u8]) -> bool {
+    matches!(method, b"POST" | b"PUT" | b"PATCH")
+}
+
+/// Appends an answer that another one follows (RFC 9110, 15.2).
+pub fn put_informational(out: &mut Vec<u8>, status: u16, fields: &Fields) {
+    let line = AnswerLine { status, reason: b"", close: false, say_keep_alive: false };
+    put_answer_head(out, line, fields, AnswerBody::Absent);
+}
+
+/// Appends the end of a chunked body and its trailers.
+pub fn put_last_chunk(out: &mut Vec<u8>, trailers: &Fields) {
+    out.extend_from_slice(b"0\r\n");
+    for field in trailers.iter() {
+        out.extend_from_slice(field.raw_name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(field.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// What ends a chunk.

@@ -3,16 +3,21 @@
 //! Actors: none: sans-IO, the edge reads and writes.
 //! Never:  is a byte sequence accepted that two servers could read differently (RFC 9112, 11.2).
 
+mod answer;
 mod chunked;
 mod emit;
 mod framing;
 mod parse;
 mod scan;
 
+pub use answer::{Asked, Ending, ServerAnswer, parse_answer};
 pub use chunked::{Chunked, Progress};
 pub(crate) use framing::decimal;
-pub(crate) use parse::{FIELDS_MAX, METHOD_BYTES_MAX, is_authority};
+pub use parse::is_authority;
+pub(crate) use parse::{FIELDS_MAX, METHOD_BYTES_MAX};
 
-pub use emit::{AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, put_answer_head, put_chunk_start, put_forwarded_head};
+pub use emit::{
+    AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, put_answer_head, put_chunk_start, put_forwarded_head, put_informational,
+    put_last_chunk, put_request_head};
 pub use parse::parse_head;
 pub use scan::{Found, Scan};

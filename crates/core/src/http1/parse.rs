@@ -79,7 +79,7 @@ fn settle_host(head: &mut Head, hosts: usize, host: &[u8]) -> Result<(), Fault> 
 }
 
 /// Host and optional port as RFC 3986, 3.2.2 spells them, without user information.
-pub(crate) fn is_authority(raw: &[u8]) -> bool {
+pub fn is_authority(raw: &[u8]) -> bool {
     const IS_KNOWN: [bool; 256] = letters_digits_and(b"-._~:[]%!$&'()*+,;=");
     let (host, port) = match raw.iter().rposition(|byte| *byte == b':') {
         Some(at) if !raw[at..].contains(&b']') => (&raw[..at], &raw[at + 1..]),

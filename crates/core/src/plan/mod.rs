@@ -24,6 +24,7 @@ use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What hallway is to do.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,7 +36,7 @@ pub struct Plan {
     /// The applications.
     pub apps: Vec<App>,
     /// Upstream servers.
-    pub pools: Vec<Pool>,
+    pub pools: Vec<Arc<Pool>>,
     /// The name servers that are asked; those of this machine where there are none.
     pub resolvers: Vec<std::net::SocketAddr>,
     /// What answers under which host name.

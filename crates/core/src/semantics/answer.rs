@@ -130,7 +130,7 @@ pub fn shape(answer: &mut AnswerHead, facts: ShapeFacts<'_>) {
 
 /// How the body is delimited, and whether it is sent at all (RFC 9110, 9.3.2 and 15.4.5; RFC 9112, 6.3).
 pub fn delimit(answer: &AnswerHead, head: &Head) -> (AnswerBody, bool) {
-    if matches!(answer.status, 204 | 304) {
+    if matches!(answer.status, 100..200 | 204 | 304) {
         return (AnswerBody::Absent, false);
     }
     // An application that returns nothing to HEAD has not said how long its answer to GET is.

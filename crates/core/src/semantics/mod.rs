@@ -7,6 +7,7 @@ mod answer;
 mod authorization;
 mod coding;
 mod conditional;
+mod cookies;
 mod cors;
 mod forwarded;
 mod packed;
@@ -19,6 +20,7 @@ pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, shape, take_app_answer
 pub use authorization::basic_credentials;
 pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
+pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
 pub use forwarded::{ForwardedFacts, put_forwarded};
 pub use packed::pack;

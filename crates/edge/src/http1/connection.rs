@@ -7,6 +7,7 @@ use crate::deadline::{Deadline, Elapsed, Wait};
 use crate::house::House;
 use crate::listen::Gate;
 use crate::stream::Stream;
+use crate::tunnel;
 use hallway_core::http1::{Found, Scan, parse_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
@@ -277,6 +278,13 @@ impl Connection {
         }
         self.out.clear();
         Ok(())
+    }
+
+    /// Carries bytes between the client and a server until they are done.
+    pub(super) async fn join(&mut self, server: &mut Stream, before: Vec<u8>, silence_ms: u64) {
+        let from_client = self.unused().to_vec();
+        self.give_buffers_back();
+        tunnel::join(&self.house, (&mut self.stream, from_client), (server, before), silence_ms).await;
     }
 
     /// Whether the kernel can send files on this connection by itself.

@@ -6,8 +6,11 @@
 use crate::exchange::Wire;
 use crate::http1::connection::Connection;
 use crate::piece::Piece;
+use crate::stream::Stream;
 use hallway_core::head::{Framing, Version};
-use hallway_core::http1::{AnswerBody, AnswerLine, CHUNK_END, Chunked, LAST_CHUNK, put_answer_head, put_chunk_start};
+use hallway_core::fields::Fields;
+use hallway_core::http1::{AnswerBody, AnswerLine, CHUNK_END, Chunked, put_answer_head, put_chunk_start, put_informational,
+    put_last_chunk};
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
 
@@ -29,6 +32,12 @@ pub(super) struct Http1<'c> {
     is_http10: bool,
     close: bool,
     body: AnswerBody,
+    takes_trailers: bool,
+    /// What stood behind the request's body.
+    request_trailers: Fields,
+    /// What is to stand behind the answer's.
+    trailers: Fields,
+    can_upgrade: bool,
     begun: bool,
     ended: bool,
 }
@@ -47,6 +56,10 @@ impl<'c> Http1<'c> {
             is_http10: head.version == Version::Http10,
             close: !head.keep_alive,
             body: AnswerBody::Absent,
+            takes_trailers: head.takes_trailers(),
+            request_trailers: Fields::default(),
+            trailers: Fields::default(),
+            can_upgrade: head.wants_upgrade(),
             begun: false,
             ended: false,
         }
@@ -109,11 +122,40 @@ impl Wire for Http1<'_> {
                 let progress = chunked.decode(self.connection.unused(), into)?;
                 self.connection.consume(progress.used);
                 if progress.ended {
+                    self.request_trailers = chunked.trailers();
                     self.rest = Rest::Done;
                 }
             }
         }
         Ok(true)
+    }
+
+    fn trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.request_trailers)
+    }
+
+    async fn inform(&mut self, status: u16, fields: &Fields) -> Result<(), Fault> {
+        if self.is_http10 {
+            return Ok(());
+        }
+        self.connection.prepare_out();
+        put_informational(&mut self.connection.out, status, fields);
+        self.connection.flush_with(b"", b"").await
+    }
+
+    fn can_upgrade(&self) -> bool {
+        self.can_upgrade && !self.connection.is_draining()
+    }
+
+    async fn tunnel(&mut self, server: &mut Stream, before: Vec<u8>, silence_ms: u64) {
+        self.close = true;
+        self.connection.join(server, before, silence_ms).await;
+    }
+
+    fn trail(&mut self, trailers: Fields) {
+        if self.takes_trailers {
+            self.trailers = trailers;
+        }
     }
 
     async fn gone(&mut self) {
@@ -145,7 +187,7 @@ impl Wire for Http1<'_> {
             self.connection.send_file(file, range.clone()).await?;
             self.connection.out.extend_from_slice(tail);
             if chunked && last {
-                self.connection.out.extend_from_slice(LAST_CHUNK);
+                put_last_chunk(&mut self.connection.out, &self.trailers);
             }
             self.connection.flush_with(b"", b"").await?;
             self.ended = last;
@@ -157,13 +199,14 @@ impl Wire for Http1<'_> {
             out.extend_from_slice(piece);
             out.extend_from_slice(tail);
             if chunked && last {
-                out.extend_from_slice(LAST_CHUNK);
+                put_last_chunk(out, &self.trailers);
             }
             self.connection.flush_with(b"", b"").await?;
         } else {
             self.connection.flush_with(piece, tail).await?;
             if chunked && last {
-                self.connection.flush_with(LAST_CHUNK, b"").await?;
+                put_last_chunk(&mut self.connection.out, &self.trailers);
+                self.connection.flush_with(b"", b"").await?;
             }
         }
         self.ended = last;

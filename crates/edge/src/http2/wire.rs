@@ -12,10 +12,10 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use hallway_core::Fault;
-use hallway_core::fields::Name;
+use hallway_core::fields::{Fields, Name};
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use std::fs::File;
 use std::future::poll_fn;
 use std::ops::Range;
@@ -37,12 +37,18 @@ pub(super) struct Http2<'t> {
     /// The way for its body, once the head was sent.
     send: Option<SendStream<Bytes>>,
     ended: bool,
+    /// What stood behind the request's body.
+    request_trailers: Fields,
+    /// What is to stand behind the answer's.
+    trailers: Fields,
 }
 
 impl<'t> Http2<'t> {
     pub(super) fn new(talk: &'t Talk, body: RecvStream, respond: SendResponse<Bytes>, awaits_continue: bool) -> Self {
         let deadline = Deadline::new(&talk.house.deadlines);
-        Http2 { talk, deadline, body, respond, awaits_continue, head: None, send: None, ended: false }
+        let (request_trailers, trailers) = (Fields::default(), Fields::default());
+        let (head, send, ended) = (None, None, false);
+        Http2 { talk, deadline, body, respond, awaits_continue, head, send, ended, request_trailers, trailers }
     }
 
     /// Ends the stream, if it has not ended; whether it was answered.
@@ -66,6 +72,37 @@ impl<'t> Http2<'t> {
             self.send = Some(self.respond.send_response(head, is_all).map_err(|_| Fault::ClientGone)?);
         }
         Ok(())
+    }
+
+    /// Sends the last piece, and what stands behind the body (RFC 9113, 8.1).
+    async fn send_with_trailers(&mut self, piece: &Piece) -> Result<(), Fault> {
+        self.send_head(false)?;
+        match piece {
+            Piece::File { file, range } if !range.is_empty() => self.send_file(file, range.clone(), false).await?,
+            _ => self.send_bytes(piece.to_bytes(), false).await?,
+        }
+        let mut lines = HeaderMap::new();
+        put_lines(&mut lines, &std::mem::take(&mut self.trailers));
+        let send = self.send.as_mut().ok_or(Fault::ClientGone)?;
+        send.send_trailers(lines).map_err(|_| Fault::ClientGone)?;
+        self.ended = true;
+        Ok(())
+    }
+
+    /// Takes what stands behind the request's body, which has ended.
+    async fn take_trailers(&mut self) -> Result<(), Fault> {
+        let body = &mut self.body;
+        let due_ms = self.talk.house.clock.coarse_ms() + self.talk.house.limits().body_timeout_ms;
+        match self.deadline.until(due_ms, poll_fn(|task| body.poll_trailers(task))).await {
+            Ok(Ok(trailers)) => {
+                for (name, value) in trailers.iter().flatten() {
+                    self.request_trailers.push(name.as_str().as_bytes(), value.as_bytes());
+                }
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Fault::ClientGone),
+            Err(_) => Err(Fault::RequestTimeout("The request body stopped coming.")),
+        }
     }
 
     /// Waits until the client's window and our own take some of so many bytes; how many.
@@ -139,10 +176,28 @@ impl Wire for Http2<'_> {
                 body.flow_control().release_capacity(bytes.len()).map_err(|_| Fault::ClientGone)?;
                 Ok(true)
             }
-            Ok(None) => Ok(false),
+            Ok(None) => {
+                self.take_trailers().await?;
+                Ok(false)
+            }
             Ok(Some(Err(_))) => Err(Fault::ClientGone),
             Err(_) => Err(Fault::RequestTimeout("The request body stopped coming.")),
         }
+    }
+
+    fn trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.request_trailers)
+    }
+
+    async fn inform(&mut self, status: u16, fields: &Fields) -> Result<(), Fault> {
+        let mut more = Response::new(());
+        *more.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::PROCESSING);
+        put_lines(more.headers_mut(), fields);
+        self.respond.send_informational(more).map_err(|_| Fault::ClientGone)
+    }
+
+    fn trail(&mut self, trailers: Fields) {
+        self.trailers = trailers;
     }
 
     async fn gone(&mut self) {
@@ -159,18 +214,7 @@ impl Wire for Http2<'_> {
         *head.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let lines = head.headers_mut();
         lines.reserve(answer.fields.len() + 1);
-        for field in answer.fields.iter() {
-            if is_of_connection(field.name) {
-                continue;
-            }
-            if let (Ok(name), Ok(mut value)) =
-                (HeaderName::from_bytes(field.raw_name), HeaderValue::from_bytes(field.value))
-            {
-                // No other answer has it: it would only push others out of the client's table (RFC 7541, 7.1.3).
-                value.set_sensitive(field.name == Name::XRequestId);
-                lines.append(name, value);
-            }
-        }
+        put_lines(lines, &answer.fields);
         if let AnswerBody::Length(bytes) = body {
             lines.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
         }
@@ -178,6 +222,9 @@ impl Wire for Http2<'_> {
     }
 
     async fn send(&mut self, piece: &Piece, last: bool) -> Result<(), Fault> {
+        if last && !self.trailers.is_empty() {
+            return self.send_with_trailers(piece).await;
+        }
         let is_all = last && piece.len() == 0;
         let is_first = self.head.is_some();
         self.send_head(is_all)?;
@@ -188,6 +235,19 @@ impl Wire for Http2<'_> {
         }
         self.ended = last;
         Ok(())
+    }
+}
+
+/// Takes lines over into the types of the engine.
+fn put_lines(lines: &mut HeaderMap, fields: &Fields) {
+    for field in fields.iter().filter(|field| !is_of_connection(field.name)) {
+        if let (Ok(name), Ok(mut value)) =
+            (HeaderName::from_bytes(field.raw_name), HeaderValue::from_bytes(field.value))
+        {
+            // No other answer has it: it would only push others out of the client's table (RFC 7541, 7.1.3).
+            value.set_sensitive(field.name == Name::XRequestId);
+            lines.append(name, value);
+        }
     }
 }
 

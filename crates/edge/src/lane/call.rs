@@ -1,86 +1,52 @@
 //! In:     frames of one answer as its worker sends them.
 //! Out:    its head, then the pieces of its body, as its client takes them.
 //! Actors: the lane task of its worker puts in, the task of its request takes out.
-//! Never:  does a worker wait for a client: what the client has not taken goes to a file.
+//! Never:  is a frame taken for a call that has another worker.
 
+use crate::backlog::{Backlog, wake};
 use crate::lane::inbound::Lane;
-use crate::lane::overflow::Overflow;
 use crate::lane::parcel::Parcel;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-
-/// Body bytes of one answer that wait in memory; and when many answers wait.
-const MEMORY_BYTES_MAX: usize = 256 * 1024;
-const TIGHT_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of all answers of one event loop from which on many do.
-const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Bytes read back from a file at a time: the client has them in hand while it takes them.
-const READ_BYTES: u64 = 64 * 1024;
-const TIGHT_READ_BYTES: u64 = 16 * 1024;
+use std::task::{Poll, Waker};
 
 /// One request at the application.
 pub(crate) struct Call {
     ticket: u64,
     parcel: RefCell<Option<Arc<Parcel>>>,
-    inbox: RefCell<Inbox>,
-    /// Nobody waits for the answer any more; what comes is dropped.
-    abandoned: Cell<bool>,
-    /// The worker was told to stop because it sent nothing for too long.
-    expired: Cell<bool>,
+    head: RefCell<Start>,
+    body: Backlog,
     /// When the worker last sent something of its answer.
     progress_ms: Cell<u64>,
-    /// Bytes of all answers of this event loop that wait in memory, or are being written.
-    all_bytes: Rc<Cell<usize>>,
 }
 
-/// What has come and was not taken: first `pieces`, then what is in the file, then `newest`.
+/// The beginning of the answer.
 #[derive(Default)]
-struct Inbox {
+struct Start {
     /// The head, until it is taken.
     head: Option<Result<AnswerHead, Fault>>,
     begun: bool,
-    pieces: VecDeque<Piece>,
-    overflow: Overflow,
-    newest: VecDeque<Piece>,
-    /// Bytes of `pieces` and `newest`.
-    memory_bytes: usize,
-    /// Bytes of the piece that was given last: it is being written until the next one is asked for.
-    given_bytes: usize,
-    /// The worker is done with it, well or badly.
-    end: Option<Result<(), Fault>>,
     request: Option<Waker>,
-    lane: Option<Waker>,
-}
-
-/// What the request is to do for the next piece.
-enum Step {
-    Give(Piece, bool),
-    /// Read it from the file.
-    Read,
 }
 
 impl Call {
     pub(super) fn new(ticket: u64, all_bytes: Rc<Cell<usize>>) -> Self {
-        Call {
-            ticket,
-            parcel: RefCell::default(),
-            inbox: RefCell::default(),
-            abandoned: Cell::new(false),
-            expired: Cell::new(false),
-            progress_ms: Cell::new(0),
-            all_bytes,
-        }
+        let body = Backlog::new(all_bytes);
+        Call { ticket, parcel: RefCell::default(), head: RefCell::default(), body, progress_ms: Cell::new(0) }
     }
 
     pub(super) fn ticket(&self) -> u64 {
         self.ticket
+    }
+
+    /// The part of its body that has come.
+    pub(crate) fn body(&self) -> &Backlog {
+        &self.body
     }
 
     /// Binds the parcel that carries it.
@@ -90,24 +56,16 @@ impl Call {
 
     /// Forgets what a lost worker left.
     pub(super) fn start_over(&self) {
-        self.change(|inbox| *inbox = Inbox::default());
+        *self.head.borrow_mut() = Start::default();
+        self.body.start_over();
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        self.abandoned.get()
+        self.body.is_abandoned()
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.inbox.borrow().end.is_some()
-    }
-
-    /// Nobody waits for it any more.
-    pub(super) fn abandon(&self) {
-        self.abandoned.set(true);
-        self.change(|inbox| {
-            (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
-            wake(&mut inbox.lane);
-        });
+        self.body.has_ended()
     }
 
     /// Whether this worker has it and has not ended it.
@@ -128,235 +86,64 @@ impl Call {
         let progress_ms = self.progress_ms.get().max(parcel.begun_us()? / 1000);
         let lane = parcel.lane()?;
         let before_ms = before_ms(&lane)?;
-        if progress_ms >= before_ms || self.expired.get() || !self.waits_for_worker() {
+        if progress_ms >= before_ms || self.body.has_expired() || !self.waits_for_worker() {
             return None;
         }
-        self.expired.set(true);
-        wake(&mut self.inbox.borrow_mut().request);
+        self.give_up();
         Some(lane)
     }
 
-    /// Its worker was given up because the head did not come; it need not be told again.
+    /// Its worker was given up; it need not be told again.
     pub(super) fn give_up(&self) {
-        self.expired.set(true);
+        self.body.expire(Fault::AppTimeout);
     }
 
     /// Whether the head was taken and all that came is, or nobody is left to take it. Waiting for
     /// the head itself has a deadline of its own.
     fn waits_for_worker(&self) -> bool {
-        let inbox = self.inbox.borrow();
-        let all_taken = inbox.begun && inbox.head.is_none() && inbox.is_empty();
-        inbox.end.is_none() && (self.abandoned.get() || all_taken)
+        let start = self.head.borrow();
+        let all_taken = start.begun && start.head.is_none() && self.body.is_empty();
+        !self.has_ended() && (self.is_abandoned() || all_taken)
     }
 
     /// The head of the answer has come.
     pub(crate) fn begin(&self, head: Result<AnswerHead, Fault>) {
-        let mut inbox = self.inbox.borrow_mut();
-        if !inbox.begun {
-            inbox.begun = true;
-            inbox.head = Some(head);
-            wake(&mut inbox.request);
+        let mut start = self.head.borrow_mut();
+        if !start.begun {
+            start.begun = true;
+            start.head = Some(head);
+            wake(&mut start.request);
         }
     }
 
     /// A piece of the body has come.
     pub(crate) fn add(&self, piece: Piece) {
-        self.change(|inbox| {
-            inbox.memory_bytes += piece.bytes().len();
-            if inbox.overflow.is_empty() && inbox.newest.is_empty() {
-                inbox.pieces.push_back(piece);
-            } else {
-                inbox.newest.push_back(piece);
-            }
-            wake(&mut inbox.request);
-        });
-    }
-
-    /// Changes what waits, and counts it with that of all others.
-    fn change<R>(&self, change: impl FnOnce(&mut Inbox) -> R) -> R {
-        let mut inbox = self.inbox.borrow_mut();
-        let before = inbox.memory_bytes + inbox.given_bytes;
-        let result = change(&mut inbox);
-        let after = inbox.memory_bytes + inbox.given_bytes;
-        self.all_bytes.set((self.all_bytes.get() + after).saturating_sub(before));
-        result
-    }
-
-    /// Bytes of this answer that may wait in memory.
-    fn memory_bytes_max(&self) -> usize {
-        if self.is_tight() { TIGHT_BYTES_MAX } else { MEMORY_BYTES_MAX }
-    }
-
-    fn is_tight(&self) -> bool {
-        self.all_bytes.get() > ALL_BYTES_MAX
+        self.body.add(piece);
     }
 
     /// The worker is done with it.
     pub(super) fn finish(&self, end: Result<(), Fault>) {
-        let mut inbox = self.inbox.borrow_mut();
-        if let (Err(fault), false) = (end, inbox.begun) {
-            inbox.head = Some(Err(fault));
+        let mut start = self.head.borrow_mut();
+        if let (Err(fault), false) = (end, start.begun) {
+            start.head = Some(Err(fault));
         }
-        inbox.end.get_or_insert(end);
-        wake(&mut inbox.request);
-    }
-
-    /// Whether more of the answer may come.
-    pub(super) fn has_room(&self) -> bool {
-        self.inbox.borrow().memory_bytes < self.memory_bytes_max() || self.abandoned.get()
-    }
-
-    /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
-    /// is full, or there is none, the worker has to wait for the client.
-    pub(crate) async fn make_room(&self) {
-        // A client that is fast takes it now.
-        tokio::task::yield_now().await;
-        while !self.has_room() {
-            let is_tight = self.is_tight();
-            let batch = self.change(|inbox| inbox.take_batch(is_tight));
-            let Some((writing, bytes)) = batch else { return self.await_room().await };
-            let written = writing.write().await;
-            self.change(|inbox| {
-                match written {
-                    Ok(file) => inbox.overflow.note_written(Some(file), bytes),
-                    Err(batch) => {
-                        // No disk, or a full one: then memory and patience have to do.
-                        inbox.overflow.note_written(None, bytes);
-                        inbox.memory_bytes += batch.len();
-                        inbox.newest.push_front(batch.into());
-                    }
-                }
-                wake(&mut inbox.request);
-            });
-        }
-    }
-
-    async fn await_room(&self) {
-        poll_fn(|task| {
-            if self.has_room() {
-                return Poll::Ready(());
-            }
-            let mut inbox = self.inbox.borrow_mut();
-            inbox.lane = Some(task.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        wake(&mut start.request);
+        drop(start);
+        self.body.finish(end);
     }
 
     /// Waits for the head of the answer.
     pub(super) async fn head(&self) -> Result<AnswerHead, Fault> {
         poll_fn(|task| {
-            let mut inbox = self.inbox.borrow_mut();
-            match inbox.head.take() {
+            let mut start = self.head.borrow_mut();
+            match start.head.take() {
                 Some(head) => Poll::Ready(head),
                 None => {
-                    inbox.request = Some(task.waker().clone());
+                    start.request = Some(task.waker().clone());
                     Poll::Pending
                 }
             }
         })
         .await
-    }
-
-    /// Whether the whole body is here, and is shorter than this.
-    pub(super) fn ends_short_of(&self, length: u64) -> bool {
-        let inbox = self.inbox.borrow();
-        let waiting: u64 = inbox.pieces.iter().chain(&inbox.newest).map(Piece::len).sum();
-        inbox.end == Some(Ok(())) && waiting + inbox.overflow.unread_bytes() < length
-    }
-
-    /// The next piece of the body, and whether it is the last.
-    pub(super) async fn piece(&self) -> Result<(Piece, bool), Fault> {
-        match poll_fn(|task| self.poll_step(task)).await? {
-            Step::Give(piece, last) => Ok((piece, last)),
-            Step::Read => {
-                let bytes_max = if self.is_tight() { TIGHT_READ_BYTES } else { READ_BYTES };
-                let reading = self.inbox.borrow().overflow.reading(bytes_max);
-                let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
-                let last = self.change(|inbox| {
-                    inbox.overflow.note_read(piece.len());
-                    inbox.given_bytes = piece.len();
-                    inbox.is_done()
-                });
-                Ok((piece.into(), last))
-            }
-        }
-    }
-
-    fn poll_step(&self, task: &Context<'_>) -> Poll<Result<Step, Fault>> {
-        let from_memory = self.change(Inbox::take_from_memory);
-        let mut inbox = self.inbox.borrow_mut();
-        match (from_memory, inbox.end) {
-            (Some(piece), _) => {
-                wake(&mut inbox.lane);
-                let last = inbox.is_done();
-                Poll::Ready(Ok(Step::Give(piece, last)))
-            }
-            (None, _) if inbox.overflow.unread_bytes() > 0 => Poll::Ready(Ok(Step::Read)),
-            (None, Some(end)) if inbox.overflow.is_empty() => {
-                Poll::Ready(end.map(|()| Step::Give(Piece::default(), true)))
-            }
-            (None, _) if self.expired.get() => Poll::Ready(Err(Fault::AppTimeout)),
-            (None, _) => {
-                inbox.request = Some(task.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Inbox {
-    /// The oldest piece, where that is not in the file.
-    fn take_from_memory(&mut self) -> Option<Piece> {
-        self.given_bytes = 0;
-        let newest = |inbox: &mut Inbox| if inbox.overflow.is_empty() { inbox.newest.pop_front() } else { None };
-        let piece = self.pieces.pop_front().or_else(|| newest(self))?;
-        self.given_bytes = piece.bytes().len();
-        self.memory_bytes -= self.given_bytes;
-        Some(piece)
-    }
-
-    /// Whether nothing is left, and nothing will come.
-    fn is_done(&self) -> bool {
-        self.end == Some(Ok(())) && self.is_empty()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.newest.is_empty() && self.overflow.is_empty()
-    }
-
-    /// Takes what is to go to the file next: all but the oldest piece, which is most likely wanted
-    /// next; where memory is tight, that one too. Nothing when the file is full.
-    fn take_batch(&mut self, is_tight: bool) -> Option<(super::overflow::Writing, usize)> {
-        let mut batch = Vec::new();
-        let keep = usize::from(!is_tight && self.overflow.is_empty());
-        if self.overflow.is_empty() && self.pieces.len() > keep {
-            let rest = self.pieces.split_off(keep);
-            rest.iter().for_each(|piece| batch.extend_from_slice(piece.bytes()));
-        }
-        self.newest.drain(..).for_each(|piece| batch.extend_from_slice(piece.bytes()));
-        let bytes = batch.len();
-        match self.overflow.writing(batch) {
-            Ok(writing) => {
-                self.memory_bytes -= bytes;
-                Some((writing, bytes))
-            }
-            Err(batch) => {
-                self.newest.extend((!batch.is_empty()).then_some(Piece::from(batch)));
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.change(|inbox| (inbox.memory_bytes, inbox.given_bytes) = (0, 0));
-    }
-}
-
-fn wake(waker: &mut Option<Waker>) {
-    if let Some(waker) = waker.take() {
-        waker.wake();
     }
 }

@@ -36,13 +36,13 @@ struct Held {
 }
 
 impl Calls {
-    pub(crate) fn new(thread: u16) -> Self {
+    pub(crate) fn new(thread: u16, all_bytes: Rc<Cell<usize>>) -> Self {
         Calls {
             thread,
             serial: Cell::new(0),
             table: RefCell::default(),
             held: RefCell::default(),
-            all_bytes: Rc::default(),
+            all_bytes,
         }
     }
 

@@ -11,10 +11,10 @@ use crate::lane::open_call::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
 use crate::trip::Trip;
-use hallway_core::lane::{Addresses, put_request};
+use hallway_core::lane::put_request;
 use hallway_core::plan::{App, Limits};
 use hallway_core::record::LaneFacts;
-use hallway_core::semantics::{AnswerHead, ForwardedFacts, delimit};
+use hallway_core::semantics::{AnswerHead, delimit};
 use hallway_core::{Fault, Head};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -89,20 +89,7 @@ fn wrap<W: Wire>(
     trip: &Trip,
     (call, body, script_bytes): (&OpenCall, Spooled, usize),
 ) -> Parcel {
-    let (arrival, relay) = (exchange.arrival, trip.relay.as_ref());
-    let (client, local, https) = (trip.client(&arrival.peer), &arrival.gate.local, trip.is_https(arrival));
-    let facts = ForwardedFacts {
-        addresses: Addresses {
-            peer_ip: &client.ip,
-            peer_port: client.port,
-            local_name: &local.name,
-            local_port: relay.map_or(local.port, |relay| relay.port.unwrap_or(if https { 443 } else { local.port })),
-            https,
-        },
-        host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),
-        request_id: trip.request_id.as_str(),
-        unix_ms: house.clock.unix_ms(trip.begun_us),
-    };
+    let facts = trip.forwarded(house, exchange);
     let mut frame = Vec::with_capacity(1024);
     let ids = (call.ticket(), house.calls.thread());
     let (body_bytes, body, file) = match body {

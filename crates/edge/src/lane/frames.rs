@@ -60,7 +60,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         call.add(Piece::end_of(std::mem::take(bytes), body_bytes));
     }
     if !last {
-        return if call.has_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
+        return if call.body().has_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
     }
     house.calls.end(&call, end);
     if frees {

@@ -11,7 +11,6 @@ mod frames;
 mod inbound;
 mod open_call;
 pub(crate) mod outbound;
-mod overflow;
 mod parcel;
 
 pub(crate) use calls::{Calls, end_stuck};

@@ -69,7 +69,7 @@ impl OpenCall {
 
     /// Whether the whole body is here, and is shorter than this.
     pub(crate) fn ends_short_of(&self, length: u64) -> bool {
-        self.call.ends_short_of(length)
+        self.call.body().ends_short_of(length)
     }
 }
 
@@ -78,7 +78,7 @@ impl Drop for OpenCall {
         if self.call.has_ended() || !self.is_placed.get() {
             self.calls.remove(&self.call);
         } else {
-            self.call.abandon();
+            self.call.body().abandon();
         }
     }
 }
@@ -89,6 +89,6 @@ pub(crate) struct AnswerStream(pub(crate) OpenCall);
 impl AnswerStream {
     /// The next piece, and whether it is the last.
     pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
-        self.0.call.piece().await
+        self.0.call.body().piece().await
     }
 }

@@ -132,7 +132,7 @@ fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
 
 /// Goes on with a worker when the client of its call has taken enough.
 async fn resume(house: Rc<House>, lane: Arc<Lane>, call: Rc<Call>) {
-    call.make_room().await;
+    call.body().make_room().await;
     house.outbounds.pause(lane.worker, false);
     take_from(&house, lane.worker);
 }

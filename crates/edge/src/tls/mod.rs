@@ -3,6 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  does a client get a certificate of another site than the one it asked for.
 
+mod client;
 mod vet;
 
 use crate::exchange::TlsFacts;
@@ -22,6 +23,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+pub(crate) use client::client_config;
 pub use vet::{vet, vet_authorities};
 
 /// The protocols that are spoken inside, the best first (RFC 7301).

@@ -14,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// The file of one answer, made when it is first needed.
 #[derive(Default)]
-pub(super) struct Overflow {
+pub(crate) struct Overflow {
     file: Option<Arc<File>>,
     read_bytes: u64,
     written_bytes: u64,
@@ -24,14 +24,14 @@ pub(super) struct Overflow {
 }
 
 /// A write that is to be done.
-pub(super) struct Writing {
+pub(crate) struct Writing {
     file: Option<Arc<File>>,
     at: u64,
     batch: Vec<u8>,
 }
 
 /// A read that is to be done.
-pub(super) struct Reading {
+pub(crate) struct Reading {
     file: Option<Arc<File>>,
     at: u64,
     bytes: u64,
@@ -39,17 +39,17 @@ pub(super) struct Reading {
 
 impl Overflow {
     /// Whether nothing is in the file, or on its way into it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.unread_bytes() == 0 && !self.is_writing
     }
 
     /// Bytes that can be read.
-    pub(super) fn unread_bytes(&self) -> u64 {
+    pub(crate) fn unread_bytes(&self) -> u64 {
         self.written_bytes - self.read_bytes
     }
 
     /// Begins to write a batch behind what is there; gives it back where there is no room for it.
-    pub(super) fn writing(&mut self, batch: Vec<u8>) -> Result<Writing, Vec<u8>> {
+    pub(crate) fn writing(&mut self, batch: Vec<u8>) -> Result<Writing, Vec<u8>> {
         let has_room = self.unread_bytes() + batch.len() as u64 <= FILE_BYTES_MAX;
         if batch.is_empty() || !has_room || self.is_unusable || self.is_writing {
             return Err(batch);
@@ -63,7 +63,7 @@ impl Overflow {
     }
 
     /// A write of this many bytes has ended, into this file; into none, badly.
-    pub(super) fn note_written(&mut self, file: Option<Arc<File>>, bytes: usize) {
+    pub(crate) fn note_written(&mut self, file: Option<Arc<File>>, bytes: usize) {
         self.is_writing = false;
         match file {
             Some(file) => {
@@ -75,19 +75,19 @@ impl Overflow {
     }
 
     /// The next piece to read, of at most this length.
-    pub(super) fn reading(&self, bytes_max: u64) -> Reading {
+    pub(crate) fn reading(&self, bytes_max: u64) -> Reading {
         Reading { file: self.file.clone(), at: self.read_bytes, bytes: self.unread_bytes().min(bytes_max) }
     }
 
     /// A read has ended.
-    pub(super) fn note_read(&mut self, bytes: usize) {
+    pub(crate) fn note_read(&mut self, bytes: usize) {
         self.read_bytes += bytes as u64;
     }
 }
 
 impl Writing {
     /// Writes, into a new file if there is none yet; gives the batch back where it could not.
-    pub(super) async fn write(self) -> Result<Arc<File>, Vec<u8>> {
+    pub(crate) async fn write(self) -> Result<Arc<File>, Vec<u8>> {
         let Writing { file, at, batch } = self;
         let write = move || {
             let file = file.map_or_else(|| nameless_file().map(Arc::new), Ok);
@@ -102,7 +102,7 @@ impl Writing {
 }
 
 impl Reading {
-    pub(super) async fn read(self) -> io::Result<Vec<u8>> {
+    pub(crate) async fn read(self) -> io::Result<Vec<u8>> {
         let Reading { file: Some(file), at, bytes } = self else { return Err(io::ErrorKind::NotFound.into()) };
         let read = move || {
             let mut piece = vec![0; bytes as usize];

@@ -1,0 +1,284 @@
+//! In:     pieces of an answer as they come.
+//! Out:    the same as its client takes them, in their order.
+//! Actors: one task puts in, the task of the request takes out.
+//! Never:  does whoever answers wait for a client: what the client has not taken goes to a file.
+
+use crate::overflow::{Overflow, Writing};
+use crate::piece::Piece;
+use hallway_core::Fault;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Body bytes of one answer that wait in memory; and when many answers wait.
+const MEMORY_BYTES_MAX: usize = 256 * 1024;
+const TIGHT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all answers of one event loop from which on many do.
+const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes read back from a file at a time: the client has them in hand while it takes them.
+const READ_BYTES: u64 = 64 * 1024;
+const TIGHT_READ_BYTES: u64 = 16 * 1024;
+
+/// The part of an answer that has come and was not taken.
+pub(crate) struct Backlog {
+    inbox: RefCell<Inbox>,
+    /// Nobody waits for the answer any more; what comes is dropped.
+    abandoned: Cell<bool>,
+    /// What is said once all is taken that has come, where nothing more will.
+    expired: Cell<Option<Fault>>,
+    /// Bytes of all answers of this event loop that wait in memory, or are being written.
+    all_bytes: Rc<Cell<usize>>,
+}
+
+/// What has come and was not taken: first `pieces`, then what is in the file, then `newest`.
+#[derive(Default)]
+struct Inbox {
+    pieces: VecDeque<Piece>,
+    overflow: Overflow,
+    newest: VecDeque<Piece>,
+    /// Bytes of `pieces` and `newest`.
+    memory_bytes: usize,
+    /// Bytes of the piece that was given last: it is being written until the next one is asked for.
+    given_bytes: usize,
+    /// Nothing more will come, well or badly.
+    end: Option<Result<(), Fault>>,
+    taker: Option<Waker>,
+    giver: Option<Waker>,
+}
+
+/// What the taker is to do for the next piece.
+enum Step {
+    Give(Piece, bool),
+    /// Read it from the file.
+    Read,
+}
+
+impl Backlog {
+    pub(crate) fn new(all_bytes: Rc<Cell<usize>>) -> Backlog {
+        Backlog { inbox: RefCell::default(), abandoned: Cell::new(false), expired: Cell::new(None), all_bytes }
+    }
+
+    /// Forgets what has come.
+    pub(crate) fn start_over(&self) {
+        self.change(|inbox| *inbox = Inbox::default());
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.get()
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.set(true);
+        self.change(|inbox| {
+            (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
+            wake(&mut inbox.giver);
+        });
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inbox.borrow().end.is_some()
+    }
+
+    /// Whether all that has come was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inbox.borrow().is_empty()
+    }
+
+    /// Nothing more will come, and this is why.
+    pub(crate) fn expire(&self, fault: Fault) {
+        self.expired.set(Some(fault));
+        wake(&mut self.inbox.borrow_mut().taker);
+    }
+
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expired.get().is_some()
+    }
+
+    /// A piece has come.
+    pub(crate) fn add(&self, piece: Piece) {
+        self.change(|inbox| {
+            inbox.memory_bytes += piece.bytes().len();
+            if inbox.overflow.is_empty() && inbox.newest.is_empty() {
+                inbox.pieces.push_back(piece);
+            } else {
+                inbox.newest.push_back(piece);
+            }
+            wake(&mut inbox.taker);
+        });
+    }
+
+    /// All has come, or nothing more will.
+    pub(crate) fn finish(&self, end: Result<(), Fault>) {
+        let mut inbox = self.inbox.borrow_mut();
+        inbox.end.get_or_insert(end);
+        wake(&mut inbox.taker);
+    }
+
+    /// Changes what waits, and counts it with that of all others.
+    fn change<R>(&self, change: impl FnOnce(&mut Inbox) -> R) -> R {
+        let mut inbox = self.inbox.borrow_mut();
+        let before = inbox.memory_bytes + inbox.given_bytes;
+        let result = change(&mut inbox);
+        let after = inbox.memory_bytes + inbox.given_bytes;
+        self.all_bytes.set((self.all_bytes.get() + after).saturating_sub(before));
+        result
+    }
+
+    /// Bytes of this answer that may wait in memory.
+    fn memory_bytes_max(&self) -> usize {
+        if self.is_tight() { TIGHT_BYTES_MAX } else { MEMORY_BYTES_MAX }
+    }
+
+    fn is_tight(&self) -> bool {
+        self.all_bytes.get() > ALL_BYTES_MAX
+    }
+
+    /// Whether more of the answer may come.
+    pub(crate) fn has_room(&self) -> bool {
+        self.inbox.borrow().memory_bytes < self.memory_bytes_max() || self.abandoned.get()
+    }
+
+    /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
+    /// is full, or there is none, whoever answers has to wait for the client.
+    pub(crate) async fn make_room(&self) {
+        // A client that is fast takes it now.
+        tokio::task::yield_now().await;
+        while !self.has_room() {
+            let is_tight = self.is_tight();
+            let batch = self.change(|inbox| inbox.take_batch(is_tight));
+            let Some((writing, bytes)) = batch else { return self.await_room().await };
+            let written = writing.write().await;
+            self.change(|inbox| {
+                match written {
+                    Ok(file) => inbox.overflow.note_written(Some(file), bytes),
+                    Err(batch) => {
+                        // No disk, or a full one: then memory and patience have to do.
+                        inbox.overflow.note_written(None, bytes);
+                        inbox.memory_bytes += batch.len();
+                        inbox.newest.push_front(batch.into());
+                    }
+                }
+                wake(&mut inbox.taker);
+            });
+        }
+    }
+
+    async fn await_room(&self) {
+        poll_fn(|task| {
+            if self.has_room() {
+                return Poll::Ready(());
+            }
+            let mut inbox = self.inbox.borrow_mut();
+            inbox.giver = Some(task.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether the whole body is here, and is shorter than this.
+    pub(crate) fn ends_short_of(&self, length: u64) -> bool {
+        let inbox = self.inbox.borrow();
+        let waiting: u64 = inbox.pieces.iter().chain(&inbox.newest).map(Piece::len).sum();
+        inbox.end == Some(Ok(())) && waiting + inbox.overflow.unread_bytes() < length
+    }
+
+    /// The next piece of the body, and whether it is the last.
+    pub(crate) async fn piece(&self) -> Result<(Piece, bool), Fault> {
+        match poll_fn(|task| self.poll_step(task)).await? {
+            Step::Give(piece, last) => Ok((piece, last)),
+            Step::Read => {
+                let bytes_max = if self.is_tight() { TIGHT_READ_BYTES } else { READ_BYTES };
+                let reading = self.inbox.borrow().overflow.reading(bytes_max);
+                let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
+                let last = self.change(|inbox| {
+                    inbox.overflow.note_read(piece.len());
+                    inbox.given_bytes = piece.len();
+                    inbox.is_done()
+                });
+                Ok((piece.into(), last))
+            }
+        }
+    }
+
+    fn poll_step(&self, task: &Context<'_>) -> Poll<Result<Step, Fault>> {
+        let from_memory = self.change(Inbox::take_from_memory);
+        let mut inbox = self.inbox.borrow_mut();
+        match (from_memory, inbox.end) {
+            (Some(piece), _) => {
+                wake(&mut inbox.giver);
+                let last = inbox.is_done();
+                Poll::Ready(Ok(Step::Give(piece, last)))
+            }
+            (None, _) if inbox.overflow.unread_bytes() > 0 => Poll::Ready(Ok(Step::Read)),
+            (None, Some(end)) if inbox.overflow.is_empty() => {
+                Poll::Ready(end.map(|()| Step::Give(Piece::default(), true)))
+            }
+            (None, _) => {
+                if let Some(fault) = self.expired.get() {
+                    return Poll::Ready(Err(fault));
+                }
+                inbox.taker = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Inbox {
+    /// The oldest piece, where that is not in the file.
+    fn take_from_memory(&mut self) -> Option<Piece> {
+        self.given_bytes = 0;
+        let newest = |inbox: &mut Inbox| if inbox.overflow.is_empty() { inbox.newest.pop_front() } else { None };
+        let piece = self.pieces.pop_front().or_else(|| newest(self))?;
+        self.given_bytes = piece.bytes().len();
+        self.memory_bytes -= self.given_bytes;
+        Some(piece)
+    }
+
+    /// Whether nothing is left, and nothing will come.
+    fn is_done(&self) -> bool {
+        self.end == Some(Ok(())) && self.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.newest.is_empty() && self.overflow.is_empty()
+    }
+
+    /// Takes what is to go to the file next: all but the oldest piece, which is most likely wanted
+    /// next; where memory is tight, that one too. Nothing when the file is full.
+    fn take_batch(&mut self, is_tight: bool) -> Option<(Writing, usize)> {
+        let mut batch = Vec::new();
+        let keep = usize::from(!is_tight && self.overflow.is_empty());
+        if self.overflow.is_empty() && self.pieces.len() > keep {
+            let rest = self.pieces.split_off(keep);
+            rest.iter().for_each(|piece| batch.extend_from_slice(piece.bytes()));
+        }
+        self.newest.drain(..).for_each(|piece| batch.extend_from_slice(piece.bytes()));
+        let bytes = batch.len();
+        match self.overflow.writing(batch) {
+            Ok(writing) => {
+                self.memory_bytes -= bytes;
+                Some((writing, bytes))
+            }
+            Err(batch) => {
+                self.newest.extend((!batch.is_empty()).then_some(Piece::from(batch)));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        self.change(|inbox| (inbox.memory_bytes, inbox.given_bytes) = (0, 0));
+    }
+}
+
+pub(crate) fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}

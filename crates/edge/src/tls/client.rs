@@ -1,0 +1,94 @@
+//! In:     what is said of a pool's servers behind TLS.
+//! Out:    how connections to them are encrypted.
+//! Actors: the file system is asked once for the authorities of this machine.
+//! Never:  is a server believed that shows nothing, unless the operator wrote so.
+
+use super::provider;
+use hallway_core::plan::{Pool, Protocol};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+/// How connections to the servers of a pool are encrypted, where any of them is.
+///
+/// # Errors
+/// Certificates and keys that cannot be used.
+pub(crate) fn client_config(pool: &Pool) -> io::Result<Option<Arc<ClientConfig>>> {
+    if !pool.servers.iter().any(|server| server.protocol.is_encrypted()) {
+        return Ok(None);
+    }
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(io::Error::other)?;
+    let builder = if pool.tls.trusts_all {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+    } else {
+        builder.with_root_certificates(roots(&pool.tls.roots)?)
+    };
+    let mut config = match &pool.tls.own {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+            let key = PrivateKeyDer::try_from(key.0.clone()).map_err(io::Error::other)?;
+            builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
+        }
+    };
+    let is_http2 = pool.servers.iter().any(|server| server.protocol == Protocol::H2);
+    config.alpn_protocols = if is_http2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+    Ok(Some(Arc::new(config)))
+}
+
+fn roots(given: &[Vec<u8>]) -> io::Result<Arc<RootCertStore>> {
+    /// Those of this machine, read when they are first needed.
+    static OWN: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if given.is_empty() {
+        let read = || {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Arc::new(store)
+        };
+        return Ok(OWN.get_or_init(read).clone());
+    }
+    super::authorities(given).map(Arc::new).map_err(io::Error::other)
+}
+
+/// Believes anybody: `tls = { verify = false }`.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,213 @@
+//! In:     a server, a request.
+//! Out:    the head of its answer; or why there is none, and whether the server may have acted on the request.
+//! Actors: the task of the request.
+//! Never:  does a client that leaves keep a server at work.
+
+use super::body::{Outgoing, Running, Whole};
+use super::choose::Held;
+use super::connect::connect;
+use super::fetch::{Destination, Fetched, Tunnel};
+use super::flight::Flight;
+use crate::deadline::{Deadline, SWEEP};
+use crate::exchange::{Exchange, Wire};
+use crate::house::House;
+use crate::trip::Trip;
+use crate::upstream::UpstreamStream;
+use hallway_core::Fault;
+use hallway_core::head::Framing;
+use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
+use hallway_core::plan::Pool;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// For a server to say whether it wants a body, before it is sent all the same (RFC 9110, 10.1.1).
+const WORD_MS: u64 = 1_000;
+
+/// One try of a request.
+pub(super) struct Attempt<'a> {
+    pub(super) house: &'a House,
+    pub(super) trip: &'a Trip,
+    pub(super) to: Destination,
+    /// The pool of the server, which may stand in another one.
+    pub(super) pool: &'a Arc<Pool>,
+    pub(super) body: Option<&'a Whole>,
+    pub(super) begun_us: u64,
+}
+
+/// What came of it.
+pub(super) struct Sent(pub(super) Fetched);
+
+/// Why nothing came of it.
+pub(super) struct Failed {
+    pub(super) fault: Fault,
+    /// Whether the server may have acted on it.
+    pub(super) was_sent: bool,
+    /// The server, where only its connection was too old.
+    pub(super) stale: Option<Held>,
+}
+
+impl Failed {
+    fn unsent(fault: Fault) -> Failed {
+        Failed { fault, was_sent: false, stale: None }
+    }
+}
+
+impl Attempt<'_> {
+    /// Sends the request and waits for the head of its answer. With `is_repeated` no old connection is used.
+    pub(super) async fn make<W: Wire>(
+        &self,
+        exchange: &mut Exchange<'_, W>,
+        held: Held,
+        is_repeated: bool,
+    ) -> Result<Sent, Failed> {
+        let Attempt { house, pool, .. } = *self;
+        let (head, now_ms) = (exchange.head, house.clock.coarse_ms());
+        let upgrades = head.wants_upgrade() && exchange.wire.can_upgrade();
+        let is_safe = head.is_idempotent();
+        let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
+        // What may not be sent twice does not go by a connection that could be ending just now.
+        let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
+        let connection = match idle {
+            Some(connection) => connection,
+            None => match connect(house, &held.server, pool, exchange.rules.upstream_tls(held.pool)).await {
+                Ok(connection) => connection,
+                Err((fault, why)) => {
+                    house.log.error(&format!("pool {}: server {}: {why}", pool.name, held.server.name));
+                    held.server.note_failure(pool, fault, house.clock.coarse_ms());
+                    return Err(Failed::unsent(fault));
+                }
+            },
+        };
+        let outgoing = self.outgoing(exchange, upgrades);
+        let mut flight = Flight::new(connection, outgoing, now_ms);
+        let asked = Asked { is_head: head.is_head(), upgrades };
+        let deadline = Deadline::new(&house.deadlines);
+        match self.await_head(exchange, &mut flight, asked, &deadline).await {
+            Ok(answer) => {
+                held.server.note_answer(pool, house.clock.now_us().saturating_sub(self.begun_us), now_ms);
+                Ok(Sent(self.go_on(answer, flight, held, deadline)))
+            }
+            Err(Fault::ClientGone) => Err(Failed { fault: Fault::ClientGone, was_sent: true, stale: None }),
+            Err(fault) => {
+                let is_stale = flight.may_be_stale() && fault == Fault::ServerLost && is_safe;
+                let can_repeat = head.framing == Framing::None || self.body.is_some();
+                if is_stale && can_repeat {
+                    return Err(Failed { fault, was_sent: true, stale: Some(held) });
+                }
+                let is_clients = matches!(fault, Fault::RequestTimeout(_) | Fault::BadRequest(_) | Fault::BodyTooLarge);
+                if !is_clients {
+                    held.server.note_failure(pool, fault, house.clock.coarse_ms());
+                }
+                Err(Failed { fault, was_sent: true, stale: None })
+            }
+        }
+    }
+
+    fn go_on(&self, answer: ServerAnswer, flight: Flight, held: Held, deadline: Deadline) -> Fetched {
+        let (house, pool) = (self.house, self.pool.clone());
+        if answer.head.status == 101 {
+            let (stream, before) = flight.into_tunnel();
+            let silence_ms = pool.tunnel_timeout_ms;
+            return Fetched::Upgrade(answer.head, Box::new(Tunnel { _held: held, stream, before, silence_ms }));
+        }
+        let running = Running { flight, held, pool, deadline };
+        if running.flight.has_ended() && running.flight.has_sent() {
+            running.finish(house);
+            return Fetched::Answer(answer.head, UpstreamStream::new(None));
+        }
+        Fetched::Answer(answer.head, UpstreamStream::new(Some(Box::new(running))))
+    }
+
+    /// The request as it goes to the server.
+    fn outgoing<W: Wire>(&self, exchange: &Exchange<'_, W>, upgrades: bool) -> Outgoing {
+        let head = exchange.head;
+        let is_fed = self.body.is_none() && head.framing != Framing::None;
+        let framing = match self.body {
+            Some(Whole::Memory(bytes)) if bytes.is_empty() => Framing::None,
+            Some(Whole::Memory(bytes)) => Framing::Length(bytes.len() as u64),
+            Some(Whole::File { bytes, .. }) => Framing::Length(*bytes),
+            None => head.framing,
+        };
+        let facts = self.trip.forwarded(self.house, exchange);
+        let onward = Onward {
+            facts: &facts,
+            prefix_bytes: self.to.prefix_bytes,
+            host: self.pool.host.as_deref(),
+            framing,
+            upgrades,
+            expects_continue: is_fed && head.expects_continue,
+        };
+        let mut out = self.house.spares.buffer();
+        put_request_head(&mut out, head, &onward);
+        if is_fed {
+            return Outgoing::fed(out, framing == Framing::Chunked, onward.expects_continue);
+        }
+        Outgoing::new(out, self.body)
+    }
+
+    /// Waits for the head of the answer, while the client does; gives the server the client's body meanwhile.
+    async fn await_head<W: Wire>(
+        &self,
+        exchange: &mut Exchange<'_, W>,
+        flight: &mut Flight,
+        asked: Asked,
+        deadline: &Deadline,
+    ) -> Result<ServerAnswer, Fault> {
+        let (house, pool) = (self.house, self.pool);
+        let timeout_ms = self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms);
+        let mut piece = Vec::new();
+        loop {
+            let waits_for_word = flight.outgoing().waits_for_word();
+            let patience_ms = if waits_for_word { WORD_MS } else { timeout_ms };
+            let due_ms = flight.moved_ms.get() + patience_ms + SWEEP.as_millis() as u64;
+            let step = if flight.outgoing().wants() {
+                let mut reading = pin!(exchange.wire.read_body(&mut piece));
+                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
+                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
+                    Poll::Pending => reading.as_mut().poll(task).map(Step::Body),
+                });
+                deadline.until(due_ms, next).await
+            } else {
+                let mut gone = pin!(exchange.wire.gone());
+                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
+                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
+                    Poll::Pending => gone.as_mut().poll(task).map(|()| Step::Gone),
+                });
+                deadline.until(due_ms, next).await
+            };
+            match step {
+                Ok(Step::Answer(answer)) => {
+                    let answer = answer?;
+                    match answer.head.status {
+                        101 | 200.. => return Ok(answer),
+                        100 => {}
+                        status => exchange.wire.inform(status, &answer.head.fields).await?,
+                    }
+                }
+                Ok(Step::Body(more)) => {
+                    let has_ended = !more?;
+                    let end = has_ended.then(|| exchange.wire.trailers());
+                    flight.outgoing().feed(&piece, end);
+                    flight.moved_ms.set(house.clock.coarse_ms());
+                    piece.clear();
+                }
+                Ok(Step::Gone) => return Err(Fault::ClientGone),
+                Err(_) if waits_for_word => {
+                    flight.outgoing().go_on();
+                    flight.moved_ms.set(house.clock.coarse_ms());
+                }
+                // Something moved meanwhile.
+                Err(_) if flight.moved_ms.get() + timeout_ms > house.clock.coarse_ms() => {}
+                Err(_) => return Err(Fault::ServerTimeout),
+            }
+        }
+    }
+}
+
+enum Step {
+    Answer(Result<ServerAnswer, Fault>),
+    Body(Result<bool, Fault>),
+    Gone,
+}

@@ -1,0 +1,286 @@
+//! In:     a request's body as it is known; an answer as it comes.
+//! Out:    bytes for the server; pieces for the client.
+//! Actors: the task of the request; threads for files read spooled bodies.
+//! Never:  does a client that is slow hold a server.
+
+use super::choose::Held;
+use super::flight::Flight;
+use crate::backlog::Backlog;
+use crate::deadline::{Deadline, SWEEP};
+use crate::files::read_part;
+use crate::house::House;
+use crate::piece::Piece;
+use hallway_core::Fault;
+use hallway_core::fields::Fields;
+use hallway_core::http1::{CHUNK_END, put_chunk_start, put_last_chunk};
+use hallway_core::plan::Pool;
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Bytes of a spooled body that are read at a time.
+const FILE_BYTES: u64 = 128 * 1024;
+/// Bytes of a body that comes as it is sent which may wait for the server.
+const FED_BYTES_MAX: usize = 64 * 1024;
+
+/// A request's body that is here as a whole; it can be sent again.
+#[derive(Clone)]
+pub(super) enum Whole {
+    Memory(Rc<Vec<u8>>),
+    File { file: Arc<File>, bytes: u64 },
+}
+
+/// What is to be sent of a request.
+pub(crate) struct Outgoing {
+    /// What is ready to be sent: the head first, and a short body with it.
+    ready: Vec<u8>,
+    sent: usize,
+    then: Then,
+}
+
+/// What follows what is ready.
+enum Then {
+    Nothing,
+    Memory(Rc<Vec<u8>>),
+    File { file: Arc<File>, at: u64, end: u64, reading: Option<Reading> },
+    /// The client's body as it comes.
+    Fed { is_chunked: bool, has_ended: bool, waits_for_word: bool },
+}
+
+type Reading = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>>>>;
+
+/// Bodies up to this length are copied behind the head; longer ones are sent from where they are.
+const COPY_BYTES_MAX: usize = 16 * 1024;
+
+impl Outgoing {
+    /// A head, and the body behind it.
+    pub(super) fn new(mut head: Vec<u8>, body: Option<&Whole>) -> Outgoing {
+        let then = match body {
+            None => Then::Nothing,
+            Some(Whole::Memory(bytes)) if bytes.len() <= COPY_BYTES_MAX => {
+                head.extend_from_slice(bytes);
+                Then::Nothing
+            }
+            Some(Whole::Memory(bytes)) => Then::Memory(bytes.clone()),
+            Some(Whole::File { file, bytes }) => Then::File { file: file.clone(), at: 0, end: *bytes, reading: None },
+        };
+        Outgoing { ready: head, sent: 0, then }
+    }
+
+    /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
+    pub(super) fn fed(head: Vec<u8>, is_chunked: bool, waits_for_word: bool) -> Outgoing {
+        Outgoing { ready: head, sent: 0, then: Then::Fed { is_chunked, has_ended: false, waits_for_word } }
+    }
+
+    /// Whether more of the client's body is wanted now.
+    pub(super) fn wants(&self) -> bool {
+        let waiting = self.ready.len() - self.sent;
+        matches!(self.then, Then::Fed { has_ended: false, waits_for_word: false, .. }) && waiting < FED_BYTES_MAX
+    }
+
+    /// The server wants the body.
+    pub(super) fn go_on(&mut self) {
+        if let Then::Fed { waits_for_word, .. } = &mut self.then {
+            *waits_for_word = false;
+        }
+    }
+
+    /// Whether the server has not said yet that it wants the body.
+    pub(super) fn waits_for_word(&self) -> bool {
+        matches!(self.then, Then::Fed { waits_for_word: true, .. })
+    }
+
+    /// More of the client's body; at its end its trailers.
+    pub(crate) fn feed(&mut self, bytes: &[u8], end: Option<Fields>) {
+        let Then::Fed { is_chunked, has_ended, .. } = &mut self.then else { return };
+        if self.sent == self.ready.len() {
+            (self.ready, self.sent) = (std::mem::take(&mut self.ready), 0);
+            self.ready.clear();
+        }
+        if *is_chunked && !bytes.is_empty() {
+            put_chunk_start(&mut self.ready, bytes.len() as u64);
+        }
+        self.ready.extend_from_slice(bytes);
+        if *is_chunked && !bytes.is_empty() {
+            self.ready.extend_from_slice(CHUNK_END);
+        }
+        if let Some(trailers) = end {
+            *has_ended = true;
+            if *is_chunked {
+                put_last_chunk(&mut self.ready, &trailers);
+            }
+        }
+    }
+
+    /// The next bytes; an empty slice where all were sent, nothing where they have to be waited for.
+    pub(super) fn bytes(&mut self, task: &mut Context<'_>) -> Result<Option<&[u8]>, ()> {
+        if self.sent == self.ready.len() {
+            match &mut self.then {
+                Then::Nothing | Then::Fed { has_ended: true, .. } => return Ok(Some(&[])),
+                // What is here so far has to leave before more is waited for.
+                Then::Fed { .. } => return Ok(Some(&[])),
+                Then::Memory(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    (self.ready, self.sent) = (bytes.to_vec(), 0);
+                    self.then = Then::Nothing;
+                }
+                Then::File { at, end, .. } if at == end => return Ok(Some(&[])),
+                Then::File { file, at, end, reading } => {
+                    let reading = reading.get_or_insert_with(|| {
+                        let (file, part) = (file.clone(), *at..(*at + FILE_BYTES).min(*end));
+                        Box::pin(async move { read_part(&file, part).await.map_err(|_| io::ErrorKind::Other.into()) })
+                    });
+                    let Poll::Ready(read) = reading.as_mut().poll(task) else { return Ok(None) };
+                    (self.ready, self.sent) = (read.map_err(drop)?, 0);
+                    *at += self.ready.len() as u64;
+                    if let Then::File { reading, .. } = &mut self.then {
+                        *reading = None;
+                    }
+                    if self.ready.is_empty() {
+                        return Err(());
+                    }
+                }
+            }
+        }
+        Ok(Some(&self.ready[self.sent..]))
+    }
+
+    /// So many of them were sent.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+    }
+
+    /// Whether all was sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.sent == self.ready.len()
+            && match &self.then {
+                Then::Nothing | Then::Fed { has_ended: true, .. } => true,
+                Then::File { at, end, .. } => at == end,
+                Then::Memory(_) | Then::Fed { .. } => false,
+            }
+    }
+}
+
+/// An answer on its way.
+pub(super) struct Running {
+    pub(super) flight: Flight,
+    pub(super) held: Held,
+    pub(super) pool: Arc<Pool>,
+    pub(super) deadline: Deadline,
+}
+
+impl Running {
+    async fn piece(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
+        let flight = &mut self.flight;
+        let due_ms = house.clock.coarse_ms() + self.pool.pause_timeout_ms + SWEEP.as_millis() as u64;
+        let piece = self.deadline.until(due_ms, poll_fn(|task| flight.poll_piece(&house.clock, task))).await;
+        let piece = piece.unwrap_or(Err(Fault::ServerTimeout));
+        if let Err(fault) = piece {
+            self.held.server.note_failure(&self.pool, fault, house.clock.coarse_ms());
+        }
+        piece
+    }
+
+    /// All has come: the connection is for others now.
+    pub(super) fn finish(mut self, house: &House) -> Fields {
+        let trailers = self.flight.trailers();
+        if let Some(connection) = self.flight.into_reusable(&house.spares) {
+            house.upstreams.keep(self.held.server.number, connection, &self.pool, house.clock.coarse_ms());
+        }
+        trailers
+    }
+}
+
+/// The rest of an answer.
+pub(crate) struct Stream {
+    state: State,
+    trailers: Rc<RefCell<Fields>>,
+}
+
+enum State {
+    /// The client takes what comes.
+    Direct(Box<Running>),
+    /// The client is slow: what comes is kept for it, so that the server is free.
+    Apart(Rc<Backlog>, tokio::task::JoinHandle<()>),
+    Done,
+}
+
+impl Stream {
+    pub(super) fn new(running: Option<Box<Running>>) -> Stream {
+        Stream { state: running.map_or(State::Done, State::Direct), trailers: Rc::default() }
+    }
+
+    /// The next piece, and whether it is the last.
+    pub(crate) async fn next(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
+        match &mut self.state {
+            State::Done => Ok((Piece::default(), true)),
+            State::Apart(backlog, _) => backlog.piece().await,
+            State::Direct(running) => {
+                let (piece, last) = running.piece(house).await?;
+                if last && let State::Direct(running) = std::mem::replace(&mut self.state, State::Done) {
+                    *self.trailers.borrow_mut() = running.finish(house);
+                }
+                Ok((piece, last))
+            }
+        }
+    }
+
+    /// What came behind the body, once all of it was taken.
+    pub(crate) fn trailers(&self) -> Fields {
+        std::mem::take(&mut *self.trailers.borrow_mut())
+    }
+
+    /// The client is slow: from now on the server does not wait for it.
+    pub(crate) fn set_apart(&mut self, house: &Rc<House>) {
+        let is_whole = matches!(&self.state, State::Direct(running) if running.flight.has_sent());
+        if !is_whole {
+            return;
+        }
+        if let State::Direct(running) = std::mem::replace(&mut self.state, State::Done) {
+            let backlog = Rc::new(Backlog::new(house.answer_bytes.clone()));
+            let task = gather(house.clone(), *running, backlog.clone(), self.trailers.clone());
+            self.state = State::Apart(backlog, tokio::task::spawn_local(task));
+        }
+    }
+
+    /// The way for more of the client's body, where the server still wants some.
+    pub(crate) fn outgoing(&mut self) -> Option<&mut Outgoing> {
+        match &mut self.state {
+            State::Direct(running) => Some(running.flight.outgoing()).filter(|outgoing| outgoing.wants()),
+            State::Apart(..) | State::Done => None,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let State::Apart(backlog, task) = &self.state {
+            backlog.abandon();
+            task.abort();
+        }
+    }
+}
+
+/// Takes an answer as it comes.
+async fn gather(house: Rc<House>, mut running: Running, backlog: Rc<Backlog>, trailers: Rc<RefCell<Fields>>) {
+    loop {
+        match running.piece(&house).await {
+            Err(fault) => return backlog.finish(Err(fault)),
+            Ok((piece, last)) => {
+                if piece.len() > 0 {
+                    backlog.add(piece);
+                }
+                if last {
+                    *trailers.borrow_mut() = running.finish(&house);
+                    return backlog.finish(Ok(()));
+                }
+            }
+        }
+        backlog.make_room().await;
+    }
+}

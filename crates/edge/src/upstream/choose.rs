@@ -1,0 +1,186 @@
+//! In:     a pool, a request's key, the servers it was tried on.
+//! Out:    a server that has the request from now on.
+//! Actors: the task of the request; it waits while every server has as many as it takes.
+//! Never:  is a server counted as busy for longer than it has the request.
+
+use super::desk::{Member, PoolDesk};
+use super::idle::Turns;
+use super::server::{Address, Server};
+use crate::house::House;
+use crate::rules::Rules;
+use hallway_core::Fault;
+use hallway_core::balance::{Picked, Standing, Tier};
+use hallway_core::plan::Pool;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How deep pools may stand in pools; the configuration is checked for circles.
+const DEPTH_MAX: usize = 8;
+
+/// A server that has a request, and the pools above it.
+pub(super) struct Held {
+    pub(super) server: Arc<Server>,
+    /// The pool that it is a server of, among those of the plan.
+    pub(super) pool: usize,
+    desk: Arc<PoolDesk>,
+    is_trial: bool,
+    /// Where the pool is a server of another one: that server, whether it is on trial, and the other pool.
+    above: Vec<(Arc<Server>, bool, Arc<PoolDesk>)>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.server.end(self.is_trial);
+        self.desk.note_freed();
+        for (server, was_trial, desk) in self.above.drain(..) {
+            server.end(was_trial);
+            desk.note_freed();
+        }
+    }
+}
+
+/// What a choice goes by.
+pub(super) struct Choice<'a> {
+    pub(super) house: &'a House,
+    pub(super) rules: &'a Rules,
+    /// The pool, among those of the plan.
+    pub(super) pool: usize,
+    /// The hash of what the request is told by.
+    pub(super) key: u64,
+    /// Numbers of servers that had it before.
+    pub(super) tried: &'a [u64],
+}
+
+enum Found {
+    Held(Held),
+    Full,
+    Nobody,
+    /// The addresses of some are not known yet.
+    Unknown,
+}
+
+impl Choice<'_> {
+    /// A server; waits for one where all have as many as they take.
+    ///
+    /// # Errors
+    /// 503 where there is none, or none for too long.
+    pub(super) async fn choose(&self) -> Result<Held, Fault> {
+        let (desk, pool) = (&self.rules.pools[self.pool], &self.rules.plan.pools[self.pool]);
+        // Who comes later waits behind those who do already.
+        if desk.waiting.load(Ordering::Relaxed) == 0 {
+            match self.look(self.pool, 0) {
+                Found::Held(held) => return Ok(held),
+                Found::Nobody => return Err(Fault::NoServer),
+                Found::Full | Found::Unknown => {}
+            }
+        }
+        if desk.waiting.fetch_add(1, Ordering::Relaxed) >= pool.queue_size {
+            desk.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Fault::QueueFull);
+        }
+        let waiting = Waiting(desk);
+        let deadline = crate::deadline::Deadline::new(&self.house.deadlines);
+        let since_ms = self.house.clock.coarse_ms();
+        loop {
+            let mut freed = std::pin::pin!(desk.freed.notified());
+            let mut found = std::pin::pin!(desk.found.notified());
+            freed.as_mut().enable();
+            found.as_mut().enable();
+            let patience_ms = match self.look(self.pool, 0) {
+                Found::Held(held) => return Ok(held),
+                Found::Nobody => return Err(Fault::NoServer),
+                Found::Full => pool.queue_max_wait_ms,
+                Found::Unknown => pool.connect_timeout_ms,
+            };
+            let either = std::future::poll_fn(|task| {
+                use std::future::Future;
+                if freed.as_mut().poll(task).is_ready() || found.as_mut().poll(task).is_ready() {
+                    return std::task::Poll::Ready(());
+                }
+                std::task::Poll::Pending
+            });
+            if deadline.until(since_ms + patience_ms, either).await.is_err() {
+                drop(waiting);
+                return Err(if patience_ms == pool.queue_max_wait_ms { Fault::QueueTimeout } else { Fault::NoServer });
+            }
+        }
+    }
+
+    fn look(&self, number: usize, depth: usize) -> Found {
+        let (Some(desk), Some(pool)) = (self.rules.pools.get(number), self.rules.plan.pools.get(number)) else {
+            return Found::Nobody;
+        };
+        let now_ms = self.house.clock.coarse_ms();
+        // Members that had to be left out after they were picked, and whether one of them had too much to do.
+        let (mut refused, mut is_full) = (Vec::new(), false);
+        loop {
+            let rolled = (self.key, self.house.upstreams.dice());
+            let picked = self.house.upstreams.with_turns(desk, |Turns { members, picker, .. }| {
+                let stands = |at: usize| {
+                    let member: &Member = &members.list[at];
+                    if self.tried.contains(&member.server.number) || refused.contains(&member.server.number) {
+                        return Standing::default();
+                    }
+                    standing(member, pool, now_ms)
+                };
+                match picker.pick(&pool.balance, members.ring.as_ref(), members.list.len(), stands, rolled) {
+                    Picked::Member(at) => Ok(members.list[at].server.clone()),
+                    Picked::Full => Err(Found::Full),
+                    Picked::Nobody if is_full => Err(Found::Full),
+                    Picked::Nobody if members.unknown > 0 && members.list.is_empty() => Err(Found::Unknown),
+                    Picked::Nobody => Err(Found::Nobody),
+                }
+            });
+            let server = match picked {
+                Ok(server) => server,
+                Err(found) => return found,
+            };
+            let number_of = server.number;
+            match self.hold(server, number, (desk, depth, now_ms)) {
+                Found::Held(held) => return Found::Held(held),
+                Found::Full => is_full = true,
+                Found::Nobody | Found::Unknown => {}
+            }
+            refused.push(number_of);
+        }
+    }
+
+    fn hold(&self, server: Arc<Server>, pool: usize, (desk, depth, now_ms): (&Arc<PoolDesk>, usize, u64)) -> Found {
+        if let Address::Pool(name) = &server.identity.address {
+            let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
+            let Some(below) = below.filter(|_| depth < DEPTH_MAX) else { return Found::Nobody };
+            return match self.look(below, depth + 1) {
+                Found::Held(mut held) => match server.begin(now_ms) {
+                    Some(is_trial) => {
+                        held.above.push((server, is_trial, desk.clone()));
+                        Found::Held(held)
+                    }
+                    None => Found::Nobody,
+                },
+                other => other,
+            };
+        }
+        match server.begin(now_ms) {
+            Some(is_trial) => Found::Held(Held { server, pool, desk: desk.clone(), is_trial, above: Vec::new() }),
+            None => Found::Nobody,
+        }
+    }
+}
+
+fn standing(member: &Member, pool: &Pool, now_ms: u64) -> Standing {
+    let limits = (member.connections_max, pool.slow_start_ms);
+    let mut standing = member.server.standing(member.weight, limits, now_ms);
+    if member.is_backup && standing.tier == Tier::Primary {
+        standing.tier = Tier::Backup;
+    }
+    standing
+}
+
+/// A place among those who wait.
+struct Waiting<'a>(&'a PoolDesk);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,102 @@
+//! In:     a server.
+//! Out:    a connection to it: a new one, or one that has served others.
+//! Actors: the task of the request.
+//! Never:  does an encrypted connection lead to somebody who could not show that it is the one that was meant.
+
+use super::server::{Address, Server};
+use crate::deadline::{Deadline, SWEEP};
+use crate::house::House;
+use crate::stream::{Socket, Stream};
+use hallway_core::Fault;
+use hallway_core::plan::Pool;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsConnector, TlsStream};
+
+/// A connection to a server.
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    /// Whether requests were sent by it before.
+    pub(super) is_reused: bool,
+    born_ms: u64,
+    /// Until when it may wait for a next request.
+    until_ms: u64,
+}
+
+impl Connection {
+    /// It waits from now on.
+    pub(super) fn rest(&mut self, now_ms: u64, idle_ms: u64) {
+        self.until_ms = now_ms + idle_ms;
+    }
+
+    pub(super) fn is_over(&self, now_ms: u64) -> bool {
+        now_ms > self.until_ms
+    }
+
+    pub(super) fn is_young(&self, pool: &Pool, now_ms: u64) -> bool {
+        !self.is_over(now_ms) && now_ms < self.born_ms + pool.keep_age_ms
+    }
+
+    /// Whether nothing has come since its last answer: neither its end nor what nobody asked for. Where the kernel has
+    /// told nothing so far it is not asked.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let is_silent = self.stream.poll_readable(&mut Context::from_waker(Waker::noop())).is_pending();
+        is_silent || self.is_surely_quiet()
+    }
+
+    /// The same, and the kernel is asked.
+    pub(super) fn is_surely_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        pin!(self.stream.read(&mut byte)).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+}
+
+/// A new connection.
+///
+/// # Errors
+/// 502 or 504, and why, for the log.
+pub(super) async fn connect(house: &House, server: &Server, pool: &Pool, tls: Option<&Arc<ClientConfig>>) -> Result<Connection, (Fault, String)> {
+    let deadline = Deadline::new(&house.deadlines);
+    let due_ms = house.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
+    let connected = async {
+        let socket = open(&server.identity.address).await.map_err(|error| (Fault::Unreachable, error.to_string()))?;
+        match tls {
+            None => Ok(Stream::Plain(socket)),
+            Some(config) => encrypt(server, pool, config, socket).await.map_err(|error| (Fault::Unreachable, error.to_string())),
+        }
+    };
+    let stream = match deadline.until(due_ms, connected).await {
+        Ok(connected) => connected?,
+        Err(_) => {
+            return Err((Fault::ConnectTimeout, format!("not connected within {} s", pool.connect_timeout_ms as f64 / 1000.0)));
+        }
+    };
+    let born_ms = house.clock.coarse_ms();
+    Ok(Connection { stream, is_reused: false, born_ms, until_ms: u64::MAX })
+}
+
+async fn open(address: &Address) -> io::Result<Socket> {
+    match address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            // Requests are written whole; waiting for more to send would only delay them.
+            stream.set_nodelay(true)?;
+            Ok(Socket::Tcp(stream))
+        }
+        Address::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+        Address::Pool(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+async fn encrypt(server: &Server, pool: &Pool, config: &Arc<ClientConfig>, socket: Socket) -> io::Result<Stream> {
+    let name = pool.tls.name.as_deref().unwrap_or(&server.identity.host).trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    let stream = TlsConnector::from(config.clone()).connect(name, socket).await?;
+    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
+}

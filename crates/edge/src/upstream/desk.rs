@@ -1,0 +1,151 @@
+//! In:     a pool of the plan, the addresses of its names.
+//! Out:    its members; room for requests that wait; its budget of retries.
+//! Actors: every event loop reads; the keeper of plans and the discoverer write.
+//! Never:  does a change of members lose what is known of those that stay.
+
+use super::server::{Address, Identity, Server};
+use hallway_core::balance::Budget;
+use hallway_core::balance::ring::{Hash, Ring};
+use hallway_core::plan::{Balance, Place, Pool};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// Partitions of a member on the ring, for each unit of its weight; all of them together are bounded.
+const PARTITIONS: u32 = 500;
+const PARTITIONS_MAX: u32 = 500_000;
+
+/// One member of a pool.
+pub(crate) struct Member {
+    pub(crate) server: Arc<Server>,
+    pub(super) weight: u32,
+    pub(super) is_backup: bool,
+    pub(super) connections_max: u32,
+}
+
+/// The members of a pool, as they are at the moment.
+#[derive(Default)]
+pub(crate) struct Members {
+    pub(crate) list: Vec<Member>,
+    pub(super) ring: Option<Ring>,
+    /// Names whose addresses are not known yet.
+    pub(super) unknown: usize,
+}
+
+/// A pool, for all event loops and all plans that have one of its name.
+pub(crate) struct PoolDesk {
+    pub(super) number: usize,
+    members: RwLock<Arc<Members>>,
+    /// Counts changes of the members.
+    version: AtomicU64,
+    /// What is left of the budget of retries.
+    saved: AtomicI64,
+    /// Requests that wait until a server has room.
+    pub(super) waiting: AtomicUsize,
+    pub(super) freed: Notify,
+    /// Told when names have got addresses.
+    pub(super) found: Notify,
+    beginning: Instant,
+}
+
+impl PoolDesk {
+    pub(crate) fn new(beginning: Instant) -> PoolDesk {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        PoolDesk {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            members: RwLock::default(),
+            version: AtomicU64::new(0),
+            saved: AtomicI64::new(Budget::new(0).full()),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+            found: Notify::new(),
+            beginning,
+        }
+    }
+
+    /// The members as they are now.
+    pub(crate) fn members(&self) -> Arc<Members> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Has the members of this pool from now on. `found` has the addresses of each of its servers that are known by
+    /// a name; nothing where they are not known.
+    pub(crate) fn renew(&self, pool: &Pool, pools: &[Arc<Pool>], found: &dyn Fn(usize) -> Option<Vec<SocketAddr>>) {
+        let before = self.members();
+        let now_ms = self.beginning.elapsed().as_millis() as u64;
+        let since_ms = if before.list.is_empty() { 0 } else { now_ms.max(1) };
+        let (mut list, mut unknown) = (Vec::new(), 0);
+        for (at, server) in pool.servers.iter().enumerate() {
+            let addresses = match &server.at {
+                Place::Unix(path) => vec![Address::Unix(path.clone())],
+                Place::Pool(number) => vec![Address::Pool(pools[*number].name.clone())],
+                Place::Host { name, port } => match (name.parse::<IpAddr>(), port) {
+                    (Ok(address), Some(port)) => vec![Address::Tcp(SocketAddr::new(address, *port))],
+                    _ => found(at).map_or_else(
+                        || {
+                            unknown += 1;
+                            Vec::new()
+                        },
+                        |addresses| addresses.into_iter().map(Address::Tcp).collect(),
+                    ),
+                },
+            };
+            let host = if let Place::Host { name, .. } = &server.at { name.clone() } else { String::new() };
+            for address in addresses {
+                let identity = Identity { address, protocol: server.protocol, host: host.clone(), tls: pool.tls.clone() };
+                if list.iter().any(|member: &Member| member.server.identity == identity) {
+                    continue;
+                }
+                let known = before.list.iter().find(|member| member.server.identity == identity);
+                let kept = known.map(|member| member.server.clone());
+                list.push(Member {
+                    server: kept.unwrap_or_else(|| Arc::new(Server::new(identity, since_ms))),
+                    weight: server.weight,
+                    is_backup: server.is_backup,
+                    connections_max: server.connections_max,
+                });
+            }
+        }
+        let ring = matches!(pool.balance, Balance::Hash(_)).then(|| ring(&list));
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Members { list, ring, unknown });
+        self.version.fetch_add(1, Ordering::AcqRel);
+        self.found.notify_waiters();
+        self.freed.notify_waiters();
+    }
+
+    /// A request came, and with it a share of a retry.
+    pub(super) fn earn_retry(&self, budget: Budget) {
+        // Threads that do so at once earn once, which is as good.
+        let saved = self.saved.load(Ordering::Relaxed);
+        let earned = budget.earned(saved);
+        if earned != saved {
+            self.saved.store(earned, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request may be sent again.
+    pub(super) fn spend_retry(&self, budget: Budget) -> bool {
+        self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| budget.spent(saved)).is_ok()
+    }
+
+    /// A server may have room again.
+    pub(super) fn note_freed(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.freed.notify_one();
+        }
+    }
+}
+
+fn ring(list: &[Member]) -> Ring {
+    let weights: u32 = list.iter().map(|member| member.weight).sum();
+    let each = PARTITIONS.min(PARTITIONS_MAX / weights.max(1)).max(1);
+    let nodes: Vec<(String, u32)> =
+        list.iter().map(|member| (member.server.name.clone(), member.weight * each)).collect();
+    Ring::new(Hash::Xxh3, &nodes)
+}

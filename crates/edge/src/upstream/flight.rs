@@ -1,0 +1,282 @@
+//! In:     a connection to a server, a request.
+//! Out:    the answer: heads, pieces of its body, its end.
+//! Actors: the task of the request. Request and answer travel at the same time.
+//! Never:  is a connection used again on which anything was left unsaid, by either side.
+
+use super::body::Outgoing;
+use super::connect::Connection;
+use crate::clock::Clock;
+use crate::house::Spares;
+use crate::piece::Piece;
+use hallway_core::Fault;
+use hallway_core::fields::Fields;
+use hallway_core::http1::{Asked, Chunked, Ending, Found, Scan, ServerAnswer, parse_answer};
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+/// The longest head of an answer.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Heads that may come before the one that counts.
+const INFORMATIONAL_MAX: u32 = 32;
+/// Room that a read finds.
+const READ_BYTES: usize = 64 * 1024;
+const HEAD_READ_BYTES: usize = 16 * 1024;
+
+/// How an answer's body goes on.
+enum Rest {
+    Done,
+    Length(u64),
+    Chunked(Box<Chunked>),
+    Close,
+}
+
+/// One request on a connection to a server.
+pub(super) struct Flight {
+    connection: Connection,
+    /// What is left to be sent.
+    outgoing: Outgoing,
+    /// The server takes nothing more.
+    is_deaf: bool,
+    /// What was read and not used.
+    input: Vec<u8>,
+    used: usize,
+    scan: Scan,
+    rest: Rest,
+    keep_alive: bool,
+    informational: u32,
+    trailers: Fields,
+    /// Whether anything of an answer has come.
+    has_heard: bool,
+    /// When anything last moved, on the coarse clock.
+    pub(super) moved_ms: Cell<u64>,
+}
+
+impl Flight {
+    pub(super) fn new(connection: Connection, outgoing: Outgoing, now_ms: u64) -> Flight {
+        Flight {
+            connection,
+            outgoing,
+            is_deaf: false,
+            input: Vec::new(),
+            used: 0,
+            scan: Scan::default(),
+            rest: Rest::Done,
+            keep_alive: false,
+            informational: 0,
+            trailers: Fields::default(),
+            has_heard: false,
+            moved_ms: Cell::new(now_ms),
+        }
+    }
+
+    /// Whether a failure may be that of a connection that the server had just ended: it has heard nothing of this request.
+    pub(super) fn may_be_stale(&self) -> bool {
+        self.connection.is_reused && !self.has_heard
+    }
+
+    /// Whether all of the request was sent, or nothing more is taken of it.
+    pub(super) fn has_sent(&self) -> bool {
+        self.is_deaf || self.outgoing.is_done()
+    }
+
+    /// The rest of the request.
+    pub(super) fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+
+    /// Sends on, as far as the server takes it. A server that takes nothing more may still answer.
+    fn send(&mut self, clock: &Clock, task: &mut Context<'_>) {
+        while !self.is_deaf {
+            let stream = Pin::new(&mut self.connection.stream);
+            match self.outgoing.bytes(task) {
+                Ok(None) => return,
+                Ok(Some([])) => {
+                    // What was encrypted may still be here.
+                    if let Poll::Ready(flushed) = stream.poll_flush(task) {
+                        self.is_deaf = flushed.is_err();
+                    }
+                    return;
+                }
+                Ok(Some(bytes)) => match stream.poll_write(task, bytes) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                        self.moved_ms.set(clock.coarse_ms());
+                        self.outgoing.advance(bytes);
+                    }
+                    Poll::Ready(_) => self.is_deaf = true,
+                },
+                Err(()) => self.is_deaf = true,
+            }
+        }
+    }
+
+    /// The next head of an answer: one with a status below 200 is followed by another one.
+    pub(super) fn poll_head(
+        &mut self,
+        (clock, spares): (&Clock, &Spares),
+        asked: Asked,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<ServerAnswer, Fault>> {
+        self.send(clock, task);
+        loop {
+            match self.scan.feed(&self.input[self.used..]) {
+                Found::Head(length) if length <= HEAD_BYTES_MAX => {
+                    let answer = parse_answer(&self.input[self.used..self.used + length], asked)?;
+                    (self.used, self.scan) = (self.used + length, Scan::default());
+                    return Poll::Ready(self.begin(answer));
+                }
+                Found::More if self.input.len() - self.used < HEAD_BYTES_MAX => {}
+                Found::Head(_) | Found::More => {
+                    return Poll::Ready(Err(Fault::BadAnswer("The head of the server's answer is too long.")));
+                }
+                Found::BareLineFeed => {
+                    return Poll::Ready(Err(Fault::BadAnswer("A line of the server's answer does not end with CR LF.")));
+                }
+            }
+            if self.input.capacity() == 0 {
+                self.input = spares.buffer();
+            }
+            self.input.reserve(HEAD_READ_BYTES);
+            match ready!(pin!(self.connection.stream.read_buf(&mut self.input)).poll(task)) {
+                Ok(bytes) if bytes > 0 => {
+                    self.has_heard = true;
+                    self.moved_ms.set(clock.coarse_ms());
+                }
+                _ => return Poll::Ready(Err(Fault::ServerLost)),
+            }
+        }
+    }
+
+    fn begin(&mut self, answer: ServerAnswer) -> Result<ServerAnswer, Fault> {
+        if answer.head.status == 100 {
+            self.outgoing.go_on();
+        }
+        if (100..200).contains(&answer.head.status) && answer.head.status != 101 {
+            self.informational += 1;
+            if self.informational > INFORMATIONAL_MAX {
+                return Err(Fault::BadAnswer("The server does not come to its answer."));
+            }
+            return Ok(answer);
+        }
+        self.keep_alive = answer.keep_alive;
+        self.rest = match answer.ending {
+            Ending::None => Rest::Done,
+            Ending::Length(bytes) => Rest::Length(bytes),
+            Ending::Chunked => Rest::Chunked(Box::default()),
+            Ending::Close => Rest::Close,
+        };
+        Ok(answer)
+    }
+
+    /// The next piece of the body, and whether it is the last.
+    pub(super) fn poll_piece(&mut self, clock: &Clock, task: &mut Context<'_>) -> Poll<Result<(Piece, bool), Fault>> {
+        self.send(clock, task);
+        let moved = |flight: &Flight| flight.moved_ms.set(clock.coarse_ms());
+        match &mut self.rest {
+            Rest::Done => Poll::Ready(Ok((Piece::default(), true))),
+            Rest::Length(left) => {
+                let piece = if self.used < self.input.len() {
+                    take_rest(&mut self.input, &mut self.used, *left)
+                } else {
+                    let most = usize::try_from(*left).unwrap_or(READ_BYTES).min(READ_BYTES);
+                    let bytes = ready!(poll_read(&mut self.connection, most, task));
+                    Piece::from(bytes.map_err(|_| Fault::ServerLost)?)
+                };
+                if piece.len() == 0 {
+                    return Poll::Ready(Err(Fault::ServerLost));
+                }
+                *left -= piece.len();
+                let last = *left == 0;
+                if last {
+                    self.rest = Rest::Done;
+                }
+                moved(self);
+                Poll::Ready(Ok((piece, last)))
+            }
+            Rest::Chunked(chunked) => {
+                let mut body = Vec::new();
+                loop {
+                    if self.used == self.input.len() {
+                        let bytes = ready!(poll_read(&mut self.connection, READ_BYTES, task));
+                        (self.input, self.used) = (bytes.map_err(|_| Fault::ServerLost)?, 0);
+                        if self.input.is_empty() {
+                            return Poll::Ready(Err(Fault::ServerLost));
+                        }
+                    }
+                    let malformed = |_| Fault::BadAnswer("The server's answer is not chunked as it should be.");
+                    let progress = chunked.decode(&self.input[self.used..], &mut body).map_err(malformed)?;
+                    self.used += progress.used;
+                    if progress.ended {
+                        self.trailers = chunked.trailers();
+                        self.rest = Rest::Done;
+                    } else if body.is_empty() {
+                        continue;
+                    }
+                    moved(self);
+                    return Poll::Ready(Ok((body.into(), progress.ended)));
+                }
+            }
+            Rest::Close => {
+                let piece = if self.used < self.input.len() {
+                    take_rest(&mut self.input, &mut self.used, u64::MAX)
+                } else {
+                    let bytes = ready!(poll_read(&mut self.connection, READ_BYTES, task));
+                    Piece::from(bytes.map_err(|_| Fault::ServerLost)?)
+                };
+                let last = piece.len() == 0;
+                if last {
+                    self.rest = Rest::Done;
+                }
+                moved(self);
+                Poll::Ready(Ok((piece, last)))
+            }
+        }
+    }
+
+    /// Whether all of the answer has come.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.rest, Rest::Done)
+    }
+
+    /// What came behind the body.
+    pub(super) fn trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
+    }
+
+    /// The connection, where another request can follow on it.
+    pub(super) fn into_reusable(self, spares: &Spares) -> Option<Connection> {
+        let is_all = self.has_ended() && self.used == self.input.len() && self.outgoing.is_done() && !self.is_deaf;
+        spares.keep_buffer(self.input);
+        (is_all && self.keep_alive).then_some(self.connection)
+    }
+
+    /// The connection after an upgrade, and what the server has said on it already.
+    pub(super) fn into_tunnel(self) -> (crate::stream::Stream, Vec<u8>) {
+        (self.connection.stream, self.input[self.used..].to_vec())
+    }
+}
+
+/// Takes what was read as a piece, without a copy.
+fn take_rest(input: &mut Vec<u8>, used: &mut usize, most: u64) -> Piece {
+    let take = usize::try_from(most).unwrap_or(usize::MAX).min(input.len() - *used);
+    if *used + take < input.len() {
+        // More than there should be: it stays, and the connection is not used again.
+        let piece = input[*used..*used + take].to_vec();
+        *used += take;
+        return piece.into();
+    }
+    let (bytes, from) = (std::mem::take(input), std::mem::take(used));
+    Piece::Own { bytes, from }
+}
+
+fn poll_read(connection: &mut Connection, most: usize, task: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    // No buffer waits with a server that is slow.
+    ready!(connection.stream.poll_readable(task))?;
+    let mut bytes = Vec::with_capacity(most);
+    ready!(pin!((&mut connection.stream).take(most as u64).read_buf(&mut bytes)).poll(task))?;
+    Poll::Ready(Ok(bytes))
+}

@@ -1,0 +1,108 @@
+//! In:     connections to servers whose answer was taken.
+//! Out:    the same for a next request; the turns of each pool on this event loop.
+//! Actors: the event loop that owns them.
+//! Never:  is a connection given out that its server has ended or written to unasked.
+
+use super::connect::Connection;
+use super::desk::{Members, PoolDesk};
+use hallway_core::balance::Picker;
+use hallway_core::plan::Pool;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// What one event loop has of pools.
+#[derive(Default)]
+pub(crate) struct Upstreams {
+    idle: RefCell<HashMap<u64, VecDeque<Connection>, foldhash::fast::FixedState>>,
+    count: Cell<usize>,
+    turns: RefCell<HashMap<usize, Turns, foldhash::fast::FixedState>>,
+    dice: Cell<u64>,
+}
+
+/// The turns of a pool, and its members as they were last seen.
+pub(super) struct Turns {
+    version: u64,
+    pub(super) members: Arc<Members>,
+    pub(super) picker: Picker,
+}
+
+impl Upstreams {
+    /// Beginning with this chance.
+    pub(crate) fn new(seed: u64) -> Upstreams {
+        Upstreams { dice: Cell::new(seed), ..Upstreams::default() }
+    }
+
+    /// Whether no connection waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.get() == 0
+    }
+
+    /// The connection to a server that was used last.
+    pub(super) fn take(&self, server: u64, pool: &Pool, now_ms: u64) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.get_mut(&server)?;
+        while let Some(mut connection) = waiting.pop_back() {
+            self.count.set(self.count.get() - 1);
+            if connection.is_young(pool, now_ms) && connection.is_quiet() {
+                connection.is_reused = true;
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// A connection waits for its next request.
+    pub(super) fn keep(&self, server: u64, mut connection: Connection, pool: &Pool, now_ms: u64) {
+        if pool.keep_idle_ms == 0 || pool.keep_connections == 0 {
+            return;
+        }
+        connection.rest(now_ms, pool.keep_idle_ms);
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.entry(server).or_default();
+        waiting.push_back(connection);
+        if waiting.len() > pool.keep_connections {
+            waiting.pop_front();
+        } else {
+            self.count.set(self.count.get() + 1);
+        }
+    }
+
+    /// Ends connections that have been idle for too long, or whose server has ended them.
+    pub(crate) fn sweep(&self, now_ms: u64) {
+        if self.is_empty() {
+            return;
+        }
+        let mut count = 0;
+        self.idle.borrow_mut().retain(|_, waiting| {
+            waiting.retain_mut(|connection| !connection.is_over(now_ms) && connection.is_quiet());
+            count += waiting.len();
+            !waiting.is_empty()
+        });
+        self.count.set(count);
+    }
+
+    /// The turns of a pool.
+    pub(super) fn with_turns<R>(&self, desk: &PoolDesk, act: impl FnOnce(&mut Turns) -> R) -> R {
+        let mut turns = self.turns.borrow_mut();
+        let version = desk.version();
+        let turns = turns.entry(desk.number).or_insert_with(|| {
+            Turns { version, members: desk.members(), picker: Picker::default() }
+        });
+        if turns.version != version {
+            (turns.version, turns.members) = (version, desk.members());
+        }
+        act(turns)
+    }
+
+    /// Another number by chance.
+    pub(super) fn dice(&self) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood).
+        let state = self.dice.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.dice.set(state);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,21 @@
+//! In:     an exchange whose route is a pool.
+//! Out:    the answer of one of its servers; what was learned of them.
+//! Actors: the task of the request, which drives the server's connection itself.
+//! Never:  does a byte of one exchange reach another, or a request a second server that the first may have acted on,
+//!         unless its method allows it.
+
+mod attempt;
+mod body;
+mod choose;
+mod connect;
+mod desk;
+mod fetch;
+mod flight;
+mod idle;
+mod server;
+
+pub(crate) use body::Stream as UpstreamStream;
+pub(crate) use desk::PoolDesk;
+pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch};
+pub(crate) use idle::Upstreams;
+pub(crate) use server::Try;

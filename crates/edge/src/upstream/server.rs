@@ -1,0 +1,208 @@
+//! In:     what became of requests to one server.
+//! Out:    how it stands: how many it has, how fast it is, whether it is asked.
+//! Actors: every event loop; all that they share of a server are these numbers.
+//! Never:  is a lock taken for a server that is well.
+
+use crate::voice::Voice;
+use hallway_core::Fault;
+use hallway_core::balance::{Change, Health, Latency, Patience, Readiness, Standing, Tier};
+use hallway_core::plan::{Pool, PoolTls, Protocol};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// By which threads read the readiness of a server that is down.
+const DOWN: u64 = u64::MAX;
+/// The unit of weights: that a server which comes back can have a part of one.
+pub(super) const WEIGHT_UNIT: u32 = 100;
+
+/// Where a server is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    /// Another pool, by its name.
+    Pool(String),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(out, "{address}"),
+            Address::Unix(path) => write!(out, "unix:{}", path.display()),
+            Address::Pool(name) => write!(out, "pool:{name}"),
+        }
+    }
+}
+
+/// What makes a server another one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Identity {
+    pub(super) address: Address,
+    pub(super) protocol: Protocol,
+    /// The name by which it was found.
+    pub(super) host: String,
+    pub(super) tls: PoolTls,
+}
+
+/// One server. It outlives plans that have it.
+pub(crate) struct Server {
+    /// Unlike that of any other.
+    pub(super) number: u64,
+    pub(super) identity: Identity,
+    /// As logs name it.
+    pub(super) name: String,
+    outstanding: AtomicU32,
+    latency: AtomicU64,
+    health: Mutex<Health>,
+    is_troubled: AtomicBool,
+    /// 0 where it is ready, `DOWN`, or until when it is ejected.
+    not_before_ms: AtomicU64,
+    /// One request sees whether it is well again.
+    is_on_trial: AtomicBool,
+    /// Since when it is there. Milliseconds; 0 where it always was.
+    since_ms: AtomicU64,
+}
+
+impl Server {
+    pub(super) fn new(identity: Identity, since_ms: u64) -> Server {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        Server {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            name: identity.address.to_string(),
+            identity,
+            outstanding: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
+            health: Mutex::default(),
+            is_troubled: AtomicBool::new(false),
+            not_before_ms: AtomicU64::new(0),
+            is_on_trial: AtomicBool::new(false),
+            since_ms: AtomicU64::new(since_ms),
+        }
+    }
+
+    /// How it stands, with this weight, when it takes so many requests at a time.
+    pub(super) fn standing(&self, weight: u32, (most, slow_start_ms): (u32, u64), now_ms: u64) -> Standing {
+        let outstanding = self.outstanding.load(Ordering::Relaxed);
+        let tier = match self.not_before_ms.load(Ordering::Relaxed) {
+            0 => Tier::Primary,
+            DOWN => Tier::Out,
+            until_ms if now_ms >= until_ms && !self.is_on_trial.load(Ordering::Relaxed) => Tier::Primary,
+            _ => Tier::Ejected,
+        };
+        let latency = Latency::unpack(self.latency.load(Ordering::Relaxed));
+        Standing {
+            tier,
+            is_full: most > 0 && outstanding >= most,
+            weight: self.share(weight, slow_start_ms, now_ms),
+            outstanding,
+            latency_us: latency.now_us(now_ms),
+        }
+    }
+
+    /// Its weight: a server that came just now has a tenth of it, and more as time goes by.
+    fn share(&self, weight: u32, slow_start_ms: u64, now_ms: u64) -> u32 {
+        let since_ms = self.since_ms.load(Ordering::Relaxed);
+        let full = weight.saturating_mul(WEIGHT_UNIT);
+        if since_ms == 0 || slow_start_ms == 0 || weight == 0 {
+            return full;
+        }
+        let age_ms = now_ms.saturating_sub(since_ms);
+        if age_ms >= slow_start_ms {
+            return full;
+        }
+        ((u64::from(full) * age_ms / slow_start_ms) as u32).max(full / 10).max(1)
+    }
+
+    /// It gets a request. Whether that is the one that sees how it is; nothing where another one does already.
+    pub(super) fn begin(&self, now_ms: u64) -> Option<bool> {
+        let not_before_ms = self.not_before_ms.load(Ordering::Relaxed);
+        let is_trial = not_before_ms != 0 && not_before_ms != DOWN && now_ms >= not_before_ms;
+        if is_trial && self.is_on_trial.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        Some(is_trial)
+    }
+
+    /// A request has ended.
+    pub(super) fn end(&self, was_trial: bool) {
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        if was_trial {
+            self.is_on_trial.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// It answered, after so long.
+    pub(super) fn note_answer(&self, pool: &Pool, took_us: u64, now_ms: u64) {
+        // Two threads at once: one of them is not counted, which is as good.
+        let latency = Latency::unpack(self.latency.load(Ordering::Relaxed)).after(took_us, now_ms);
+        self.latency.store(latency.pack(), Ordering::Relaxed);
+        if self.is_troubled.load(Ordering::Relaxed) {
+            self.change(pool, now_ms, "", |health| health.succeeded(now_ms));
+        }
+    }
+
+    /// It did not.
+    pub(super) fn note_failure(&self, pool: &Pool, fault: Fault, now_ms: u64) {
+        let is_plain = matches!(fault, Fault::Unreachable | Fault::ConnectTimeout);
+        self.change(pool, now_ms, fault.detail(), |health| health.failed(now_ms, &patience(pool), is_plain));
+    }
+
+    /// Somebody looked how it is.
+    pub(super) fn note_look(&self, pool: &Pool, found: Result<(), &str>, now_ms: u64) {
+        let why = found.err().unwrap_or_default();
+        self.change(pool, now_ms, why, |health| health.looked(found.is_ok(), now_ms, &patience(pool)));
+    }
+
+    fn change(&self, pool: &Pool, now_ms: u64, why: &str, change: impl FnOnce(&mut Health) -> Option<Change>) {
+        let mut health = self.lock();
+        let changed = change(&mut health);
+        let not_before_ms = match health.readiness(now_ms) {
+            Readiness::Ready => 0,
+            Readiness::Down => DOWN,
+            Readiness::OnTrial => now_ms,
+            Readiness::Ejected(until_ms) => until_ms,
+        };
+        self.not_before_ms.store(not_before_ms, Ordering::Relaxed);
+        self.is_troubled.store(health.is_troubled(), Ordering::Relaxed);
+        drop(health);
+        let told = match changed {
+            None => return,
+            Some(Change::Ejected(out_ms)) => format!("is out for {} s: {why}", out_ms as f64 / 1000.0),
+            Some(Change::Fell) => format!("is down: {why}"),
+            Some(Change::Returned) => "is back".into(),
+            Some(Change::Rose) => "is well again".into(),
+        };
+        if matches!(changed, Some(Change::Returned | Change::Rose)) {
+            self.since_ms.store(now_ms.max(1), Ordering::Relaxed);
+        }
+        Voice::of_process().say(&format!("pool {}: server {} {told}", pool.name, self.name));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Health> {
+        // A panic ends the process, so a poisoned lock is never seen.
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn patience(pool: &Pool) -> Patience {
+    let (rise, fall) = pool.check.as_ref().map_or((1, 1), |check| (check.rise, check.fall));
+    Patience { failures: pool.eject_after, out_ms: pool.eject_ms, out_ms_max: pool.eject_ms_max, rise, fall }
+}
+
+/// One try of a request, for its log line.
+pub(crate) struct Try {
+    pub(crate) server: Arc<Server>,
+    /// What it answered; 0 where nothing came.
+    pub(crate) status: u16,
+    /// Until its first byte came, or it was given up.
+    pub(crate) took_us: u64,
+}
+
+impl Try {
+    pub(crate) fn name(&self) -> &str {
+        &self.server.name
+    }
+}

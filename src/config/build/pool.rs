@@ -1,0 +1,289 @@
+//! In:     the tables `[pool.…]`.
+//! Out:    the pools of the plan.
+//! Actors: the file system is asked for certificates.
+//! Never:  is a pool taken that leads to itself, or an address that is guessed.
+
+use super::{Builder, count, named, switch, time_ms, whole};
+use crate::certificates;
+use crate::cli::nearest;
+use crate::config::node::{Entry, Node, Span, Table};
+use crate::settings::percent;
+use hallway_core::fields::is_token;
+use hallway_core::plan::{Balance, HashBy, Place, Pool, PoolTls, Protocol, Server};
+use std::sync::Arc;
+
+/// How URLs of servers begin, what is spoken there, and the port where none is named.
+const SCHEMES: [(&str, Protocol, Option<u16>); 8] = [
+    ("http", Protocol::Http, Some(80)),
+    ("https", Protocol::Https, Some(443)),
+    ("h2c", Protocol::H2c, Some(80)),
+    ("h2", Protocol::H2, Some(443)),
+    ("grpc", Protocol::H2c, Some(80)),
+    ("grpcs", Protocol::H2, Some(443)),
+    ("fastcgi", Protocol::FastCgi, Some(9000)),
+    ("uwsgi", Protocol::Uwsgi, None),
+];
+
+impl Builder<'_> {
+    pub(super) fn pools(&mut self, table: &Table) {
+        let names: Vec<String> = named(table, "pool").map(|(entry, _)| entry.key.clone()).collect();
+        let pools: Vec<(Span, Pool)> =
+            named(table, "pool").map(|(entry, pool)| (entry.key_span, self.pool(entry, pool, &names))).collect();
+        for (at, (span, pool)) in pools.iter().enumerate() {
+            if leads_to(&pools, at, at, 0) {
+                self.problems.add(*span, format!("the pool '{}' leads to itself", pool.name));
+            }
+        }
+        self.pools = pools.into_iter().map(|(_, pool)| Arc::new(pool)).collect();
+    }
+
+    fn pool(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Pool {
+        let servers = self.servers(entry, table, names);
+        let mut pool = Pool::new(&entry.key, servers);
+        let time = |key: &str, default: u64| table.get(key).and_then(time_ms).unwrap_or(default);
+        pool.slow_start_ms = time("slow_start", pool.slow_start_ms);
+        pool.connect_timeout_ms = time("connect_timeout", pool.connect_timeout_ms);
+        pool.answer_timeout_ms = time("answer_timeout", pool.answer_timeout_ms);
+        pool.pause_timeout_ms = time("pause_timeout", pool.pause_timeout_ms);
+        pool.tunnel_timeout_ms = time("tunnel_timeout", pool.tunnel_timeout_ms);
+        pool.buffers_requests = table.get("buffer_requests").and_then(switch).unwrap_or(pool.buffers_requests);
+        pool.balance = table.get("balance").and_then(|node| self.balance(node)).unwrap_or(pool.balance);
+        pool.host = table.get("host").and_then(|node| self.upstream_host(node));
+        let inner = |key: &str| table.get(key).and_then(Node::table);
+        if let Some(eject) = inner("eject") {
+            pool.eject_after = eject.get("after").and_then(whole).map_or(pool.eject_after, |count| count as u32);
+            pool.eject_ms = eject.get("for").and_then(time_ms).unwrap_or(pool.eject_ms);
+            pool.eject_ms_max = eject.get("max").and_then(time_ms).unwrap_or(pool.eject_ms_max).max(pool.eject_ms);
+        }
+        if let Some(retry) = inner("retry") {
+            pool.tries = retry.get("tries").and_then(whole).map_or(pool.tries, |count| count as u32);
+            let budget = retry.text("budget").and_then(|text| percent(text).ok());
+            pool.retry_percent = budget.unwrap_or(pool.retry_percent);
+        }
+        if let Some(queue) = inner("queue") {
+            pool.queue_size = queue.get("size").and_then(count).unwrap_or(pool.queue_size);
+            pool.queue_max_wait_ms = queue.get("max_wait").and_then(time_ms).unwrap_or(pool.queue_max_wait_ms);
+        }
+        if let Some(keep) = inner("keep_alive") {
+            pool.keep_idle_ms = keep.get("idle").and_then(time_ms).unwrap_or(pool.keep_idle_ms);
+            pool.keep_age_ms = keep.get("age").and_then(time_ms).unwrap_or(pool.keep_age_ms);
+            pool.keep_connections =
+                keep.get("connections").and_then(count).unwrap_or(pool.keep_connections);
+        }
+        pool.tls = table.get("tls").map(|node| self.pool_tls(node)).unwrap_or_default();
+        pool
+    }
+
+    fn servers(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Vec<Server> {
+        let Some(node) = table.get("servers").filter(|node| !node.members().is_empty()) else {
+            let mend = "write servers = [\"http://10.0.0.11:9000\"]";
+            self.problems.add(entry.key_span, format!("the pool '{}' has no servers; {mend}", entry.key));
+            return Vec::new();
+        };
+        let mut servers = Vec::new();
+        for node in node.members() {
+            let table = node.table();
+            let Some(url) = table.map_or(Some(node), |table| table.get("url")) else {
+                self.problems.add(node.span, "which server? write url = \"http://HOST:PORT\"");
+                continue;
+            };
+            let Some((at, protocol)) = url.text().and_then(|text| self.place(text, url.span, names)) else { continue };
+            let given = |key: &str| table.and_then(|table| table.get(key));
+            let number = |key: &str| given(key).and_then(whole).map(|number| number as u32);
+            servers.push(Server {
+                at,
+                protocol,
+                weight: number("weight").unwrap_or(1),
+                is_backup: given("backup").and_then(switch).unwrap_or(false),
+                connections_max: number("max_connections").unwrap_or(0),
+            });
+        }
+        servers
+    }
+
+    /// Where a URL leads, and what is spoken there.
+    pub(super) fn place(&mut self, text: &str, span: Span, names: &[String]) -> Option<(Place, Protocol)> {
+        if let Some(name) = text.strip_prefix("pool:") {
+            let Some(number) = names.iter().position(|known| known == name) else {
+                self.unknown_pool(name, span, names);
+                return None;
+            };
+            return Some((Place::Pool(number), Protocol::Http));
+        }
+        match place(text) {
+            Ok(found) => Some(found),
+            Err(mend) => {
+                self.problems.add(span, format!("'{text}': {mend}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn unknown_pool(&mut self, name: &str, span: Span, names: &[String]) {
+        let near = nearest(name, names.iter().map(String::as_str));
+        let mend = match (near, names.is_empty()) {
+            (Some(near), _) => format!("did you mean '{near}'?"),
+            (None, true) => format!("write [pool.{name}]"),
+            (None, false) => format!("there are {}", names.join(", ")),
+        };
+        self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
+    }
+
+    fn balance(&mut self, node: &Node) -> Option<Balance> {
+        let text = node.text()?;
+        let name = |name: &str| is_token(name.as_bytes()).then(|| name.to_owned());
+        let found = match (text, text.strip_prefix("hash:")) {
+            ("round-robin", _) => Some(Balance::RoundRobin),
+            ("least-outstanding", _) => Some(Balance::LeastOutstanding),
+            ("latency", _) => Some(Balance::Latency),
+            (_, Some("path")) => Some(Balance::Hash(HashBy::Path)),
+            (_, Some("client")) => Some(Balance::Hash(HashBy::Client)),
+            (_, Some(by)) => match by.split_once(':') {
+                Some(("header", of)) => name(of).map(|name| Balance::Hash(HashBy::Header(name))),
+                Some(("cookie", of)) => name(of).map(|name| Balance::Hash(HashBy::Cookie(name))),
+                _ => None,
+            },
+            _ => None,
+        };
+        if found.is_none() {
+            let words = ["round-robin", "least-outstanding", "latency", "hash:path", "hash:client"];
+            let mend = match nearest(text, words.iter().copied()) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("write {}, hash:header:NAME or hash:cookie:NAME", words.join(", ")),
+            };
+            self.problems.add(node.span, format!("balance = \"{text}\": {mend}"));
+        }
+        found
+    }
+
+    fn upstream_host(&mut self, node: &Node) -> Option<String> {
+        let text = node.text()?;
+        if hallway_core::http1::is_authority(text.as_bytes()) && !text.is_empty() {
+            return Some(text.into());
+        }
+        self.problems.add(node.span, format!("'{text}' is no host; write one as in \"app.internal\""));
+        None
+    }
+
+    fn pool_tls(&mut self, node: &Node) -> PoolTls {
+        let Some(table) = node.table() else { return PoolTls::default() };
+        let mut tls = PoolTls { name: table.text("name").map(Into::into), ..PoolTls::default() };
+        tls.trusts_all = table.get("verify").and_then(switch) == Some(false);
+        if let Some(ca) = table.get("ca") {
+            let path = self.path(ca).unwrap_or_default();
+            let read = certificates::read_chain(&path);
+            match read.and_then(|roots| hallway_edge::vet_authorities(&roots).map(|()| roots)) {
+                Ok(roots) => tls.roots = roots,
+                Err(problem) => self.problems.add(ca.span, problem),
+            }
+        }
+        match (table.get("cert"), table.get("key")) {
+            (None, None) => {}
+            (Some(cert), Some(key)) => {
+                let (chain, secret) = (self.path(cert).unwrap_or_default(), self.path(key).unwrap_or_default());
+                match certificates::read_pair(&chain, &secret) {
+                    Ok(own) => tls.own = Some(own),
+                    Err(problem) => self.problems.add(cert.span, problem),
+                }
+            }
+            (Some(one), None) | (None, Some(one)) => {
+                self.problems.add(one.span, "write both: cert = \"….pem\" and key = \"….pem\"");
+            }
+        }
+        tls
+    }
+
+    /// The pool of a route: one with a name, or one server.
+    pub(super) fn target_pool(&mut self, table: &Table) -> Option<usize> {
+        let names: Vec<String> = self.pools.iter().map(|pool| pool.name.clone()).collect();
+        if let Some(node) = table.get("pool") {
+            let name = node.text()?;
+            let found = names.iter().position(|known| known == name && !known.contains(':'));
+            if found.is_none() {
+                let names: Vec<String> = names.into_iter().filter(|name| !name.contains(':')).collect();
+                self.unknown_pool(name, node.span, &names);
+            }
+            return found;
+        }
+        let node = table.get("proxy")?;
+        let text = node.text()?;
+        if let Some(known) = names.iter().position(|known| known == text) {
+            return Some(known);
+        }
+        let (at, protocol) = match place(text) {
+            Ok(found) => found,
+            Err(mend) => {
+                self.problems.add(node.span, format!("'{text}': {mend}"));
+                return None;
+            }
+        };
+        let server = Server { at, protocol, weight: 1, is_backup: false, connections_max: 0 };
+        self.pools.push(Arc::new(Pool::new(text, vec![server])));
+        Some(self.pools.len() - 1)
+    }
+}
+
+/// Whether a pool is found below another one.
+fn leads_to(pools: &[(Span, Pool)], from: usize, to: usize, depth: usize) -> bool {
+    let mut below = pools[from].1.servers.iter().filter_map(|server| match server.at {
+        Place::Pool(number) => Some(number),
+        _ => None,
+    });
+    depth <= pools.len() && below.any(|number| number == to || leads_to(pools, number, to, depth + 1))
+}
+
+/// Reads the URL of a server.
+fn place(text: &str) -> Result<(Place, Protocol), String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return socket(path).map(|place| (place, Protocol::Http));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(format!("write a URL, as in \"http://{text}\""));
+    };
+    let Some((_, protocol, default_port)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
+        let names = SCHEMES.map(|(name, ..)| name);
+        return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
+    };
+    if let Some(path) = rest.strip_prefix("unix:") {
+        return socket(path).map(|place| (place, *protocol));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err("a server has no path; change paths in the route, by 'strip' or 'rewrite'".into());
+    }
+    if authority.contains('@') {
+        return Err("a server has no user; write headers for it in the route".into());
+    }
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => {
+            let number = port.parse().ok().filter(|port| *port != 0);
+            (name, Some(number.ok_or_else(|| format!("'{port}' is no port; write 1 to 65535"))?))
+        }
+        _ => (authority, None),
+    };
+    let is_service = name.starts_with('_');
+    let port = match (port, default_port, is_service) {
+        (Some(_), _, true) => return Err("the SRV records of this name say the port; take it out".into()),
+        (None, _, true) => None,
+        (Some(port), ..) => Some(port),
+        (None, Some(port), _) => Some(*port),
+        (None, None, _) => return Err(format!("write its port: \"{scheme}://{name}:PORT\"")),
+    };
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    let name = if is_address { name.to_owned() } else { super::site::ascii(name)? };
+    let is_label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if !is_address && !name.trim_end_matches('.').split('.').all(is_label) {
+        return Err(format!("'{name}' is no host"));
+    }
+    Ok((Place::Host { name, port }, *protocol))
+}
+
+fn socket(path: &str) -> Result<Place, String> {
+    if path.starts_with('/') && path.len() < 108 {
+        return Ok(Place::Unix(path.into()));
+    }
+    Err("write the whole path of the socket, as in \"unix:/run/app.sock\"; it has at most 107 bytes".into())
+}
