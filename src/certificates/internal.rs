@@ -3,6 +3,7 @@
 //! Actors: the state directory, where authority and certificates are kept; the clock.
 //! Never:  is a key readable for others, or an authority made anew while there is one.
 
+use hallway_core::plan::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -120,6 +121,25 @@ fn authority() -> Result<Issuer<'static, KeyPair>, String> {
         write(&certificate_path, &params.self_signed(&key).map_err(failed)?.pem())?;
     }
     Ok(Issuer::new(params, key))
+}
+
+/// A secret of this machine, made when it is first needed.
+///
+/// # Errors
+/// That it can be neither read nor written.
+pub(super) fn secret(name: &str) -> Result<Secret, String> {
+    let path = directory().join(format!("{name}.key"));
+    match fs::read_to_string(&path) {
+        Ok(text) => return Ok(Secret(text.trim().into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+    }
+    let mut chance = [0; 32];
+    let rolled = rustix::rand::getrandom(&mut chance[..], rustix::rand::GetRandomFlags::empty());
+    rolled.map_err(|error| format!("the system gives no randomness: {error}"))?;
+    let text: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
+    write(&path, &text)?;
+    Ok(Secret(text.into_bytes()))
 }
 
 fn lasting(life: Duration) -> (OffsetDateTime, OffsetDateTime) {

@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest file of certificates.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -45,13 +46,19 @@ pub(crate) fn read_pair(chain: &Path, key: &Path) -> Result<(Vec<Vec<u8>>, Secre
     Ok((read_chain(chain)?, read_key(key)?))
 }
 
-/// Reads certificates that are not read yet.
+/// Reads certificates and secrets that are not read yet.
 ///
 /// # Errors
 /// What is wrong with which file.
 pub(crate) fn read_missing(plan: &mut Plan) -> Result<(), String> {
     for certificate in plan.certificates.iter_mut().filter(|certificate| certificate.chain.is_empty()) {
         *certificate = read(certificate.source.clone())?;
+    }
+    for pool in &mut plan.pools {
+        let is_missing = pool.sticky.as_ref().is_some_and(|sticky| sticky.secret.0.is_empty());
+        if let Some(sticky) = Arc::make_mut(pool).sticky.as_mut().filter(|_| is_missing) {
+            sticky.secret = internal::secret("sticky")?;
+        }
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ const POOL: &[Key] = &[
         "How one is chosen: \"round-robin\", \"least-outstanding\", \"latency\", \"hash:path\", \"hash:client\", \"hash:header:NAME\", \"hash:cookie:NAME\".",
         "\"round-robin\"",
     ),
-    key("health", Kind::Later, "How servers are asked whether they are well."),
+    key("health", Kind::Table(HEALTH), "How servers are asked whether they are well, beside what their answers show."),
     key(
         "eject",
         Kind::Table(&[
@@ -129,7 +129,15 @@ const POOL: &[Key] = &[
         ]),
         "When a request goes to another server: where it was not sent, or its method may be repeated.",
     ),
-    key("sticky", Kind::Later, "The cookie that keeps a client at its server."),
+    key(
+        "sticky",
+        Kind::Table(&[
+            key_or("cookie", TEXT, "Its name.", "\"hallway\""),
+            key_or("secret", Kind::Secret, "With which it is signed, the same on all machines.", "one of this machine"),
+            key_or("max_age", Kind::Duration, "For how long.", "until the browser is closed"),
+        ]),
+        "The cookie that keeps a client at its server.",
+    ),
     key_or("slow_start", Kind::Duration, "How long a server that comes back gets less than its share.", "0s"),
     key(
         "queue",
@@ -160,6 +168,22 @@ const POOL: &[Key] = &[
         "true",
     ),
     key("tls", Kind::Table(TLS_OF_POOL), "How servers behind https are known."),
+];
+
+const HEALTH: &[Key] = &[
+    key_or("path", TEXT, "The path that is asked for.", "\"/\""),
+    key_or("host", TEXT, "The host that is asked for.", "that of the pool, or the server's address"),
+    key_or(
+        "status",
+        Kind::OneOrMore(&Kind::Whole(200, 599)),
+        "The statuses of a server that is well.",
+        "200 to 399",
+    ),
+    key("body", TEXT, "What has to be in the answer."),
+    key_or("every", Kind::Duration, "Between two.", "5s"),
+    key_or("timeout", Kind::Duration, "For the answer.", "2s"),
+    key_or("rise", Kind::Whole(1, 100), "Good ones, one after the other, that bring a server back.", "2"),
+    key_or("fall", Kind::Whole(1, 100), "Bad ones that take it out.", "3"),
 ];
 
 const SERVER_OF_POOL: &[Key] = &[

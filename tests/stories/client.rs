@@ -94,6 +94,11 @@ impl Connection {
         line.trim_end().to_owned()
     }
 
+    /// Says that nothing more will be sent.
+    pub fn shutdown(&mut self) {
+        self.reader.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// Whether the server has closed, kindly or not; waits for it.
     pub fn is_closed(&mut self) -> bool {
         match self.reader.read(&mut [0; 1]) {

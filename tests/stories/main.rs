@@ -8,11 +8,13 @@
 mod client;
 mod served;
 mod stage;
+mod upstream;
 
 mod access_log;
 mod ahead;
 mod app_failures;
 mod apps;
+mod balance;
 mod bodies;
 mod boot_failures;
 mod client_left;
@@ -33,6 +35,7 @@ mod master_killed;
 mod modifiers;
 mod nobody_reads;
 mod own_process;
+mod pools;
 mod port_taken;
 mod privileges;
 mod reload;

@@ -9,10 +9,10 @@ use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
 use crate::posts::{Post, Posts};
 use crate::rules::{Parts, Rules};
-use crate::upstream::PoolDesk;
+use crate::upstream::{Discoverer, PoolDesk, Watched};
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::voice::Voice;
-use hallway_core::plan::{AccessLog, Plan, Zone};
+use hallway_core::plan::{AccessLog, Plan, Pool, Zone};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
 use std::collections::HashMap;
@@ -54,6 +54,7 @@ struct Keeper {
     desks: HashMap<usize, Arc<AppDesk>>,
     /// By their names.
     pools: HashMap<String, Arc<PoolDesk>>,
+    discoverer: Discoverer,
     /// What is counted, by the names of the zones.
     limiters: HashMap<String, Arc<Limiter>>,
     /// The writers of access logs, by their files; nothing for standard output.
@@ -81,6 +82,7 @@ impl Edge {
             beginning: Instant::now(),
             desks: HashMap::new(),
             pools: HashMap::new(),
+            discoverer: Discoverer::default(),
             limiters: HashMap::new(),
             writers: Arc::default(),
         };
@@ -163,7 +165,7 @@ impl Keeper {
             desk.renew(app);
             desks.push(desk.clone());
         }
-        let pools = self.pools(&plan);
+        let pools = self.pools(&plan, serial)?;
         let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();
         self.limiters.retain(|name, _| plan.zones.iter().any(|zone| zone.name == *name));
         let pacers = self.pacers(&plan);
@@ -173,15 +175,19 @@ impl Keeper {
     }
 
     /// Pools that there were before keep what is known of their servers.
-    fn pools(&mut self, plan: &Plan) -> Vec<Arc<PoolDesk>> {
+    fn pools(&mut self, plan: &Plan, serial: u32) -> io::Result<Vec<Arc<PoolDesk>>> {
         self.pools.retain(|name, _| plan.pools.iter().any(|pool| pool.name == *name));
-        let mut desks = Vec::new();
+        let (mut desks, mut watched) = (Vec::new(), Vec::new());
+        let pools: Arc<[Arc<Pool>]> = plan.pools.iter().cloned().collect();
         for pool in &plan.pools {
             let desk = self.pools.entry(pool.name.clone()).or_insert_with(|| Arc::new(PoolDesk::new(self.beginning)));
-            desk.renew(pool, &plan.pools, &|_| None);
+            let one = Watched { desk: desk.clone(), pool: pool.clone(), pools: pools.clone(), serial };
+            one.renew(&self.discoverer.book);
+            watched.push(one);
             desks.push(desk.clone());
         }
-        desks
+        self.discoverer.watch(watched, &plan.resolvers)?;
+        Ok(desks)
     }
 
     /// What a zone has counted so far counts on, as long as it is the same.

@@ -18,7 +18,7 @@ use crate::trip::Trip;
 use crate::upstream::{self, Fetched, UpstreamStream};
 use crate::{files, lane};
 use hallway_core::plan::Target;
-use hallway_core::record::Facts;
+use hallway_core::record::{Facts, TryFacts};
 use hallway_core::route::{Matched, rewrite};
 use hallway_core::semantics::{
     AnswerHead, ShapeFacts, adjust, allow_origin, delimit, explain_fault, options, pack, preflight, redirect, respond,
@@ -323,6 +323,8 @@ fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
 fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Result<(), Fault>) {
     let Exchange { head, arrival, rules, .. } = exchange;
     let Some(sink) = rules.sink(trip.site) else { return };
+    let now_us = house.clock.now_us();
+    let tries: Vec<TryFacts<'_>> = trip.tries.iter().map(|one| one.facts(now_us)).collect();
     let begun = trip.status != 0 && !matches!(outcome, Err(Fault::ClientGone));
     let facts = Facts {
         head: Some(head),
@@ -341,8 +343,9 @@ fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Re
         }),
         app: trip.app.map_or("", |app| &rules.plan.apps[app].name),
         cut: begun && outcome.is_err(),
-        total_us: house.clock.now_us().saturating_sub(trip.begun_us),
+        total_us: now_us.saturating_sub(trip.begun_us),
         lane: trip.lane,
+        tries: &tries,
     };
     house.log.access(sink, &facts);
 }

@@ -16,7 +16,7 @@ use crate::packer::Packers;
 use crate::passwords::Passwords;
 use crate::posts::{Post, Posts};
 use crate::rules::{LoopRules, Rules};
-use crate::upstream::Upstreams;
+use crate::upstream::{Upstreams, look_after};
 use crate::voice::Voice;
 use crate::watched;
 use hallway_core::ports::Master;
@@ -109,6 +109,9 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
     let door = Door::new(house.clone(), shared.posts, open_max(loops));
     door.adopt(shared.rules, sockets);
     tokio::task::spawn_local(sweep(door.clone()));
+    if thread == 0 {
+        look_after(&house);
+    }
     if shared.starting.fetch_sub(1, Ordering::AcqRel) == 1 {
         house.master.edge_is_ready();
     }
@@ -125,7 +128,12 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
             Some(Post::Gone(worker)) => outbound::end(&house, worker),
             Some(Post::Unsendable(ticket)) => house.calls.refuse(ticket),
             Some(Post::Connection(at, accepted)) => door.let_in_accepted(&at, accepted),
-            Some(Post::Rules(rules, sockets)) if !finishing => door.adopt(rules, sockets),
+            Some(Post::Rules(rules, sockets)) if !finishing => {
+                door.adopt(rules, sockets);
+                if thread == 0 {
+                    look_after(&house);
+                }
+            }
             Some(Post::Finish) if !finishing => {
                 finishing = true;
                 close(&door).await;

@@ -9,7 +9,7 @@ use crate::cli::nearest;
 use crate::config::node::{Entry, Node, Span, Table};
 use crate::settings::percent;
 use hallway_core::fields::is_token;
-use hallway_core::plan::{Balance, HashBy, Place, Pool, PoolTls, Protocol, Server};
+use hallway_core::plan::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Secret, Server, Sticky};
 use std::sync::Arc;
 
 /// How URLs of servers begin, what is spoken there, and the port where none is named.
@@ -70,6 +70,8 @@ impl Builder<'_> {
             pool.keep_connections =
                 keep.get("connections").and_then(count).unwrap_or(pool.keep_connections);
         }
+        pool.check = table.get("health").and_then(|node| self.check(node));
+        pool.sticky = table.get("sticky").and_then(|node| self.sticky(node));
         pool.tls = table.get("tls").map(|node| self.pool_tls(node)).unwrap_or_default();
         pool
     }
@@ -127,6 +129,45 @@ impl Builder<'_> {
             (None, false) => format!("there are {}", names.join(", ")),
         };
         self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
+    }
+
+    fn check(&mut self, node: &Node) -> Option<Check> {
+        let table = node.table()?;
+        let time = |key: &str, default: u64| table.get(key).and_then(time_ms).unwrap_or(default);
+        let number = |key: &str, default: u32| table.get(key).and_then(whole).map_or(default, |number| number as u32);
+        let statuses = table.get("status").map_or(&[][..], Node::members);
+        let path = table.text("path").unwrap_or("/");
+        let is_plain = path.starts_with('/') && path.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte.is_ascii());
+        if !is_plain {
+            let span = table.get("path").map_or(node.span, |node| node.span);
+            self.problems.add(span, format!("'{path}' is no path; begin with '/', write what is not ASCII as %XX"));
+        }
+        Some(Check {
+            path: path.into(),
+            host: table.get("host").and_then(|node| self.upstream_host(node)),
+            statuses: statuses.iter().filter_map(whole).map(|status| status as u16).collect(),
+            body: table.text("body").map(Into::into),
+            every_ms: time("every", 5_000),
+            timeout_ms: time("timeout", 2_000),
+            rise: number("rise", 2),
+            fall: number("fall", 3),
+        })
+    }
+
+    fn sticky(&mut self, node: &Node) -> Option<Sticky> {
+        let table = node.table()?;
+        let cookie = table.text("cookie").unwrap_or("hallway");
+        if !is_token(cookie.as_bytes()) {
+            let span = table.get("cookie").map_or(node.span, |node| node.span);
+            self.problems.add(span, format!("'{cookie}' is no name of a cookie"));
+        }
+        let secret = match table.get("secret") {
+            Some(node) => self.secret(node)?.into_bytes(),
+            // Read when it is needed: who only checks a file leaves nothing behind.
+            None => Vec::new(),
+        };
+        let max_age_s = table.get("max_age").and_then(time_ms).map_or(0, |time_ms| time_ms / 1000);
+        Some(Sticky { cookie: cookie.into(), secret: Secret(secret), max_age_s })
     }
 
     fn balance(&mut self, node: &Node) -> Option<Balance> {
@@ -244,6 +285,9 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
         let names = SCHEMES.map(|(name, ..)| name);
         return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
     };
+    if !matches!(protocol, Protocol::Http | Protocol::Https) {
+        return Err(format!("'{scheme}' is not built yet in this version"));
+    }
     if let Some(path) = rest.strip_prefix("unix:") {
         return socket(path).map(|place| (place, *protocol));
     }

@@ -66,6 +66,21 @@ pub struct Facts<'a> {
     pub cut: bool,
     /// What the lane saw, if the application had the request.
     pub lane: Option<LaneFacts>,
+    /// Each time it was sent to a server of a pool.
+    pub tries: &'a [TryFacts<'a>],
+}
+
+/// One time that a request was sent to a server of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct TryFacts<'a> {
+    /// The server's address.
+    pub server: &'a str,
+    /// What it answered; where it did not, the status that says so.
+    pub status: u16,
+    /// Until the first byte of its answer came, or it was given up.
+    pub head_us: u64,
+    /// Until the last byte of its answer went on, or it was given up.
+    pub total_us: u64,
 }
 
 /// What client and server agreed on.
@@ -169,6 +184,16 @@ fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
         let (queue, app) = (Seconds(lane.queue_us), Seconds(lane.app_us));
         let _ = write!(out, ",\"queue_time\":{queue},\"app_time\":{app},\"worker_pid\":{}", lane.worker_pid);
     }
+    if !facts.tries.is_empty() {
+        out.extend_from_slice(b",\"upstream\":[");
+        for (at, one) in facts.tries.iter().enumerate() {
+            out.extend_from_slice(if at > 0 { b",{\"addr\":\"" } else { b"{\"addr\":\"" });
+            escape_json(out, one.server.as_bytes());
+            let (head, total) = (Seconds(one.head_us), Seconds(one.total_us));
+            let _ = write!(out, "\",\"status\":{},\"header_time\":{head},\"response_time\":{total}}}", one.status);
+        }
+        out.push(b']');
+    }
     let _ = write!(out, ",\"request_id\":\"{}\"}}", facts.request_id);
 }
 
@@ -260,6 +285,7 @@ mod tests {
             user: "",
             app: "shop",
             cut: false,
+            tries: &[],
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),
         };
         let mut out = Vec::new();
@@ -288,6 +314,41 @@ mod tests {
         let combined = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
                         \"$http_referer\" \"$http_user_agent\"";
         assert_eq!(own(combined), line(&LogFormat::Combined, raw), "nginx's own definition of combined");
+    }
+
+    #[test]
+    fn every_try_is_told() {
+        let mut head = Head::default();
+        parse_head(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", 99, &mut head).unwrap();
+        let one = |server, status, head_us| TryFacts { server, status, head_us, total_us: head_us + 1_000 };
+        let tries = [one("10.0.0.1:80", 502, 1_000), one("unix:/a\"b", 200, 4_000)];
+        let facts = Facts {
+            head: Some(&head),
+            peer_ip: "10.0.0.9",
+            user: "",
+            request_id: "id1",
+            unix_ms: 0,
+            status: 200,
+            body_bytes: 5,
+            total_us: 9_000,
+            https: false,
+            tls: None,
+            app: "",
+            cut: false,
+            lane: None,
+            tries: &tries,
+        };
+        let told = |format: &LogFormat| {
+            let mut out = Vec::new();
+            put_line(&mut out, &Style::of(format).unwrap(), &facts);
+            String::from_utf8(out).unwrap()
+        };
+        let own = "$remote_addr to: $upstream_addr: $request $status|$upstream_status|$upstream_response_time|$upstream_header_time";
+        let expected = "10.0.0.9 to: 10.0.0.1:80, unix:/a\\x22b: GET /a HTTP/1.1 200|502, 200|0.002, 0.005|0.001, 0.004\n";
+        assert_eq!(told(&LogFormat::Own(own.into())), expected);
+        assert!(told(&LogFormat::Json).contains(
+            r#""upstream":[{"addr":"10.0.0.1:80","status":502,"header_time":0.001000,"response_time":0.002000},{"addr":"unix:/a\"b","#
+        ));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is a name taken that is no variable, or can a client's byte end a line.
 
-use super::{Calendar, Facts, MONTHS, Seconds, escape_quoted, put_request_line};
+use super::{Calendar, Facts, MONTHS, Seconds, TryFacts, escape_quoted, put_request_line};
 use crate::route::host_of;
 use std::fmt;
 use std::io::Write;
@@ -62,9 +62,10 @@ variables! {
     "body_bytes_sent" => BodyBytes: "bytes of the body that were sent",
     "request_time" => RequestTime: "seconds from its arrival to the last byte of the answer, with milliseconds",
     "request_id" => RequestId: "its own id",
-    "upstream_addr" => UpstreamAddr: "the app that answered and its worker: shop[4711]",
-    "upstream_status" => UpstreamStatus: "the status, where an app had the request",
-    "upstream_response_time" => UpstreamTime: "seconds that the app took to its first byte",
+    "upstream_addr" => UpstreamAddr: "the servers that it was sent to, 10.0.0.1:80, 10.0.0.2:80; or the app and its worker, shop[4711]",
+    "upstream_status" => UpstreamStatus: "what each of them answered",
+    "upstream_response_time" => UpstreamTime: "seconds until the last byte of each; of an app, until its first",
+    "upstream_header_time" => UpstreamHeadTime: "seconds until the first byte of each",
     "queue_time" => QueueTime: "seconds that it waited for a worker",
     "app_time" => AppTime: "seconds that the app took to its first byte",
     "worker_pid" => WorkerPid: "the worker's process",
@@ -183,6 +184,18 @@ fn put_variable(out: &mut Vec<u8>, variable: Variable, facts: &Facts<'_>) {
         Variable::BodyBytes => drop(write!(out, "{}", facts.body_bytes)),
         Variable::RequestTime => put_seconds(out, Some(facts.total_us)),
         Variable::RequestId => put_text(out, facts.request_id.as_bytes()),
+        Variable::UpstreamAddr if !facts.tries.is_empty() => {
+            put_each(out, facts, |out, one| escape_quoted(out, one.server.as_bytes()));
+        }
+        Variable::UpstreamStatus if !facts.tries.is_empty() => {
+            put_each(out, facts, |out, one| drop(write!(out, "{}", one.status)));
+        }
+        Variable::UpstreamTime if !facts.tries.is_empty() => {
+            put_each(out, facts, |out, one| put_seconds(out, Some(one.total_us)));
+        }
+        Variable::UpstreamHeadTime if !facts.tries.is_empty() => {
+            put_each(out, facts, |out, one| put_seconds(out, Some(one.head_us)));
+        }
         Variable::UpstreamAddr => match lane {
             Some(lane) => drop(write!(out, "{}[{}]", facts.app, lane.worker_pid)),
             None => out.push(b'-'),
@@ -191,13 +204,23 @@ fn put_variable(out: &mut Vec<u8>, variable: Variable, facts: &Facts<'_>) {
             Some(_) => drop(write!(out, "{}", facts.status)),
             None => out.push(b'-'),
         },
-        Variable::UpstreamTime => put_seconds(out, lane.map(|lane| lane.app_us)),
+        Variable::UpstreamTime | Variable::UpstreamHeadTime => put_seconds(out, lane.map(|lane| lane.app_us)),
         Variable::QueueTime => put_microseconds(out, lane.map(|lane| lane.queue_us)),
         Variable::AppTime => put_microseconds(out, lane.map(|lane| lane.app_us)),
         Variable::WorkerPid => match lane {
             Some(lane) => drop(write!(out, "{}", lane.worker_pid)),
             None => out.push(b'-'),
         },
+    }
+}
+
+/// Something of each try, as nginx lists them.
+fn put_each(out: &mut Vec<u8>, facts: &Facts<'_>, put: impl Fn(&mut Vec<u8>, &TryFacts<'_>)) {
+    for (at, one) in facts.tries.iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        put(out, one);
     }
 }
 

@@ -11,12 +11,14 @@ use super::flight::Flight;
 use crate::deadline::{Deadline, SWEEP};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
+use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
 use hallway_core::Fault;
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
 use hallway_core::plan::Pool;
+use rustls::ClientConfig;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -71,7 +73,7 @@ impl Attempt<'_> {
         let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
         let connection = match idle {
             Some(connection) => connection,
-            None => match connect(house, &held.server, pool, exchange.rules.upstream_tls(held.pool)).await {
+            None => match connect(house, &held.server, pool, self.tls(exchange.rules, &held)).await {
                 Ok(connection) => connection,
                 Err((fault, why)) => {
                     house.log.error(&format!("pool {}: server {}: {why}", pool.name, held.server.name));
@@ -103,6 +105,10 @@ impl Attempt<'_> {
                 Err(Failed { fault, was_sent: true, stale: None })
             }
         }
+    }
+
+    fn tls<'r>(&self, rules: &'r Rules, held: &Held) -> Option<&'r Arc<ClientConfig>> {
+        rules.upstream_tls(held.pool).filter(|_| held.server.identity.protocol.is_encrypted())
     }
 
     fn go_on(&self, answer: ServerAnswer, flight: Flight, held: Held, deadline: Deadline) -> Fetched {

@@ -6,6 +6,7 @@
 use super::desk::{Member, PoolDesk};
 use super::idle::Turns;
 use super::server::{Address, Server};
+use super::sticky;
 use crate::house::House;
 use crate::rules::Rules;
 use hallway_core::Fault;
@@ -26,6 +27,13 @@ pub(super) struct Held {
     is_trial: bool,
     /// Where the pool is a server of another one: that server, whether it is on trial, and the other pool.
     above: Vec<(Arc<Server>, bool, Arc<PoolDesk>)>,
+}
+
+impl Held {
+    /// The member of the outermost pool that has the request.
+    pub(super) fn member(&self) -> &Server {
+        self.above.last().map_or(&self.server, |(server, ..)| server)
+    }
 }
 
 impl Drop for Held {
@@ -49,6 +57,8 @@ pub(super) struct Choice<'a> {
     pub(super) key: u64,
     /// Numbers of servers that had it before.
     pub(super) tried: &'a [u64],
+    /// The number of the member that its cookie names.
+    pub(super) wanted: Option<u64>,
 }
 
 enum Found {
@@ -123,6 +133,16 @@ impl Choice<'_> {
                     }
                     standing(member, pool, now_ms)
                 };
+                if let Some(wanted) = self.wanted.filter(|_| depth == 0) {
+                    let found = (0..members.list.len()).find(|at| sticky::number(&members.list[*at].server) == wanted);
+                    let is_open = |at: &usize| {
+                        let one = stands(*at);
+                        one.tier >= Tier::Backup && !one.is_full
+                    };
+                    if let Some(at) = found.filter(is_open) {
+                        return Ok(members.list[at].server.clone());
+                    }
+                }
                 match picker.pick(&pool.balance, members.ring.as_ref(), members.list.len(), stands, rolled) {
                     Picked::Member(at) => Ok(members.list[at].server.clone()),
                     Picked::Full => Err(Found::Full),

@@ -9,13 +9,22 @@ use hallway_core::balance::ring::{Hash, Ring};
 use hallway_core::plan::{Balance, Place, Pool};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Partitions of a member on the ring, for each unit of its weight; all of them together are bounded.
 const PARTITIONS: u32 = 500;
 const PARTITIONS_MAX: u32 = 500_000;
+
+/// One server that a name stands for.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Found {
+    pub(super) address: SocketAddr,
+    /// As its record says; 0 where none does.
+    pub(super) weight: u32,
+    pub(super) is_backup: bool,
+}
 
 /// One member of a pool.
 pub(crate) struct Member {
@@ -38,6 +47,8 @@ pub(crate) struct Members {
 pub(crate) struct PoolDesk {
     pub(super) number: usize,
     members: RwLock<Arc<Members>>,
+    /// The latest plan that it has members by.
+    serial: Mutex<u32>,
     /// Counts changes of the members.
     version: AtomicU64,
     /// What is left of the budget of retries.
@@ -56,6 +67,7 @@ impl PoolDesk {
         PoolDesk {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             members: RwLock::default(),
+            serial: Mutex::new(0),
             version: AtomicU64::new(0),
             saved: AtomicI64::new(Budget::new(0).full()),
             waiting: AtomicUsize::new(0),
@@ -74,30 +86,44 @@ impl PoolDesk {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Has the members of this pool from now on. `found` has the addresses of each of its servers that are known by
-    /// a name; nothing where they are not known.
-    pub(crate) fn renew(&self, pool: &Pool, pools: &[Arc<Pool>], found: &dyn Fn(usize) -> Option<Vec<SocketAddr>>) {
+    /// Has the members of this pool from now on. `found` has what those of its servers stand for that are known by
+    /// a name; nothing where that is not known yet.
+    pub(super) fn renew(
+        &self,
+        (pool, serial): (&Pool, u32),
+        pools: &[Arc<Pool>],
+        found: &dyn Fn(usize) -> Option<Vec<Found>>,
+    ) {
+        let mut latest = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
+        if serial < *latest {
+            // A name was found for a plan that has been replaced.
+            return;
+        }
+        *latest = serial;
         let before = self.members();
         let now_ms = self.beginning.elapsed().as_millis() as u64;
         let since_ms = if before.list.is_empty() { 0 } else { now_ms.max(1) };
         let (mut list, mut unknown) = (Vec::new(), 0);
         for (at, server) in pool.servers.iter().enumerate() {
             let addresses = match &server.at {
-                Place::Unix(path) => vec![Address::Unix(path.clone())],
-                Place::Pool(number) => vec![Address::Pool(pools[*number].name.clone())],
+                Place::Unix(path) => vec![(Address::Unix(path.clone()), 0, false)],
+                Place::Pool(number) => vec![(Address::Pool(pools[*number].name.clone()), 0, false)],
                 Place::Host { name, port } => match (name.parse::<IpAddr>(), port) {
-                    (Ok(address), Some(port)) => vec![Address::Tcp(SocketAddr::new(address, *port))],
+                    (Ok(address), Some(port)) => vec![(Address::Tcp(SocketAddr::new(address, *port)), 0, false)],
                     _ => found(at).map_or_else(
                         || {
                             unknown += 1;
                             Vec::new()
                         },
-                        |addresses| addresses.into_iter().map(Address::Tcp).collect(),
+                        |found| {
+                            let of = |one: Found| (Address::Tcp(one.address), one.weight, one.is_backup);
+                            found.into_iter().map(of).collect()
+                        },
                     ),
                 },
             };
             let host = if let Place::Host { name, .. } = &server.at { name.clone() } else { String::new() };
-            for address in addresses {
+            for (address, weight, is_backup) in addresses {
                 let identity = Identity { address, protocol: server.protocol, host: host.clone(), tls: pool.tls.clone() };
                 if list.iter().any(|member: &Member| member.server.identity == identity) {
                     continue;
@@ -106,8 +132,8 @@ impl PoolDesk {
                 let kept = known.map(|member| member.server.clone());
                 list.push(Member {
                     server: kept.unwrap_or_else(|| Arc::new(Server::new(identity, since_ms))),
-                    weight: server.weight,
-                    is_backup: server.is_backup,
+                    weight: server.weight.saturating_mul(weight.max(1)),
+                    is_backup: server.is_backup || is_backup,
                     connections_max: server.connections_max,
                 });
             }

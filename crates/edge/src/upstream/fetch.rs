@@ -7,6 +7,7 @@ use super::attempt::{Attempt, Failed, Sent};
 use super::body::{Stream, Whole};
 use super::choose::{Choice, Held};
 use super::server::Try;
+use super::sticky;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::spool::{Spooled, gather};
@@ -76,27 +77,35 @@ pub(crate) async fn fetch<W: Wire>(
             Some(whole(gather(exchange.wire, &limits).await?))
         }
     };
+    let wanted = pool.sticky.as_ref().and_then(|sticky| {
+        sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?)
+    });
     let key = key(&pool, exchange.head, &trip.client(&exchange.arrival.peer).ip);
     let (mut tried, mut failed) = (Vec::new(), None::<Fault>);
     let mut same: Option<Held> = None;
     loop {
         let held = match same.take() {
             Some(held) => held,
-            None => match (Choice { house, rules, pool: to.pool, key, tried: &tried }).choose().await {
+            None => match (Choice { house, rules, pool: to.pool, key, tried: &tried, wanted }).choose().await {
                 Ok(held) => held,
                 // What went wrong before says more than that nobody is left.
                 Err(fault) => return Err(failed.unwrap_or(fault)),
             },
         };
         let server = held.server.clone();
+        let member = sticky::number_of(&pool, &held);
         let begun_us = house.clock.now_us();
         let attempt = Attempt { house, trip, to, pool: &rules.plan.pools[held.pool], body: body.as_ref(), begun_us };
         let tried_now = attempt.make(exchange, held, failed.is_some()).await;
         let took_us = house.clock.now_us().saturating_sub(begun_us);
         let (fault, was_sent, held) = match tried_now {
-            Ok(Sent(fetched)) => {
-                let (Fetched::Answer(head, _) | Fetched::Upgrade(head, _)) = &fetched;
-                trip.tries.push(Try { server, status: head.status, took_us });
+            Ok(Sent(mut fetched)) => {
+                let (Fetched::Answer(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
+                if let (Some(sticky), Some(member)) = (&pool.sticky, member.filter(|_| member != wanted)) {
+                    let cookie = sticky::write(&pool, sticky, member, trip.is_https(exchange.arrival));
+                    head.fields.push(b"Set-Cookie", cookie.as_bytes());
+                }
+                trip.tries.push(Try { server, status: head.status, begun_us, took_us, has_answered: true });
                 return Ok(fetched);
             }
             Err(Failed { fault, was_sent, stale }) => (fault, was_sent, stale),
@@ -106,7 +115,8 @@ pub(crate) async fn fetch<W: Wire>(
             same = Some(held);
             continue;
         }
-        trip.tries.push(Try { server: server.clone(), status: 0, took_us });
+        let status = fault.status();
+        trip.tries.push(Try { server: server.clone(), status, begun_us, took_us, has_answered: false });
         if matches!(fault, Fault::ClientGone | Fault::RequestTimeout(_) | Fault::BadRequest(_) | Fault::BodyTooLarge) {
             return Err(fault);
         }
@@ -126,12 +136,8 @@ pub(crate) async fn fetch<W: Wire>(
 fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, (server, fault, goes_on): (&str, Fault, bool)) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let outcome = if goes_on { "it goes to another one".into() } else { format!("it is answered {}", fault.status()) };
-    house.log.error(&format!(
-        "pool {}: server {server}: {method} {path} ({}): {} {outcome}",
-        pool.name,
-        trip.request_id.as_str(),
-        fault.detail()
-    ));
+    let (pool, id, why) = (&pool.name, trip.request_id.as_str(), fault.detail().trim_end_matches('.'));
+    house.log.error(&format!("{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
 }
 
 fn whole(spooled: Spooled) -> Whole {

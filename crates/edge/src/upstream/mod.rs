@@ -9,13 +9,18 @@ mod body;
 mod choose;
 mod connect;
 mod desk;
+mod discover;
 mod fetch;
 mod flight;
 mod idle;
+mod look;
 mod server;
+mod sticky;
 
 pub(crate) use body::Stream as UpstreamStream;
 pub(crate) use desk::PoolDesk;
+pub(crate) use discover::{Discoverer, Watched};
 pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch};
 pub(crate) use idle::Upstreams;
+pub(crate) use look::look_after;
 pub(crate) use server::Try;

@@ -7,6 +7,7 @@ use crate::voice::Voice;
 use hallway_core::Fault;
 use hallway_core::balance::{Change, Health, Latency, Patience, Readiness, Standing, Tier};
 use hallway_core::plan::{Pool, PoolTls, Protocol};
+use hallway_core::record::TryFacts;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -195,14 +196,23 @@ fn patience(pool: &Pool) -> Patience {
 /// One try of a request, for its log line.
 pub(crate) struct Try {
     pub(crate) server: Arc<Server>,
-    /// What it answered; 0 where nothing came.
+    /// What it answered; where it did not, the status that says so.
     pub(crate) status: u16,
+    pub(crate) begun_us: u64,
     /// Until its first byte came, or it was given up.
     pub(crate) took_us: u64,
+    pub(crate) has_answered: bool,
 }
 
 impl Try {
-    pub(crate) fn name(&self) -> &str {
-        &self.server.name
+    /// The same for the log, in which an answer ends now.
+    pub(crate) fn facts(&self, now_us: u64) -> TryFacts<'_> {
+        let until_now_us = now_us.saturating_sub(self.begun_us);
+        TryFacts {
+            server: &self.server.name,
+            status: self.status,
+            head_us: self.took_us,
+            total_us: if self.has_answered { until_now_us } else { self.took_us },
+        }
     }
 }

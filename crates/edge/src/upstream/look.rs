@@ -1,0 +1,113 @@
+//! In:     pools whose servers are to be asked how they are.
+//! Out:    the same told to the servers' health.
+//! Actors: tasks of the first event loop, one for each pool, as long as its plan is the one that counts.
+//! Never:  does one server that hangs keep the others from being asked, or a look outlast the next.
+
+use super::body::Outgoing;
+use super::connect::connect;
+use super::flight::Flight;
+use super::server::{Address, Server};
+use crate::house::House;
+use crate::rules::LoopRules;
+use hallway_core::Fault;
+use hallway_core::http1::Asked;
+use hallway_core::plan::{Check, Pool, Protocol};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of an answer that are looked at.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Asks the servers of every pool that wants it, until other rules count.
+pub(crate) fn look_after(house: &Rc<House>) {
+    let rules = house.rules();
+    for (number, pool) in rules.plan.pools.iter().enumerate() {
+        if let Some(check) = &pool.check {
+            tokio::task::spawn_local(ask_again(house.clone(), rules.clone(), number, pool.clone(), check.clone()));
+        }
+    }
+}
+
+async fn ask_again(house: Rc<House>, rules: Rc<LoopRules>, number: usize, pool: Arc<Pool>, check: Check) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(check.every_ms.max(10)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let serial = rules.serial;
+    let (desk, tls) = (rules.pools[number].clone(), rules.upstream_tls(number).cloned());
+    // A plan is over when nobody holds it.
+    drop(rules);
+    loop {
+        ticks.tick().await;
+        if house.draining.get() || house.rules().serial != serial {
+            return;
+        }
+        house.clock.refresh();
+        let asked = desk.members().list.iter().map(|member| member.server.clone()).collect::<Vec<_>>();
+        let looks: Vec<_> = asked
+            .into_iter()
+            .filter(|server| !matches!(server.identity.address, Address::Pool(_)))
+            .map(|server| {
+                let (house, pool, check, tls) = (house.clone(), pool.clone(), check.clone(), tls.clone());
+                tokio::task::spawn_local(async move {
+                    let looking = look(&house, &server, &pool, &check, tls.as_ref());
+                    let found = tokio::time::timeout(Duration::from_millis(check.timeout_ms), looking).await;
+                    let found = found.unwrap_or_else(|_| Err("the check was not answered in time".into()));
+                    server.note_look(&pool, found.as_ref().map(|()| ()).map_err(String::as_str), house.clock.coarse_ms());
+                })
+            })
+            .collect();
+        for look in looks {
+            let _ = look.await;
+        }
+    }
+}
+
+/// Whether a server is well; else what is wrong.
+async fn look(
+    house: &House,
+    server: &Server,
+    pool: &Pool,
+    check: &Check,
+    tls: Option<&Arc<rustls::ClientConfig>>,
+) -> Result<(), String> {
+    let tls = tls.filter(|_| server.identity.protocol.is_encrypted());
+    let connection = connect(house, server, pool, tls).await.map_err(|(_, why)| why)?;
+    if !matches!(server.identity.protocol, Protocol::Http | Protocol::Https) {
+        // It takes connections; more cannot be asked in a word.
+        return Ok(());
+    }
+    let host = check.host.as_deref().or(pool.host.as_deref()).unwrap_or(match &server.identity.address {
+        Address::Tcp(_) => &server.name,
+        Address::Unix(_) | Address::Pool(_) => "localhost",
+    });
+    let head = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
+    let mut flight = Flight::new(connection, Outgoing::new(head.into_bytes(), None), house.clock.coarse_ms());
+    let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
+    let answer = loop {
+        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(|fault| said(fault))?;
+        if answer.head.status >= 200 {
+            break answer;
+        }
+    };
+    let status = answer.head.status;
+    let is_good = if check.statuses.is_empty() { status < 400 } else { check.statuses.contains(&status) };
+    if !is_good {
+        return Err(format!("the check was answered {status}"));
+    }
+    let Some(wanted) = &check.body else { return Ok(()) };
+    let mut body = Vec::new();
+    while body.len() < BODY_BYTES_MAX {
+        let (piece, last) = poll_fn(|task| flight.poll_piece(&house.clock, task)).await.map_err(|fault| said(fault))?;
+        body.extend_from_slice(piece.bytes());
+        if last {
+            break;
+        }
+    }
+    let has_it = memchr::memmem::find(&body, wanted.as_bytes()).is_some();
+    if has_it { Ok(()) } else { Err(format!("the check's answer has no '{wanted}'")) }
+}
+
+fn said(fault: Fault) -> String {
+    fault.detail().into()
+}
