@@ -24,7 +24,7 @@ build:
 
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx /usr/bin/curl /usr/bin/openssl \
-		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load
+		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load /usr/sbin/dnsmasq
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -46,6 +46,7 @@ bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /u
 		--venv $(VENVS)/bench --out bench/results/itself.md
 	$(PYTHON) -B bench/edge.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--out bench/results/edge.md
+	cargo bench --bench ring
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
 fuzz:
@@ -93,6 +94,10 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
+
+/usr/sbin/dnsmasq:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends dnsmasq-base
 
 /usr/bin/testssl:
 	$(SUDO) apt-get update -qq

@@ -13,6 +13,7 @@ mod instance;
 mod listen;
 mod master;
 mod port_holder;
+mod ring;
 mod settings;
 mod signals;
 mod users;
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
         Ok(cli::Asked::Text(text)) => print(&text),
         Ok(cli::Asked::Schema) => print(&format!("{:#}\n", config::schema())),
+        Ok(cli::Asked::Ring(question)) => match ring::tell(&question) {
+            Ok(text) => print(&text),
+            Err(problem) => fail(problem, ERROR),
+        },
         Ok(cli::Asked::Trust) => match certificates::trust() {
             Ok(text) => print(&text),
             Err(problem) => fail(problem, ERROR),

@@ -33,7 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What core may use beside the standard library: no runtime, no operating system.
-const CORE_DEPENDENCIES: &[&str] = &["base64", "foldhash", "httparse", "httpdate", "memchr", "mime_guess", "serde"];
+const CORE_DEPENDENCIES: &[&str] =
+    &["base64", "foldhash", "httparse", "httpdate", "memchr", "mime_guess", "serde", "sha1", "xxhash-rust"];
 
 /// Words that say nothing of what a thing is.
 const EMPTY_NAMES: &[&str] = &["manager", "helper", "helpers", "util", "utils", "common", "misc"];

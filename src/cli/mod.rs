@@ -5,13 +5,15 @@
 
 mod flags;
 mod near;
+mod ring;
 
 pub(crate) use near::nearest;
 #[cfg(test)]
 mod tests;
 
 use crate::asked::{Ask, Rolls};
-use crate::explain::Question;
+use crate::explain;
+use crate::ring::Question;
 use flags::{FLAGS, Flag};
 use lexopt::{Arg, Parser};
 use std::collections::BTreeMap;
@@ -31,6 +33,8 @@ pub(crate) enum Asked {
     Schema,
     /// `hallway trust`.
     Trust,
+    /// `hallway ring`.
+    Ring(Question),
 }
 
 /// What is to be done with a configuration file.
@@ -46,7 +50,7 @@ pub(crate) enum Errand {
     /// Show its routes.
     Routes,
     /// Say what would answer a request.
-    Explain(Question),
+    Explain(explain::Question),
     /// Ask the instance that serves it.
     Ask(Ask),
     /// Show what it comes to, every default included.
@@ -85,9 +89,9 @@ impl Raw {
 }
 
 /// Every command.
-const COMMANDS: [&str; 13] = [
-    "run", "serve", "check", "config", "routes", "explain", "status", "reload", "stop", "exec", "trust", "help",
-    "version",
+const COMMANDS: [&str; 14] = [
+    "run", "serve", "check", "config", "routes", "explain", "status", "reload", "stop", "exec", "trust", "ring",
+    "help", "version",
 ];
 
 /// Reads the command line, without the program's name.
@@ -101,7 +105,7 @@ pub(crate) fn read(
         Some(Arg::Long("version") | Arg::Short('V')) => Ok(Asked::Text(version())),
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "run" => read_run(parser, environment),
-            "explain" => read_file_command(parser, Errand::Explain(Question::default())),
+            "explain" => read_file_command(parser, Errand::Explain(explain::Question::default())),
             "serve" => read_file_command(parser, Errand::Serve { watch: false }),
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
@@ -121,9 +125,10 @@ pub(crate) fn read(
                         .into(),
                 )),
             },
+            "ring" => ring::read(parser),
             "help" => Ok(Asked::Text(overview())),
             "version" => Ok(Asked::Text(version())),
-            later @ ("ring" | "import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
+            later @ ("import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
                 Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
             }
             other if other.contains(':') => {
@@ -189,7 +194,7 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
 }
 
 /// The question of `explain`, which alone has such a flag.
-fn question<'e>(errand: &'e mut Errand, flag: &str) -> Result<&'e mut Question, String> {
+fn question<'e>(errand: &'e mut Errand, flag: &str) -> Result<&'e mut explain::Question, String> {
     match errand {
         Errand::Explain(question) => Ok(question),
         _ => Err(format!("there is no flag '{flag}' here; it belongs to 'hallway explain'")),
@@ -366,6 +371,7 @@ fn overview() -> String {
          hallway reload [-c FILE]          have it go by the file as it is now, and replace every worker\n  \
          hallway stop [-c FILE]            have it stop when all requests are answered\n  \
          hallway exec APP -- COMMAND       run a command as the app would run\n  \
+         hallway ring --node NAME …        which node of a consistent-hashing ring has what, and what moves\n  \
          hallway trust                     how to trust the local authority of tls = \"internal\"\n  hallway --version\n\n\
          Example:\n  hallway run --workers 4 shop.wsgi:application\n",
         env!("CARGO_PKG_VERSION")

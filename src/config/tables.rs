@@ -48,7 +48,11 @@ const SERVER: &[Key] = &[
         Kind::OneOrMore(&Kind::Either(&[Kind::Word(&["unix"]), NETWORK])),
         "Proxies whose X-Forwarded-* and Forwarded are believed; \"unix\" is whoever comes by a unix socket.",
     ),
-    key("resolver", Kind::OneOrMore(&TEXT), "The name servers that are asked for servers of pools; those of this machine where none is named."),
+    key(
+        "resolver",
+        Kind::OneOrMore(&TEXT),
+        "The name servers that are asked for servers of pools; those of this machine where none is named.",
+    ),
     key("acme", Kind::Later, "How certificates are obtained."),
     key("user", TEXT, "Who the edge runs as, and apps that name nobody; only root can become somebody else."),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
@@ -124,7 +128,12 @@ const POOL: &[Key] = &[
     key(
         "retry",
         Kind::Table(&[
-            key_or("tries", Kind::Whole(1, 100), "How often a request is sent at most, each time to another server.", "2"),
+            key_or(
+                "tries",
+                Kind::Whole(1, 100),
+                "How often a request is sent at most, each time to another server.",
+                "2",
+            ),
             key_or("budget", Kind::Percent, "How many of all requests may be sent again.", "\"20%\""),
         ]),
         "When a request goes to another server: where it was not sent, or its method may be repeated.",
@@ -173,12 +182,7 @@ const POOL: &[Key] = &[
 const HEALTH: &[Key] = &[
     key_or("path", TEXT, "The path that is asked for.", "\"/\""),
     key_or("host", TEXT, "The host that is asked for.", "that of the pool, or the server's address"),
-    key_or(
-        "status",
-        Kind::OneOrMore(&Kind::Whole(200, 599)),
-        "The statuses of a server that is well.",
-        "200 to 399",
-    ),
+    key_or("status", Kind::OneOrMore(&Kind::Whole(200, 599)), "The statuses of a server that is well.", "200 to 399"),
     key("body", TEXT, "What has to be in the answer."),
     key_or("every", Kind::Duration, "Between two.", "5s"),
     key_or("timeout", Kind::Duration, "For the answer.", "2s"),
@@ -187,7 +191,11 @@ const HEALTH: &[Key] = &[
 ];
 
 const SERVER_OF_POOL: &[Key] = &[
-    key("url", TEXT, "Where it is. A name stands for all of its addresses; one like _http._tcp.NAME, for its SRV records."),
+    key(
+        "url",
+        TEXT,
+        "Where it is. A name stands for all of its addresses; one like _http._tcp.NAME, for its SRV records.",
+    ),
     key_or("weight", Kind::Whole(0, 10_000), "How much of the work it gets, beside the others.", "1"),
     key_or("backup", Kind::Switch, "Whether it is asked only when the others cannot be.", "false"),
     key_or("max_connections", Kind::Whole(0, 1_000_000), "Requests that it has at a time.", "0: any number"),
@@ -328,8 +336,11 @@ const CACHE_CONTROL: Key = key("cache_control", TEXT, "The answer's Cache-Contro
 const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others.");
 const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
 const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here.");
-const TIMEOUT: Key =
-    key("timeout", Kind::Duration, "How long an app may take here before its worker is ended (0 for ever); a server, to begin its answer.");
+const TIMEOUT: Key = key(
+    "timeout",
+    Kind::Duration,
+    "How long an app may take here before its worker is ended (0 for ever); a server, to begin its answer.",
+);
 const LIMIT: Key = key(
     "limit",
     Kind::OneOrMore(&Kind::Table(LIMITS)),

@@ -196,8 +196,21 @@ impl Names {
         let hosts = stage.dir.join("names");
         std::fs::write(&hosts, "").unwrap();
         let child = Command::new("/usr/sbin/dnsmasq")
-            .args(["--keep-in-foreground", "--no-resolv", "--no-hosts", "--bind-interfaces", "--user=root", "--pid-file"])
-            .args(["--listen-address=127.0.0.1", "--local=/internal/", "--local-ttl=1", "--auth-ttl=1", "--conf-file=/dev/null"])
+            .args([
+                "--keep-in-foreground",
+                "--no-resolv",
+                "--no-hosts",
+                "--bind-interfaces",
+                "--user=root",
+                "--pid-file",
+            ])
+            .args([
+                "--listen-address=127.0.0.1",
+                "--local=/internal/",
+                "--local-ttl=1",
+                "--auth-ttl=1",
+                "--conf-file=/dev/null",
+            ])
             .arg(format!("--port={}", at.port()))
             .arg(format!("--addn-hosts={}", hosts.display()))
             .stdout(Stdio::null())

@@ -40,6 +40,7 @@ mod port_taken;
 mod privileges;
 mod reload;
 mod rentomatic;
+mod ring;
 mod roll;
 mod scarcity;
 mod sites;

@@ -98,7 +98,9 @@ fn bodies_arrive_as_they_were_sent() {
         client.send("3\r\nabc\r\n").send("4;x=y\r\ndefg\r\n0\r\n\r\n");
         assert!(client.answer().text().contains(r#""body": "abcdefg""#));
         // The connection is good for more.
-        client.send(format!("POST {prefix}/echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+        client.send(format!(
+            "POST {prefix}/echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        ));
         assert_eq!(client.answer().status, 100);
         client.send("ok");
         assert!(client.answer().text().contains(r#""body": "ok""#), "{prefix}");
@@ -245,7 +247,9 @@ fn another_protocol_goes_through_both_ways() {
     let one = Upstream::start("one");
     let served = served(&[&one], "");
     let mut client = Connection::open(served.http);
-    client.send("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: capitals\r\n\r\nbefore ");
+    client.send(
+        "GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: capitals\r\n\r\nbefore ",
+    );
     let head = client.head();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("\r\nUpgrade: capitals") && head.contains("\r\nConnection: Upgrade"), "{head}");

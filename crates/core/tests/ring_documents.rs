@@ -7,7 +7,8 @@ use hallway_core::balance::ring::{Hash, Ring, divided};
 use serde_json::Value;
 
 fn ring(table: &Value) -> (Vec<String>, Ring) {
-    let names: Vec<String> = table["nodes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect();
+    let names: Vec<String> =
+        table["nodes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect();
     let partitions = table["partitions_per_node"].as_u64().unwrap() as u32;
     let nodes: Vec<(String, u32)> = names.iter().map(|name| (name.clone(), partitions)).collect();
     (names, Ring::new(Hash::Sha1Digits7, &nodes))
@@ -27,7 +28,10 @@ fn all_tables_are_equal_to_the_digit() {
                 let partition = format!("{}-{}", names[row.node], row.partition);
                 assert_eq!(Value::from(row.min_hash), printed["min_hash"]);
                 assert_eq!(Value::from(row.served), printed["served"]);
-                assert_eq!((Value::from(&*names[row.node]), Value::from(partition)), (printed["node"].clone(), printed["partition"].clone()));
+                assert_eq!(
+                    (Value::from(&*names[row.node]), Value::from(partition)),
+                    (printed["node"].clone(), printed["partition"].clone())
+                );
             }
         }
         if let Some(simplified) = table["simplified"].as_array() {

@@ -4,9 +4,9 @@
 //! Never:  is a body held whole because its source could not be waited for.
 
 use crate::files::Pieces;
+use crate::house::House;
 use crate::lane::AnswerStream;
 use crate::packer::Packer;
-use crate::house::House;
 use crate::piece::Piece;
 use crate::upstream::{Tunnel, UpstreamStream};
 use hallway_core::Fault;

@@ -33,7 +33,13 @@ struct Way {
 
 impl Way {
     /// Carries what can be carried now; ready once all was, or one of them has broken off.
-    fn poll(&mut self, house: &House, from: &mut Stream, to: &mut Stream, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        house: &House,
+        from: &mut Stream,
+        to: &mut Stream,
+        task: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             while self.written < self.waiting.len() {
                 match Pin::new(&mut *to).poll_write(task, &self.waiting[self.written..]) {

@@ -67,8 +67,7 @@ impl Builder<'_> {
         if let Some(keep) = inner("keep_alive") {
             pool.keep_idle_ms = keep.get("idle").and_then(time_ms).unwrap_or(pool.keep_idle_ms);
             pool.keep_age_ms = keep.get("age").and_then(time_ms).unwrap_or(pool.keep_age_ms);
-            pool.keep_connections =
-                keep.get("connections").and_then(count).unwrap_or(pool.keep_connections);
+            pool.keep_connections = keep.get("connections").and_then(count).unwrap_or(pool.keep_connections);
         }
         pool.check = table.get("health").and_then(|node| self.check(node));
         pool.sticky = table.get("sticky").and_then(|node| self.sticky(node));
@@ -317,7 +316,9 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let name = if is_address { name.to_owned() } else { super::site::ascii(name)? };
     let is_label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     if !is_address && !name.trim_end_matches('.').split('.').all(is_label) {
         return Err(format!("'{name}' is no host"));

@@ -25,7 +25,9 @@ impl Builder<'_> {
         let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
         match given[..] {
             [_] => {}
-            [] => self.problems.add(span, "this route has no target; write one of files, app, pool, proxy, redirect, respond"),
+            [] => self
+                .problems
+                .add(span, "this route has no target; write one of files, app, pool, proxy, redirect, respond"),
             _ => self.problems.add(span, format!("this route has several targets: {}; keep one", given.join(", "))),
         }
         let Some(path) = table.text("path") else {

@@ -102,7 +102,10 @@ impl Builder<'_> {
             let alone = text.parse::<std::net::IpAddr>().map(|address| (address, 53).into());
             match text.parse().or(alone) {
                 Ok(address) => resolvers.push(address),
-                Err(_) => self.problems.add(span, format!("'{text}': write the address of a name server, as in \"10.0.0.2\" or \"127.0.0.1:5353\"")),
+                Err(_) => self.problems.add(
+                    span,
+                    format!("'{text}': write the address of a name server, as in \"10.0.0.2\" or \"127.0.0.1:5353\""),
+                ),
             }
         }
         resolvers

@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn looks_need_to_agree() {
         let (mut health, well, ill) = (Health::default(), true, false);
-        for (look, change) in [(ill, None), (ill, None), (well, None), (ill, None), (ill, None), (ill, Some(Change::Fell))]
+        for (look, change) in
+            [(ill, None), (ill, None), (well, None), (ill, None), (ill, None), (ill, Some(Change::Fell))]
         {
             assert_eq!(health.looked(look, 0, &PATIENCE), change);
         }

@@ -65,11 +65,10 @@ pub struct Picker {
 }
 
 impl Picker {
-    /// Chooses among so many members.
+    /// Chooses among so many members; keys have their places on the ring.
     pub fn pick(
         &mut self,
-        balance: &Balance,
-        ring: Option<&Ring>,
+        (balance, ring): (&Balance, Option<&Ring>),
         members: usize,
         stands: impl Fn(usize) -> Standing,
         (key, dice): (u64, u64),
@@ -121,7 +120,8 @@ impl Picker {
             let member = (self.turn + step) % members;
             let standing = stands(member);
             let load = |one: &Standing, other: &Standing| u64::from(one.outstanding + 1) * u64::from(other.weight);
-            if standing.takes(tier) && best.as_ref().is_none_or(|(_, best)| load(&standing, best) < load(best, &standing))
+            if standing.takes(tier)
+                && best.as_ref().is_none_or(|(_, best)| load(&standing, best) < load(best, &standing))
             {
                 best = Some((member, standing));
             }
@@ -143,8 +143,9 @@ fn fastest_of_two(members: usize, stands: impl Fn(usize) -> Standing, tier: Tier
     let cost = |member: usize| {
         let standing = stands(member);
         // One that nothing is known of is tried, but not by everybody at once.
-        let latency_us = if standing.latency_us == 0 { u64::from(standing.outstanding) * 1_000_000 } else { standing.latency_us };
-        (u128::from(latency_us) * u128::from(standing.outstanding + 1) << 16) / u128::from(standing.weight)
+        let latency_us =
+            if standing.latency_us == 0 { u64::from(standing.outstanding) * 1_000_000 } else { standing.latency_us };
+        ((u128::from(latency_us) * u128::from(standing.outstanding + 1)) << 16) / u128::from(standing.weight)
     };
     Some(if cost(other) < cost(first) { other } else { first })
 }

@@ -86,7 +86,9 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
             }
             Name::TransferEncoding if chunked => return Err(bad("The server's answer is chunked twice.")),
             Name::TransferEncoding if value.eq_ignore_ascii_case(b"chunked") => chunked = true,
-            Name::TransferEncoding => return Err(bad("The server's answer has a transfer coding that was not asked for.")),
+            Name::TransferEncoding => {
+                return Err(bad("The server's answer has a transfer coding that was not asked for."));
+            }
             Name::Connection => {
                 for option in list_members(value) {
                     close |= option.eq_ignore_ascii_case(b"close");
@@ -101,24 +103,32 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
             name => head.fields.push_known(name, raw_name, value),
         }
     }
-    let is_own = |option: &&[u8]| [&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|own| own.eq_ignore_ascii_case(option));
+    let is_own =
+        |option: &&[u8]| [&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|own| own.eq_ignore_ascii_case(option));
     if named.iter().any(|option| !is_own(option)) {
         head.fields.retain(|name| !named.iter().any(|option| option.eq_ignore_ascii_case(name)));
     }
-    let ending = match (status, chunked, head.length) {
-        (101, ..) if !(asked.upgrades && upgrades) => return Err(bad("The server changed the protocol without being asked.")),
+    if status == 101 && !(asked.upgrades && upgrades) {
+        return Err(bad("The server changed the protocol without being asked."));
+    }
+    let ending = ending((status, minor), chunked, head.length, asked.is_head)?;
+    let keep_alive = keep_alive && !close && ending != Ending::Close;
+    Ok(ServerAnswer { head, ending, keep_alive })
+}
+
+/// How the body ends (RFC 9112, 6.3).
+fn ending((status, minor): (u16, u8), chunked: bool, length: Option<u64>, is_head: bool) -> Result<Ending, Fault> {
+    Ok(match (status, chunked, length) {
         (101, true, _) | (101, _, Some(_)) => return Err(bad("The server's answer 101 has a body.")),
         (_, true, Some(_)) => return Err(bad("The server's answer is chunked and has a length.")),
         (_, true, None) if minor == 0 => return Err(bad("The server's answer is chunked in HTTP/1.0.")),
         (100..200 | 204 | 304, ..) => Ending::None,
-        _ if asked.is_head => Ending::None,
+        _ if is_head => Ending::None,
         (_, true, None) => Ending::Chunked,
         (_, false, Some(0)) => Ending::None,
         (_, false, Some(length)) => Ending::Length(length),
         (_, false, None) => Ending::Close,
-    };
-    let keep_alive = keep_alive && !close && ending != Ending::Close;
-    Ok(ServerAnswer { head, ending, keep_alive })
+    })
 }
 
 #[cfg(test)]

@@ -140,7 +140,10 @@ impl Chunked {
 
 /// Fields that are only for the connection they come by (RFC 9110, 7.6.1), wherever they stand.
 fn is_of_connection(name: Name) -> bool {
-    matches!(name, Name::Connection | Name::KeepAlive | Name::ProxyConnection | Name::Te | Name::Trailer | Name::Upgrade)
+    matches!(
+        name,
+        Name::Connection | Name::KeepAlive | Name::ProxyConnection | Name::Te | Name::Trailer | Name::Upgrade
+    )
 }
 
 #[cfg(test)]

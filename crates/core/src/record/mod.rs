@@ -344,7 +344,8 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let own = "$remote_addr to: $upstream_addr: $request $status|$upstream_status|$upstream_response_time|$upstream_header_time";
-        let expected = "10.0.0.9 to: 10.0.0.1:80, unix:/a\\x22b: GET /a HTTP/1.1 200|502, 200|0.002, 0.005|0.001, 0.004\n";
+        let expected =
+            "10.0.0.9 to: 10.0.0.1:80, unix:/a\\x22b: GET /a HTTP/1.1 200|502, 200|0.002, 0.005|0.001, 0.004\n";
         assert_eq!(told(&LogFormat::Own(own.into())), expected);
         assert!(told(&LogFormat::Json).contains(
             r#""upstream":[{"addr":"10.0.0.1:80","status":502,"header_time":0.001000,"response_time":0.002000},{"addr":"unix:/a\"b","#

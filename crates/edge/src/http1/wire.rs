@@ -7,10 +7,11 @@ use crate::exchange::Wire;
 use crate::http1::connection::Connection;
 use crate::piece::Piece;
 use crate::stream::Stream;
-use hallway_core::head::{Framing, Version};
 use hallway_core::fields::Fields;
-use hallway_core::http1::{AnswerBody, AnswerLine, CHUNK_END, Chunked, put_answer_head, put_chunk_start, put_informational,
-    put_last_chunk};
+use hallway_core::head::{Framing, Version};
+use hallway_core::http1::{
+    AnswerBody, AnswerLine, CHUNK_END, Chunked, put_answer_head, put_chunk_start, put_informational, put_last_chunk,
+};
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
 

@@ -37,13 +37,7 @@ struct Held {
 
 impl Calls {
     pub(crate) fn new(thread: u16, all_bytes: Rc<Cell<usize>>) -> Self {
-        Calls {
-            thread,
-            serial: Cell::new(0),
-            table: RefCell::default(),
-            held: RefCell::default(),
-            all_bytes,
-        }
+        Calls { thread, serial: Cell::new(0), table: RefCell::default(), held: RefCell::default(), all_bytes }
     }
 
     /// Which outbound lane answers come by.

@@ -9,6 +9,7 @@ mod vet;
 use crate::exchange::TlsFacts;
 use crate::rules::Rules;
 use crate::stream::Socket;
+pub(crate) use client::client_config;
 use hallway_core::plan::{Certificate, ClientCertificates, Plan, Site, SiteTls};
 use hallway_core::route::Sites;
 use rustls::crypto::CryptoProvider;
@@ -23,7 +24,6 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-pub(crate) use client::client_config;
 pub use vet::{vet, vet_authorities};
 
 /// The protocols that are spoken inside, the best first (RFC 7301).

@@ -47,9 +47,18 @@ pub(crate) struct Outgoing {
 enum Then {
     Nothing,
     Memory(Rc<Vec<u8>>),
-    File { file: Arc<File>, at: u64, end: u64, reading: Option<Reading> },
+    File {
+        file: Arc<File>,
+        at: u64,
+        end: u64,
+        reading: Option<Reading>,
+    },
     /// The client's body as it comes.
-    Fed { is_chunked: bool, has_ended: bool, waits_for_word: bool },
+    Fed {
+        is_chunked: bool,
+        has_ended: bool,
+        waits_for_word: bool,
+    },
 }
 
 type Reading = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>>>>;

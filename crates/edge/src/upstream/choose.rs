@@ -143,7 +143,7 @@ impl Choice<'_> {
                         return Ok(members.list[at].server.clone());
                     }
                 }
-                match picker.pick(&pool.balance, members.ring.as_ref(), members.list.len(), stands, rolled) {
+                match picker.pick((&pool.balance, members.ring.as_ref()), members.list.len(), stands, rolled) {
                     Picked::Member(at) => Ok(members.list[at].server.clone()),
                     Picked::Full => Err(Found::Full),
                     Picked::Nobody if is_full => Err(Found::Full),

@@ -61,20 +61,30 @@ impl Connection {
 ///
 /// # Errors
 /// 502 or 504, and why, for the log.
-pub(super) async fn connect(house: &House, server: &Server, pool: &Pool, tls: Option<&Arc<ClientConfig>>) -> Result<Connection, (Fault, String)> {
+pub(super) async fn connect(
+    house: &House,
+    server: &Server,
+    pool: &Pool,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, (Fault, String)> {
     let deadline = Deadline::new(&house.deadlines);
     let due_ms = house.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
     let connected = async {
         let socket = open(&server.identity.address).await.map_err(|error| (Fault::Unreachable, error.to_string()))?;
         match tls {
             None => Ok(Stream::Plain(socket)),
-            Some(config) => encrypt(server, pool, config, socket).await.map_err(|error| (Fault::Unreachable, error.to_string())),
+            Some(config) => {
+                encrypt(server, pool, config, socket).await.map_err(|error| (Fault::Unreachable, error.to_string()))
+            }
         }
     };
     let stream = match deadline.until(due_ms, connected).await {
         Ok(connected) => connected?,
         Err(_) => {
-            return Err((Fault::ConnectTimeout, format!("not connected within {} s", pool.connect_timeout_ms as f64 / 1000.0)));
+            return Err((
+                Fault::ConnectTimeout,
+                format!("not connected within {} s", pool.connect_timeout_ms as f64 / 1000.0),
+            ));
         }
     };
     let born_ms = house.clock.coarse_ms();

@@ -124,7 +124,8 @@ impl PoolDesk {
             };
             let host = if let Place::Host { name, .. } = &server.at { name.clone() } else { String::new() };
             for (address, weight, is_backup) in addresses {
-                let identity = Identity { address, protocol: server.protocol, host: host.clone(), tls: pool.tls.clone() };
+                let identity =
+                    Identity { address, protocol: server.protocol, host: host.clone(), tls: pool.tls.clone() };
                 if list.iter().any(|member: &Member| member.server.identity == identity) {
                     continue;
                 }

@@ -196,7 +196,8 @@ fn note(
         pools().for_each(|one| one.renew(book));
         let addresses: Vec<String> = found.iter().map(|one| one.address.to_string()).collect();
         if due.failures == 0 {
-            let list = if addresses.is_empty() { "nowhere: there is no such name".into() } else { addresses.join(", ") };
+            let list =
+                if addresses.is_empty() { "nowhere: there is no such name".into() } else { addresses.join(", ") };
             say(&format!("is at {list}"));
         }
     }
@@ -303,7 +304,8 @@ impl Resolver {
         if name.ends_with('.') {
             return vec![name.into()];
         }
-        let mut below: Vec<String> = self.suffixes.iter().filter(|suffix| !matches!(suffix.as_str(), "" | ".")).cloned().collect();
+        let mut below: Vec<String> =
+            self.suffixes.iter().filter(|suffix| !matches!(suffix.as_str(), "" | ".")).cloned().collect();
         below.iter_mut().for_each(|suffix| *suffix = format!("{name}.{}.", suffix.trim_end_matches('.')));
         let whole = format!("{name}.");
         if name.matches('.').count() >= self.dots_min {
@@ -337,7 +339,8 @@ fn by_file(name: &str) -> Vec<IpAddr> {
             found.push(address);
         }
     }
-    if found.is_empty() && (name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")) {
+    if found.is_empty() && (name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost"))
+    {
         found.push(IpAddr::from([127, 0, 0, 1]));
     }
     found

@@ -77,9 +77,10 @@ pub(crate) async fn fetch<W: Wire>(
             Some(whole(gather(exchange.wire, &limits).await?))
         }
     };
-    let wanted = pool.sticky.as_ref().and_then(|sticky| {
-        sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?)
-    });
+    let wanted = pool
+        .sticky
+        .as_ref()
+        .and_then(|sticky| sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?));
     let key = key(&pool, exchange.head, &trip.client(&exchange.arrival.peer).ip);
     let (mut tried, mut failed) = (Vec::new(), None::<Fault>);
     let mut same: Option<Held> = None;
@@ -121,7 +122,8 @@ pub(crate) async fn fetch<W: Wire>(
             return Err(fault);
         }
         tried.push(server.number);
-        let may_repeat = !was_sent || (exchange.head.is_idempotent() && (body.is_some() || exchange.head.framing == Framing::None));
+        let may_repeat =
+            !was_sent || (exchange.head.is_idempotent() && (body.is_some() || exchange.head.framing == Framing::None));
         let has_tries = tried.len() < pool.tries as usize;
         let goes_on = may_repeat && has_tries && rules.pools[to.pool].spend_retry(budget);
         tell(house, &pool, exchange.head, trip, (&server.name, fault, goes_on));

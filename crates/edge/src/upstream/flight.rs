@@ -134,7 +134,9 @@ impl Flight {
                     return Poll::Ready(Err(Fault::BadAnswer("The head of the server's answer is too long.")));
                 }
                 Found::BareLineFeed => {
-                    return Poll::Ready(Err(Fault::BadAnswer("A line of the server's answer does not end with CR LF.")));
+                    return Poll::Ready(Err(Fault::BadAnswer(
+                        "A line of the server's answer does not end with CR LF.",
+                    )));
                 }
             }
             if self.input.capacity() == 0 {

@@ -86,8 +86,10 @@ impl Upstreams {
     pub(super) fn with_turns<R>(&self, desk: &PoolDesk, act: impl FnOnce(&mut Turns) -> R) -> R {
         let mut turns = self.turns.borrow_mut();
         let version = desk.version();
-        let turns = turns.entry(desk.number).or_insert_with(|| {
-            Turns { version, members: desk.members(), picker: Picker::default() }
+        let turns = turns.entry(desk.number).or_insert_with(|| Turns {
+            version,
+            members: desk.members(),
+            picker: Picker::default(),
         });
         if turns.version != version {
             (turns.version, turns.members) = (version, desk.members());

@@ -53,7 +53,7 @@ async fn ask_again(house: Rc<House>, rules: Rc<LoopRules>, number: usize, pool: 
                     let looking = look(&house, &server, &pool, &check, tls.as_ref());
                     let found = tokio::time::timeout(Duration::from_millis(check.timeout_ms), looking).await;
                     let found = found.unwrap_or_else(|_| Err("the check was not answered in time".into()));
-                    server.note_look(&pool, found.as_ref().map(|()| ()).map_err(String::as_str), house.clock.coarse_ms());
+                    server.note_look(&pool, found.as_ref().copied().map_err(String::as_str), house.clock.coarse_ms());
                 })
             })
             .collect();
@@ -81,11 +81,12 @@ async fn look(
         Address::Tcp(_) => &server.name,
         Address::Unix(_) | Address::Pool(_) => "localhost",
     });
-    let head = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
+    let head =
+        format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
     let mut flight = Flight::new(connection, Outgoing::new(head.into_bytes(), None), house.clock.coarse_ms());
     let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
     let answer = loop {
-        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(|fault| said(fault))?;
+        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(said)?;
         if answer.head.status >= 200 {
             break answer;
         }
@@ -98,7 +99,7 @@ async fn look(
     let Some(wanted) = &check.body else { return Ok(()) };
     let mut body = Vec::new();
     while body.len() < BODY_BYTES_MAX {
-        let (piece, last) = poll_fn(|task| flight.poll_piece(&house.clock, task)).await.map_err(|fault| said(fault))?;
+        let (piece, last) = poll_fn(|task| flight.poll_piece(&house.clock, task)).await.map_err(said)?;
         body.extend_from_slice(piece.bytes());
         if last {
             break;

@@ -44,7 +44,8 @@ impl Ring {
         }
         // Where two have one hash the last one serves it, by name: whichever was given first.
         all.sort_unstable_by(|(one, (node, partition)), (other, (other_node, other_partition))| {
-            let names = || (&nodes[*node as usize].0, partition).cmp(&(&nodes[*other_node as usize].0, other_partition));
+            let names =
+                || (&nodes[*node as usize].0, partition).cmp(&(&nodes[*other_node as usize].0, other_partition));
             one.cmp(other).then_with(names)
         });
         let parts_log2 = (all.len() / 2).max(2).next_power_of_two().trailing_zeros().min(hash.bits() - 1);
@@ -57,6 +58,16 @@ impl Ring {
         before.resize((1 << parts_log2) + 1, all.len() as u32);
         let (points, places) = all.into_iter().unzip();
         Ring { hash, points, places, before, shift, nodes: nodes.len() }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn held_bytes(&self) -> usize {
+        size_of_val(&*self.points) + size_of_val(&*self.places) + size_of_val(&*self.before)
+    }
+
+    /// Bits of its hashes.
+    pub fn bits(&self) -> u32 {
+        self.hash.bits()
     }
 
     /// The hash of a key.

@@ -25,7 +25,8 @@ pub type Migration = BTreeMap<(String, String), u64>;
 impl Ring {
     /// Every partition in the order of its hashes; the first row is what comes before all of them.
     pub fn table(&self) -> Vec<Row> {
-        let row = |min_hash: u64, (node, partition): (u32, u32)| Row { min_hash, node: node as usize, partition, served: 0 };
+        let row =
+            |min_hash: u64, (node, partition): (u32, u32)| Row { min_hash, node: node as usize, partition, served: 0 };
         let first = self.points.first().filter(|point| **point > 0).and_then(|_| self.places.last());
         let mut rows: Vec<Row> = first.map(|place| row(0, *place)).into_iter().collect();
         rows.extend(self.points.iter().zip(&self.places).map(|(point, place)| row(*point, *place)));
@@ -59,7 +60,8 @@ impl Ring {
         let mut moved = Migration::new();
         let (mut here, mut there, mut at) = (0, 0, 0);
         while let (Some(one), Some(two)) = (from.get(here), to.get(there)) {
-            let ends = [from.get(here + 1), to.get(there + 1)].map(|next| next.map_or(self.hash.max(), |row| row.min_hash));
+            let ends =
+                [from.get(here + 1), to.get(there + 1)].map(|next| next.map_or(self.hash.max(), |row| row.min_hash));
             let end = ends[0].min(ends[1]);
             let (old, new) = (names[one.node], other_names[two.node]);
             if old != new && end > at {
