@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENVS  := target/venv
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 EXAMPLE := examples/rentomatic
+# Its name has the version in it.
+PHP_FPM := $(or $(firstword $(wildcard /usr/sbin/php-fpm[0-9]*)),/usr/sbin/php-fpm)
 HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
 # What cargo-fuzz would set.
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -24,7 +26,8 @@ build:
 
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx /usr/bin/curl /usr/bin/openssl \
-		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load /usr/sbin/dnsmasq
+		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load /usr/sbin/dnsmasq \
+		$(PHP_FPM) /usr/lib/uwsgi/plugins/python3_plugin.so
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -94,6 +97,14 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
+
+/usr/sbin/php-fpm:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends php-fpm
+
+/usr/lib/uwsgi/plugins/python3_plugin.so:
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -y -qq --no-install-recommends uwsgi-core uwsgi-plugin-python3
 
 /usr/sbin/dnsmasq:
 	$(SUDO) apt-get update -qq

@@ -41,7 +41,9 @@ fn main() {
         looked_ns.push(begun.elapsed().as_secs_f64() * 1e9 / LOOKUPS as f64);
     }
     let (built_ms, looked_ns, held_mib) = (median(built_ms), median(looked_ns), held_bytes as f64 / 1024.0 / 1024.0);
-    println!("a ring of 100 nodes x 3,000 partitions: built in {built_ms:.1} ms, {looked_ns:.1} ns for a look-up, {held_mib:.2} MiB");
+    println!(
+        "a ring of 100 nodes x 3,000 partitions: built in {built_ms:.1} ms, {looked_ns:.1} ns for a look-up, {held_mib:.2} MiB"
+    );
     println!("(resident now: {:.1} MiB)", resident_bytes() as f64 / 1024.0 / 1024.0);
     if built_ms > 100.0 || looked_ns > 80.0 || held_mib > 8.0 {
         println!("promised: 100 ms, 80 ns, 8 MiB");

@@ -107,7 +107,7 @@ const POOL: &[Key] = &[
     key(
         "servers",
         Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])),
-        "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
+        "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"fastcgi://…\", \"uwsgi://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
     ),
     key_or(
         "balance",
@@ -175,6 +175,15 @@ const POOL: &[Key] = &[
         Kind::Switch,
         "Whether a request body is here as a whole before a server gets any of it.",
         "true",
+    ),
+    key(
+        "php",
+        Kind::Table(&[
+            key("root", TEXT, "The directory of the scripts, as the PHP server sees it."),
+            key_or("index", TEXT, "The script of a directory.", "\"index.php\""),
+            key("front", TEXT, "The script that has every request whose path names none: \"index.php\"."),
+        ]),
+        "Where the scripts are of servers that speak FastCGI.",
     ),
     key("tls", Kind::Table(TLS_OF_POOL), "How servers behind https are known."),
 ];

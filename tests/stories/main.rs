@@ -27,6 +27,7 @@ mod file_wrapper;
 mod fire;
 mod flask_hello;
 mod forward_proxy;
+mod gateways;
 mod gunicorn_vectors;
 mod hostile;
 mod keep_alive;

@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod fault;
 pub mod fields;
 pub mod files;
+pub mod gateway;
 pub mod head;
 pub mod http1;
 pub mod http2;

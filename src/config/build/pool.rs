@@ -9,7 +9,7 @@ use crate::cli::nearest;
 use crate::config::node::{Entry, Node, Span, Table};
 use crate::settings::percent;
 use hallway_core::fields::is_token;
-use hallway_core::plan::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Secret, Server, Sticky};
+use hallway_core::plan::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Script, Secret, Server, Sticky};
 use std::sync::Arc;
 
 /// How URLs of servers begin, what is spoken there, and the port where none is named.
@@ -69,6 +69,10 @@ impl Builder<'_> {
             pool.keep_age_ms = keep.get("age").and_then(time_ms).unwrap_or(pool.keep_age_ms);
             pool.keep_connections = keep.get("connections").and_then(count).unwrap_or(pool.keep_connections);
         }
+        if let Some(php) = inner("php") {
+            pool.script = self.script(table, php);
+        }
+        self.check_buffers(table, &pool);
         pool.check = table.get("health").and_then(|node| self.check(node));
         pool.sticky = table.get("sticky").and_then(|node| self.sticky(node));
         pool.tls = table.get("tls").map(|node| self.pool_tls(node)).unwrap_or_default();
@@ -128,6 +132,32 @@ impl Builder<'_> {
             (None, false) => format!("there are {}", names.join(", ")),
         };
         self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
+    }
+
+    /// Protocols of gateways say how long a body is before it begins.
+    fn check_buffers(&mut self, table: &Table, pool: &Pool) {
+        let is_gateway = |server: &Server| matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi);
+        if let Some(node) = table.get("buffer_requests").filter(|_| !pool.buffers_requests)
+            && pool.servers.iter().any(is_gateway)
+        {
+            let mend = "take it out";
+            self.problems
+                .add(node.span, format!("fastcgi and uwsgi servers are told the length of a body first; {mend}"));
+        }
+    }
+
+    fn script(&mut self, table: &Table, php: &Table) -> Script {
+        let root = php.text("root").unwrap_or_default();
+        if !root.starts_with('/') {
+            let span = php.get("root").or(table.get("php")).map_or(Span::default(), |node| node.span);
+            let mend = "write root = \"/srv/app/public\"";
+            self.problems.add(span, format!("where are the scripts, as the PHP server sees them? {mend}"));
+        }
+        Script {
+            root: root.into(),
+            index: php.text("index").unwrap_or("index.php").into(),
+            only: php.text("front").map(Into::into),
+        }
     }
 
     fn check(&mut self, node: &Node) -> Option<Check> {
@@ -284,7 +314,7 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
         let names = SCHEMES.map(|(name, ..)| name);
         return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
     };
-    if !matches!(protocol, Protocol::Http | Protocol::Https) {
+    if matches!(protocol, Protocol::H2 | Protocol::H2c) {
         return Err(format!("'{scheme}' is not built yet in this version"));
     }
     if let Some(path) = rest.strip_prefix("unix:") {

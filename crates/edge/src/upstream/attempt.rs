@@ -3,11 +3,11 @@
 //! Actors: the task of the request.
 //! Never:  does a client that leaves keep a server at work.
 
-use super::body::{Outgoing, Running, Whole};
+use super::body::{Coding, Outgoing, Running, Whole, tell_complaints};
 use super::choose::Held;
 use super::connect::connect;
 use super::fetch::{Destination, Fetched, Tunnel};
-use super::flight::Flight;
+use super::flight::{Flight, Speech};
 use crate::deadline::{Deadline, SWEEP};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
@@ -15,9 +15,10 @@ use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
 use hallway_core::Fault;
+use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
-use hallway_core::plan::Pool;
+use hallway_core::plan::{Pool, Protocol};
 use rustls::ClientConfig;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -66,7 +67,8 @@ impl Attempt<'_> {
     ) -> Result<Sent, Failed> {
         let Attempt { house, pool, .. } = *self;
         let (head, now_ms) = (exchange.head, house.clock.coarse_ms());
-        let upgrades = head.wants_upgrade() && exchange.wire.can_upgrade();
+        let speaks_http = matches!(held.server.identity.protocol, Protocol::Http | Protocol::Https);
+        let upgrades = speaks_http && head.wants_upgrade() && exchange.wire.can_upgrade();
         let is_safe = head.is_idempotent();
         let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
         // What may not be sent twice does not go by a connection that could be ending just now.
@@ -82,12 +84,13 @@ impl Attempt<'_> {
                 }
             },
         };
-        let outgoing = self.outgoing(exchange, upgrades);
-        let mut flight = Flight::new(connection, outgoing, now_ms);
+        let (speech, outgoing) = self.outgoing(exchange, (&held, upgrades)).map_err(Failed::unsent)?;
+        let mut flight = Flight::new(connection, speech, outgoing, now_ms);
         let asked = Asked { is_head: head.is_head(), upgrades };
         let deadline = Deadline::new(&house.deadlines);
         match self.await_head(exchange, &mut flight, asked, &deadline).await {
             Ok(answer) => {
+                tell_complaints(house, pool, &held, &mut flight);
                 held.server.note_answer(pool, house.clock.now_us().saturating_sub(self.begun_us), now_ms);
                 Ok(Sent(self.go_on(answer, flight, held, deadline)))
             }
@@ -127,7 +130,11 @@ impl Attempt<'_> {
     }
 
     /// The request as it goes to the server.
-    fn outgoing<W: Wire>(&self, exchange: &Exchange<'_, W>, upgrades: bool) -> Outgoing {
+    fn outgoing<W: Wire>(
+        &self,
+        exchange: &Exchange<'_, W>,
+        (held, upgrades): (&Held, bool),
+    ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
         let is_fed = self.body.is_none() && head.framing != Framing::None;
         let framing = match self.body {
@@ -146,11 +153,29 @@ impl Attempt<'_> {
             expects_continue: is_fed && head.expects_continue,
         };
         let mut out = self.house.spares.buffer();
-        put_request_head(&mut out, head, &onward);
-        if is_fed {
-            return Outgoing::fed(out, framing == Framing::Chunked, onward.expects_continue);
-        }
-        Outgoing::new(out, self.body)
+        let script = Some(&self.pool.script).filter(|script| !script.root.is_empty());
+        let gateway = Gateway { onward: &onward, script };
+        let (speech, coding) = match held.server.identity.protocol {
+            Protocol::FastCgi => {
+                put_begin(&mut out, head, gateway);
+                (Speech::FastCgi(Box::default()), Coding::FastCgi)
+            }
+            Protocol::Uwsgi => {
+                put_uwsgi(&mut out, head, gateway)?;
+                (Speech::Http1 { keeps: false }, Coding::Plain)
+            }
+            _ => {
+                put_request_head(&mut out, head, &onward);
+                let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+                (Speech::Http1 { keeps: true }, coding)
+            }
+        };
+        let outgoing = if is_fed {
+            Outgoing::fed(out, coding, onward.expects_continue)
+        } else {
+            Outgoing::new(out, self.body, coding)
+        };
+        Ok((speech, outgoing))
     }
 
     /// Waits for the head of the answer, while the client does; gives the server the client's body meanwhile.

@@ -12,6 +12,7 @@ use crate::house::House;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
+use hallway_core::gateway::{put_stdin, put_stdin_end};
 use hallway_core::http1::{CHUNK_END, put_chunk_start, put_last_chunk};
 use hallway_core::plan::Pool;
 use std::cell::RefCell;
@@ -40,7 +41,39 @@ pub(crate) struct Outgoing {
     /// What is ready to be sent: the head first, and a short body with it.
     ready: Vec<u8>,
     sent: usize,
+    coding: Coding,
     then: Then,
+}
+
+/// How a body is wrapped for its server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Coding {
+    Plain,
+    Chunked,
+    FastCgi,
+}
+
+impl Coding {
+    fn put(self, out: &mut Vec<u8>, bytes: &[u8]) {
+        match self {
+            _ if bytes.is_empty() => {}
+            Coding::Plain => out.extend_from_slice(bytes),
+            Coding::Chunked => {
+                put_chunk_start(out, bytes.len() as u64);
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(CHUNK_END);
+            }
+            Coding::FastCgi => put_stdin(out, bytes),
+        }
+    }
+
+    fn put_end(self, out: &mut Vec<u8>, trailers: &Fields) {
+        match self {
+            Coding::Plain => {}
+            Coding::Chunked => put_last_chunk(out, trailers),
+            Coding::FastCgi => put_stdin_end(out),
+        }
+    }
 }
 
 /// What follows what is ready.
@@ -55,7 +88,6 @@ enum Then {
     },
     /// The client's body as it comes.
     Fed {
-        is_chunked: bool,
         has_ended: bool,
         waits_for_word: bool,
     },
@@ -68,22 +100,26 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 
 impl Outgoing {
     /// A head, and the body behind it.
-    pub(super) fn new(mut head: Vec<u8>, body: Option<&Whole>) -> Outgoing {
+    pub(super) fn new(mut head: Vec<u8>, body: Option<&Whole>, coding: Coding) -> Outgoing {
         let then = match body {
-            None => Then::Nothing,
+            None => {
+                coding.put_end(&mut head, &Fields::default());
+                Then::Nothing
+            }
             Some(Whole::Memory(bytes)) if bytes.len() <= COPY_BYTES_MAX => {
-                head.extend_from_slice(bytes);
+                coding.put(&mut head, bytes);
+                coding.put_end(&mut head, &Fields::default());
                 Then::Nothing
             }
             Some(Whole::Memory(bytes)) => Then::Memory(bytes.clone()),
             Some(Whole::File { file, bytes }) => Then::File { file: file.clone(), at: 0, end: *bytes, reading: None },
         };
-        Outgoing { ready: head, sent: 0, then }
+        Outgoing { ready: head, sent: 0, coding, then }
     }
 
     /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
-    pub(super) fn fed(head: Vec<u8>, is_chunked: bool, waits_for_word: bool) -> Outgoing {
-        Outgoing { ready: head, sent: 0, then: Then::Fed { is_chunked, has_ended: false, waits_for_word } }
+    pub(super) fn fed(head: Vec<u8>, coding: Coding, waits_for_word: bool) -> Outgoing {
+        Outgoing { ready: head, sent: 0, coding, then: Then::Fed { has_ended: false, waits_for_word } }
     }
 
     /// Whether more of the client's body is wanted now.
@@ -106,23 +142,15 @@ impl Outgoing {
 
     /// More of the client's body; at its end its trailers.
     pub(crate) fn feed(&mut self, bytes: &[u8], end: Option<Fields>) {
-        let Then::Fed { is_chunked, has_ended, .. } = &mut self.then else { return };
+        let Then::Fed { has_ended, .. } = &mut self.then else { return };
         if self.sent == self.ready.len() {
             (self.ready, self.sent) = (std::mem::take(&mut self.ready), 0);
             self.ready.clear();
         }
-        if *is_chunked && !bytes.is_empty() {
-            put_chunk_start(&mut self.ready, bytes.len() as u64);
-        }
-        self.ready.extend_from_slice(bytes);
-        if *is_chunked && !bytes.is_empty() {
-            self.ready.extend_from_slice(CHUNK_END);
-        }
+        self.coding.put(&mut self.ready, bytes);
         if let Some(trailers) = end {
             *has_ended = true;
-            if *is_chunked {
-                put_last_chunk(&mut self.ready, &trailers);
-            }
+            self.coding.put_end(&mut self.ready, &trailers);
         }
     }
 
@@ -135,7 +163,9 @@ impl Outgoing {
                 Then::Fed { .. } => return Ok(Some(&[])),
                 Then::Memory(bytes) => {
                     let bytes = std::mem::take(bytes);
-                    (self.ready, self.sent) = (bytes.to_vec(), 0);
+                    (self.ready, self.sent) = (Vec::with_capacity(bytes.len() + 64), 0);
+                    self.coding.put(&mut self.ready, &bytes);
+                    self.coding.put_end(&mut self.ready, &Fields::default());
                     self.then = Then::Nothing;
                 }
                 Then::File { at, end, .. } if at == end => return Ok(Some(&[])),
@@ -145,13 +175,23 @@ impl Outgoing {
                         Box::pin(async move { read_part(&file, part).await.map_err(|_| io::ErrorKind::Other.into()) })
                     });
                     let Poll::Ready(read) = reading.as_mut().poll(task) else { return Ok(None) };
-                    (self.ready, self.sent) = (read.map_err(drop)?, 0);
-                    *at += self.ready.len() as u64;
+                    let part = read.map_err(drop)?;
+                    *at += part.len() as u64;
+                    let is_last = at == end;
                     if let Then::File { reading, .. } = &mut self.then {
                         *reading = None;
                     }
-                    if self.ready.is_empty() {
+                    if part.is_empty() {
                         return Err(());
+                    }
+                    if self.coding == Coding::Plain {
+                        (self.ready, self.sent) = (part, 0);
+                    } else {
+                        (self.ready, self.sent) = (Vec::with_capacity(part.len() + 64), 0);
+                        self.coding.put(&mut self.ready, &part);
+                        if is_last {
+                            self.coding.put_end(&mut self.ready, &Fields::default());
+                        }
                     }
                 }
             }
@@ -198,10 +238,19 @@ impl Running {
     /// All has come: the connection is for others now.
     pub(super) fn finish(mut self, house: &House) -> Fields {
         let trailers = self.flight.trailers();
+        tell_complaints(house, &self.pool, &self.held, &mut self.flight);
         if let Some(connection) = self.flight.into_reusable(&house.spares) {
             house.upstreams.keep(self.held.server.number, connection, &self.pool, house.clock.coarse_ms());
         }
         trailers
+    }
+}
+
+/// Says what a server complained of, where its protocol has a way for that.
+pub(super) fn tell_complaints(house: &House, pool: &Pool, held: &Held, flight: &mut Flight) {
+    let complaints = flight.complaints();
+    for line in String::from_utf8_lossy(&complaints).lines().filter(|line| !line.trim().is_empty()) {
+        house.log.error(&format!("pool {}: server {} says: {}", pool.name, held.server.name, line.trim()));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::house::Spares;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
+use hallway_core::gateway::{Decoder, parse_gateway_head};
 use hallway_core::http1::{Asked, Chunked, Ending, Found, Scan, ServerAnswer, parse_answer};
 use std::cell::Cell;
 use std::future::Future;
@@ -32,11 +33,23 @@ enum Rest {
     Length(u64),
     Chunked(Box<Chunked>),
     Close,
+    /// The records say where; whether they have.
+    FastCgi(bool),
+}
+
+/// What the server speaks.
+pub(super) enum Speech {
+    Http1 {
+        /// Whether another request may follow on the connection.
+        keeps: bool,
+    },
+    FastCgi(Box<Decoder>),
 }
 
 /// One request on a connection to a server.
 pub(super) struct Flight {
     connection: Connection,
+    speech: Speech,
     /// What is left to be sent.
     outgoing: Outgoing,
     /// The server takes nothing more.
@@ -56,9 +69,10 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(connection: Connection, outgoing: Outgoing, now_ms: u64) -> Flight {
+    pub(super) fn new(connection: Connection, speech: Speech, outgoing: Outgoing, now_ms: u64) -> Flight {
         Flight {
             connection,
+            speech,
             outgoing,
             is_deaf: false,
             input: Vec::new(),
@@ -122,6 +136,9 @@ impl Flight {
         task: &mut Context<'_>,
     ) -> Poll<Result<ServerAnswer, Fault>> {
         self.send(clock, task);
+        if matches!(self.speech, Speech::FastCgi(_)) {
+            return self.poll_gateway_head(clock, task);
+        }
         loop {
             match self.scan.feed(&self.input[self.used..]) {
                 Found::Head(length) if length <= HEAD_BYTES_MAX => {
@@ -153,6 +170,49 @@ impl Flight {
         }
     }
 
+    /// The head that a script wrote.
+    fn poll_gateway_head(&mut self, clock: &Clock, task: &mut Context<'_>) -> Poll<Result<ServerAnswer, Fault>> {
+        loop {
+            let ended = match ready!(self.poll_records(task)) {
+                Ok(ended) => ended,
+                Err(fault) => return Poll::Ready(Err(fault)),
+            };
+            self.has_heard = true;
+            self.moved_ms.set(clock.coarse_ms());
+            match parse_gateway_head(&self.input)? {
+                Some((head, used)) => {
+                    self.used = used;
+                    let has_body = !matches!(head.status, 204 | 304);
+                    self.rest = if has_body { Rest::FastCgi(ended) } else { Rest::Done };
+                    let ending = if has_body { Ending::Close } else { Ending::None };
+                    return Poll::Ready(Ok(ServerAnswer { head, ending, keep_alive: false }));
+                }
+                None if ended => {
+                    return Poll::Ready(Err(Fault::BadAnswer("The server's answer has no head.")));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Reads records onto the input; whether the answer has ended.
+    fn poll_records(&mut self, task: &mut Context<'_>) -> Poll<Result<bool, Fault>> {
+        let Speech::FastCgi(decoder) = &mut self.speech else { return Poll::Ready(Ok(true)) };
+        let raw = ready!(poll_read(&mut self.connection, READ_BYTES, task)).map_err(|_| Fault::ServerLost)?;
+        if raw.is_empty() {
+            return Poll::Ready(Err(Fault::ServerLost));
+        }
+        Poll::Ready(decoder.decode(&raw, &mut self.input).map(|step| step.ended))
+    }
+
+    /// What the server complained of.
+    pub(super) fn complaints(&mut self) -> Vec<u8> {
+        match &mut self.speech {
+            Speech::FastCgi(decoder) => decoder.complaints(),
+            Speech::Http1 { .. } => Vec::new(),
+        }
+    }
+
     fn begin(&mut self, answer: ServerAnswer) -> Result<ServerAnswer, Fault> {
         if answer.head.status == 100 {
             self.outgoing.go_on();
@@ -164,7 +224,7 @@ impl Flight {
             }
             return Ok(answer);
         }
-        self.keep_alive = answer.keep_alive;
+        self.keep_alive = answer.keep_alive && matches!(self.speech, Speech::Http1 { keeps: true });
         self.rest = match answer.ending {
             Ending::None => Rest::Done,
             Ending::Length(bytes) => Rest::Length(bytes),
@@ -179,6 +239,18 @@ impl Flight {
         self.send(clock, task);
         let moved = |flight: &Flight| flight.moved_ms.set(clock.coarse_ms());
         match &mut self.rest {
+            Rest::FastCgi(ended) => {
+                let mut ended = *ended;
+                while self.used == self.input.len() && !ended {
+                    self.input.clear();
+                    self.used = 0;
+                    ended = ready!(self.poll_records(task))?;
+                }
+                let piece = take_rest(&mut self.input, &mut self.used, u64::MAX);
+                self.rest = if ended { Rest::Done } else { Rest::FastCgi(false) };
+                moved(self);
+                Poll::Ready(Ok((piece, ended)))
+            }
             Rest::Done => Poll::Ready(Ok((Piece::default(), true))),
             Rest::Length(left) => {
                 let piece = if self.used < self.input.len() {

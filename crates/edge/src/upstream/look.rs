@@ -3,9 +3,9 @@
 //! Actors: tasks of the first event loop, one for each pool, as long as its plan is the one that counts.
 //! Never:  does one server that hangs keep the others from being asked, or a look outlast the next.
 
-use super::body::Outgoing;
+use super::body::{Coding, Outgoing};
 use super::connect::connect;
-use super::flight::Flight;
+use super::flight::{Flight, Speech};
 use super::server::{Address, Server};
 use crate::house::House;
 use crate::rules::LoopRules;
@@ -83,7 +83,8 @@ async fn look(
     });
     let head =
         format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
-    let mut flight = Flight::new(connection, Outgoing::new(head.into_bytes(), None), house.clock.coarse_ms());
+    let outgoing = Outgoing::new(head.into_bytes(), None, Coding::Plain);
+    let mut flight = Flight::new(connection, Speech::Http1 { keeps: false }, outgoing, house.clock.coarse_ms());
     let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
     let answer = loop {
         let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(said)?;

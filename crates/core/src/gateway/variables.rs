@@ -1,0 +1,217 @@
+//! In:     a request, what the edge knows of its client, where scripts are.
+//! Out:    the variables of the common gateway interface (RFC 3875, 4.1).
+//! Actors: none.
+//! Never:  can two header lines become one variable that says something else than both.
+
+use crate::decimal::digits;
+use crate::fields::Name;
+use crate::head::{Framing, Head};
+use crate::http1::Onward;
+use crate::plan::Script;
+use crate::route::host_of;
+
+/// For whom the variables are.
+#[derive(Clone, Copy, Debug)]
+pub struct Gateway<'a> {
+    /// The request as it goes on.
+    pub onward: &'a Onward<'a>,
+    /// Where scripts are, for a server that runs them by their names.
+    pub script: Option<&'a Script>,
+}
+
+/// Gives every variable to `put`.
+pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    let Gateway { onward, script } = gateway;
+    let (facts, path) = (onward.facts, decoded(onward.path(head)));
+    let prefix = decoded(&head.path()[..onward.prefix_bytes]);
+    put(b"GATEWAY_INTERFACE", b"CGI/1.1");
+    put(b"SERVER_SOFTWARE", b"hallway");
+    put(b"SERVER_PROTOCOL", head.version.as_str().as_bytes());
+    put(b"REQUEST_METHOD", head.method());
+    put(b"QUERY_STRING", head.query());
+    let mut target = onward.path(head).to_vec();
+    target.splice(..0, head.path()[..onward.prefix_bytes].iter().copied());
+    if !head.query().is_empty() {
+        target.push(b'?');
+        target.extend_from_slice(head.query());
+    }
+    put(b"REQUEST_URI", &target);
+    put(b"REQUEST_SCHEME", if facts.addresses.https { b"https" } else { b"http" });
+    if facts.addresses.https {
+        put(b"HTTPS", b"on");
+    }
+    let host = onward.host.map_or(facts.host, str::as_bytes);
+    put(b"SERVER_NAME", host_of(host));
+    put(b"SERVER_ADDR", facts.addresses.local_name.as_bytes());
+    put(b"SERVER_PORT", digits(u64::from(facts.addresses.local_port), &mut [0; 20]));
+    put(b"REMOTE_ADDR", facts.addresses.peer_ip.as_bytes());
+    put(b"REMOTE_PORT", digits(u64::from(facts.addresses.peer_port), &mut [0; 20]));
+    match onward.framing {
+        Framing::Length(bytes) => put(b"CONTENT_LENGTH", digits(bytes, &mut [0; 20])),
+        Framing::None | Framing::Chunked => put(b"CONTENT_LENGTH", b""),
+    }
+    put(b"CONTENT_TYPE", head.fields.get(Name::ContentType).unwrap_or_default());
+    match script {
+        None => {
+            put(b"SCRIPT_NAME", &prefix);
+            put(b"PATH_INFO", &path);
+        }
+        Some(script) => put_script(script, &path, &mut put),
+    }
+    put_fields(head, onward, put);
+}
+
+/// The script that a path names, and what stands behind it.
+fn put_script(script: &Script, path: &[u8], put: &mut impl FnMut(&[u8], &[u8])) {
+    let (name, rest) = split(script, path);
+    let root = script.root.trim_end_matches('/').as_bytes();
+    put(b"DOCUMENT_ROOT", root);
+    put(b"DOCUMENT_URI", &name);
+    put(b"SCRIPT_NAME", &name);
+    put(b"SCRIPT_FILENAME", &[root, &name].concat());
+    put(b"PATH_INFO", rest);
+    if !rest.is_empty() {
+        put(b"PATH_TRANSLATED", &[root, rest].concat());
+    }
+    // What PHP wants to be sure that a web server asks (cgi.force_redirect).
+    put(b"REDIRECT_STATUS", b"200");
+}
+
+fn split<'p>(script: &Script, path: &'p [u8]) -> (Vec<u8>, &'p [u8]) {
+    let mut at = 0;
+    for segment in path.split_inclusive(|byte| *byte == b'/') {
+        at += segment.len();
+        let name = segment.strip_suffix(b"/").unwrap_or(segment);
+        if name.len() > 4 && name.to_ascii_lowercase().ends_with(b".php") {
+            let end = at - (segment.len() - name.len());
+            return (path[..end].to_vec(), &path[end..]);
+        }
+    }
+    match &script.only {
+        Some(only) => (format!("/{}", only.trim_start_matches('/')).into_bytes(), path),
+        None if path.ends_with(b"/") => ([path, script.index.as_bytes()].concat(), b""),
+        None => (path.to_vec(), b""),
+    }
+}
+
+/// Header lines as `HTTP_NAME`; several of one name as one, as their grammar joins them (RFC 9110, 5.3).
+fn put_fields(head: &Head, onward: &Onward<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+    let mut variables: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    onward.put_lines(head, |name, value| {
+        if name.eq_ignore_ascii_case(b"content-type") || name.eq_ignore_ascii_case(b"content-length") {
+            return;
+        }
+        let mut variable = b"HTTP_".to_vec();
+        variable.extend(name.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }));
+        match variables.iter_mut().find(|(known, _)| *known == variable) {
+            Some((known, before)) => {
+                before.extend_from_slice(if known == b"HTTP_COOKIE" { b"; " } else { b", " });
+                before.extend_from_slice(value);
+            }
+            None => variables.push((variable, value.to_vec())),
+        }
+    });
+    variables.iter().for_each(|(name, value)| put(name, value));
+}
+
+/// A path without its %XX, as gateways want it.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|byte| (*byte as char).to_digit(16));
+        match (byte, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                out.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::parse_head;
+    use crate::lane::Addresses;
+    use crate::semantics::ForwardedFacts;
+
+    fn variables(raw: &str, script: Option<&Script>, prefix_bytes: usize) -> Vec<(String, String)> {
+        let mut head = Head::default();
+        parse_head(raw.as_bytes(), 999, &mut head).unwrap();
+        let addresses =
+            Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "10.0.0.1", local_port: 443, https: true };
+        let facts = ForwardedFacts { addresses, host: b"shop:443", request_id: "id", unix_ms: 0 };
+        let onward = Onward {
+            facts: &facts,
+            prefix_bytes,
+            host: None,
+            framing: head.framing,
+            upgrades: false,
+            expects_continue: false,
+        };
+        let mut seen = Vec::new();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        put_variables(&head, Gateway { onward: &onward, script }, |name, value| seen.push((text(name), text(value))));
+        seen
+    }
+
+    fn of<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
+        let mut found = variables.iter().filter(|(known, _)| known == name);
+        let first = found.next();
+        assert!(found.next().is_none(), "{name} is there twice");
+        first.map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn scripts_are_found_in_paths() {
+        let script = Script { root: "/srv/app/".into(), index: "index.php".into(), only: None };
+        let front = Script { only: Some("index.php".into()), ..script.clone() };
+        for (script, path, name, info) in [
+            (&script, "/", "/index.php", ""),
+            (&script, "/a/", "/a/index.php", ""),
+            (&script, "/a/b.php", "/a/b.php", ""),
+            (&script, "/a/b.php/c/d", "/a/b.php", "/c/d"),
+            (&script, "/a/b.PHP/x%20y", "/a/b.PHP", "/x y"),
+            (&script, "/.php", "/.php", ""),
+            (&front, "/rooms/7", "/index.php", "/rooms/7"),
+            (&front, "/tool.php/x", "/tool.php", "/x"),
+        ] {
+            let seen = variables(&format!("GET {path}?q=1 HTTP/1.1\r\nHost: shop\r\n\r\n"), Some(script), 0);
+            assert_eq!(of(&seen, "SCRIPT_NAME"), Some(name), "{path}");
+            assert_eq!(of(&seen, "SCRIPT_FILENAME"), Some(&*format!("/srv/app{name}")), "{path}");
+            assert_eq!(of(&seen, "PATH_INFO"), Some(info), "{path}");
+            assert_eq!(of(&seen, "REQUEST_URI"), Some(&*format!("{path}?q=1")), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_the_clients_that_is_the_gateways() {
+        let raw = "POST /app/x HTTP/1.1\r\nHost: shop:443\r\nContent-Length: 3\r\nContent-Type: a/b\r\nProxy: evil\r\n\
+                   X_Y: 1\r\nX-Y: 2\r\nX-Y: 3\r\nCookie: a=1\r\nCookie: b=2\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
+        let seen = variables(raw, None, 4);
+        for (name, value) in [
+            ("SCRIPT_NAME", Some("/app")),
+            ("PATH_INFO", Some("/x")),
+            ("REQUEST_URI", Some("/app/x")),
+            ("CONTENT_LENGTH", Some("3")),
+            ("CONTENT_TYPE", Some("a/b")),
+            ("HTTP_PROXY", None),
+            ("HTTP_X_Y", Some("2, 3")),
+            ("HTTP_COOKIE", Some("a=1; b=2")),
+            ("HTTP_X_FORWARDED_FOR", Some("10.1.2.3")),
+            ("HTTP_HOST", Some("shop:443")),
+            ("HTTPS", Some("on")),
+            ("SERVER_NAME", Some("shop")),
+            ("REMOTE_ADDR", Some("10.1.2.3")),
+            ("HTTP_CONTENT_LENGTH", None),
+        ] {
+            assert_eq!(of(&seen, name), value, "{name}");
+        }
+    }
+}
