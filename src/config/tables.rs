@@ -107,7 +107,7 @@ const POOL: &[Key] = &[
     key(
         "servers",
         Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])),
-        "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"fastcgi://…\", \"uwsgi://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
+        "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"h2c://…\", \"grpc://…\", \"fastcgi://…\", \"uwsgi://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
     ),
     key_or(
         "balance",
@@ -174,7 +174,7 @@ const POOL: &[Key] = &[
         "buffer_requests",
         Kind::Switch,
         "Whether a request body is here as a whole before a server gets any of it.",
-        "true",
+        "true; false where a server speaks HTTP/2",
     ),
     key(
         "php",

@@ -52,5 +52,6 @@ mod threads;
 mod timeout;
 mod tls;
 mod trusted_proxies;
+mod upstream_h2;
 mod worker_killed;
 mod wsgi;

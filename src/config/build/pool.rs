@@ -314,9 +314,6 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
         let names = SCHEMES.map(|(name, ..)| name);
         return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
     };
-    if matches!(protocol, Protocol::H2 | Protocol::H2c) {
-        return Err(format!("'{scheme}' is not built yet in this version"));
-    }
     if let Some(path) = rest.strip_prefix("unix:") {
         return socket(path).map(|place| (place, *protocol));
     }

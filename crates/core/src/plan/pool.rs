@@ -64,6 +64,8 @@ pub struct Pool {
 impl Pool {
     /// A pool with every default, which `docs/LIMITS.md` lists.
     pub fn new(name: &str, servers: Vec<Server>) -> Pool {
+        // What is said by HTTP/2 is often a conversation (gRPC), which cannot be gathered first.
+        let converses = servers.iter().any(|server| matches!(server.protocol, Protocol::H2 | Protocol::H2c));
         Pool {
             name: name.into(),
             servers,
@@ -86,7 +88,7 @@ impl Pool {
             keep_age_ms: 3_600_000,
             keep_connections: 256,
             host: None,
-            buffers_requests: true,
+            buffers_requests: !converses,
             tls: PoolTls::default(),
             script: Script::default(),
         }

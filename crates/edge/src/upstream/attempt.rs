@@ -5,23 +5,27 @@
 
 use super::body::{Coding, Outgoing, Running, Whole, tell_complaints};
 use super::choose::Held;
-use super::connect::connect;
+use super::connect::{Connection, connect};
 use super::fetch::{Destination, Fetched, Tunnel};
-use super::flight::{Flight, Speech};
+use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
 use crate::deadline::{Deadline, SWEEP};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
-use hallway_core::Fault;
+use hallway_core::decimal::digits;
 use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
 use hallway_core::plan::{Pool, Protocol};
+use hallway_core::semantics::ForwardedFacts;
+use hallway_core::{Fault, Head};
+use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -69,23 +73,10 @@ impl Attempt<'_> {
         let (head, now_ms) = (exchange.head, house.clock.coarse_ms());
         let speaks_http = matches!(held.server.identity.protocol, Protocol::Http | Protocol::Https);
         let upgrades = speaks_http && head.wants_upgrade() && exchange.wire.can_upgrade();
-        let is_safe = head.is_idempotent();
-        let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
-        // What may not be sent twice does not go by a connection that could be ending just now.
-        let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
-        let connection = match idle {
-            Some(connection) => connection,
-            None => match connect(house, &held.server, pool, self.tls(exchange.rules, &held)).await {
-                Ok(connection) => connection,
-                Err((fault, why)) => {
-                    house.log.error(&format!("pool {}: server {}: {why}", pool.name, held.server.name));
-                    held.server.note_failure(pool, fault, house.clock.coarse_ms());
-                    return Err(Failed::unsent(fault));
-                }
-            },
+        let mut flight = match held.server.identity.protocol {
+            Protocol::H2 | Protocol::H2c => self.begin_stream(exchange, &held).await?,
+            _ => self.begin(exchange, &held, (upgrades, is_repeated)).await?,
         };
-        let (speech, outgoing) = self.outgoing(exchange, (&held, upgrades)).map_err(Failed::unsent)?;
-        let mut flight = Flight::new(connection, speech, outgoing, now_ms);
         let asked = Asked { is_head: head.is_head(), upgrades };
         let deadline = Deadline::new(&house.deadlines);
         match self.await_head(exchange, &mut flight, asked, &deadline).await {
@@ -96,7 +87,9 @@ impl Attempt<'_> {
             }
             Err(Fault::ClientGone) => Err(Failed { fault: Fault::ClientGone, was_sent: true, stale: None }),
             Err(fault) => {
-                let is_stale = flight.may_be_stale() && fault == Fault::ServerLost && is_safe;
+                let was_refused = flight.was_refused();
+                let is_stale = flight.may_be_stale() && fault == Fault::ServerLost;
+                let is_stale = is_stale && (was_refused || head.is_idempotent());
                 let can_repeat = head.framing == Framing::None || self.body.is_some();
                 if is_stale && can_repeat {
                     return Err(Failed { fault, was_sent: true, stale: Some(held) });
@@ -105,8 +98,139 @@ impl Attempt<'_> {
                 if !is_clients {
                     held.server.note_failure(pool, fault, house.clock.coarse_ms());
                 }
-                Err(Failed { fault, was_sent: true, stale: None })
+                Err(Failed { fault, was_sent: !was_refused, stale: None })
             }
+        }
+    }
+
+    /// On a connection of its own.
+    async fn begin<W: Wire>(
+        &self,
+        exchange: &Exchange<'_, W>,
+        held: &Held,
+        (upgrades, is_repeated): (bool, bool),
+    ) -> Result<Flight, Failed> {
+        let Attempt { house, pool, .. } = *self;
+        let now_ms = house.clock.coarse_ms();
+        let is_safe = exchange.head.is_idempotent();
+        let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
+        // What may not be sent twice does not go by a connection that could be ending just now.
+        let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect(exchange.rules, held).await?,
+        };
+        let (speech, outgoing) = self.outgoing(exchange, (held, upgrades)).map_err(Failed::unsent)?;
+        Ok(Flight::OnConnection(OnConnection::new(connection, speech, outgoing, now_ms)))
+    }
+
+    /// A new connection.
+    async fn connect(&self, rules: &Rules, held: &Held) -> Result<Connection, Failed> {
+        let connected = connect(self.house, &held.server, self.pool, self.tls(rules, held)).await;
+        connected.map_err(|(fault, why)| self.unreachable(held, fault, &why))
+    }
+
+    fn unreachable(&self, held: &Held, fault: Fault, why: &str) -> Failed {
+        let Attempt { house, pool, .. } = *self;
+        house.log.error(&format!("pool {}: server {}: {why}", pool.name, held.server.name));
+        held.server.note_failure(pool, fault, house.clock.coarse_ms());
+        Failed::unsent(fault)
+    }
+
+    /// On a stream of a connection that it shares with others.
+    async fn begin_stream<W: Wire>(&self, exchange: &Exchange<'_, W>, held: &Held) -> Result<Flight, Failed> {
+        let Attempt { house, pool, .. } = *self;
+        let now_ms = house.clock.coarse_ms();
+        let foul = |error: String| self.unreachable(held, Fault::Unreachable, &error);
+        let shared = match house.upstreams.shared(held.server.number, pool, now_ms) {
+            Some(shared) => shared,
+            None => {
+                let connection = self.connect(exchange.rules, held).await?;
+                let conversing = converse(connection.stream, now_ms);
+                let made = Rc::new(conversing.await.map_err(|error| foul(error.to_string()))?);
+                house.upstreams.share(held.server.number, made.clone());
+                made
+            }
+        };
+        let (request, outgoing) = self.request(exchange, held).map_err(Failed::unsent)?;
+        let deadline = Deadline::new(&house.deadlines);
+        let due_ms = now_ms + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
+        match deadline.until(due_ms, OnStream::begin(shared.clone(), request, outgoing, now_ms)).await {
+            Ok(Ok(stream)) => Ok(Flight::OnStream(Box::new(stream))),
+            Ok(Err(error)) => {
+                shared.is_over.set(true);
+                Err(foul(error.to_string()))
+            }
+            Err(_) => Err(self.unreachable(held, Fault::ConnectTimeout, "no stream was to be had in time")),
+        }
+    }
+
+    /// The head of a request as HTTP/2 has it, and what follows it.
+    fn request<W: Wire>(
+        &self,
+        exchange: &Exchange<'_, W>,
+        held: &Held,
+    ) -> Result<(http::Request<()>, Outgoing), Fault> {
+        const UNFIT: Fault = Fault::BadRequest("This request cannot go on by HTTP/2.");
+        let head = exchange.head;
+        let facts = self.trip.forwarded(self.house, exchange);
+        let onward = self.onward(head, &facts, false);
+        let mut target = onward.path(head).to_vec();
+        if !head.query().is_empty() {
+            target.push(b'?');
+            target.extend_from_slice(head.query());
+        }
+        let scheme = if held.server.identity.protocol == Protocol::H2 { "https" } else { "http" };
+        let authority = onward.host.map_or(head.host(), str::as_bytes);
+        let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build();
+        let mut request = http::Request::new(());
+        *request.uri_mut() = uri.map_err(|_| UNFIT)?;
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.method_mut() = http::Method::from_bytes(head.method()).map_err(|_| UNFIT)?;
+        let lines = request.headers_mut();
+        let mut put = |name: &[u8], value: &[u8]| {
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+                && name != http::header::HOST
+            {
+                lines.append(name, value);
+            }
+        };
+        onward.put_lines(head, &mut put);
+        if let Framing::Length(bytes) = onward.framing {
+            put(b"content-length", digits(bytes, &mut [0; 20]));
+        }
+        if onward.expects_continue {
+            put(b"expect", b"100-continue");
+        }
+        if head.takes_trailers() {
+            put(b"te", b"trailers");
+        }
+        let outgoing = match self.is_fed(head) {
+            true => Outgoing::fed(Vec::new(), Coding::Frames, onward.expects_continue),
+            false => Outgoing::new(Vec::new(), self.body, Coding::Frames),
+        };
+        Ok((request, outgoing))
+    }
+
+    /// Whether the body goes on as it comes.
+    fn is_fed(&self, head: &Head) -> bool {
+        self.body.is_none() && head.framing != Framing::None
+    }
+
+    fn onward<'a>(&'a self, head: &Head, facts: &'a ForwardedFacts<'a>, upgrades: bool) -> Onward<'a> {
+        let framing = match self.body {
+            Some(Whole::Memory(bytes)) if bytes.is_empty() => Framing::None,
+            Some(Whole::Memory(bytes)) => Framing::Length(bytes.len() as u64),
+            Some(Whole::File { bytes, .. }) => Framing::Length(*bytes),
+            None => head.framing,
+        };
+        Onward {
+            facts,
+            prefix_bytes: self.to.prefix_bytes,
+            host: self.pool.host.as_deref(),
+            framing,
+            upgrades,
+            expects_continue: self.is_fed(head) && head.expects_continue,
         }
     }
 
@@ -117,9 +241,13 @@ impl Attempt<'_> {
     fn go_on(&self, answer: ServerAnswer, flight: Flight, held: Held, deadline: Deadline) -> Fetched {
         let (house, pool) = (self.house, self.pool.clone());
         if answer.head.status == 101 {
-            let (stream, before) = flight.into_tunnel();
             let silence_ms = pool.tunnel_timeout_ms;
-            return Fetched::Upgrade(answer.head, Box::new(Tunnel { _held: held, stream, before, silence_ms }));
+            return match flight.into_tunnel() {
+                Some((stream, before)) => {
+                    Fetched::Upgrade(answer.head, Box::new(Tunnel { _held: held, stream, before, silence_ms }))
+                }
+                None => Fetched::Answer(answer.head, UpstreamStream::new(None)),
+            };
         }
         let running = Running { flight, held, pool, deadline };
         if running.flight.has_ended() && running.flight.has_sent() {
@@ -136,22 +264,8 @@ impl Attempt<'_> {
         (held, upgrades): (&Held, bool),
     ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
-        let is_fed = self.body.is_none() && head.framing != Framing::None;
-        let framing = match self.body {
-            Some(Whole::Memory(bytes)) if bytes.is_empty() => Framing::None,
-            Some(Whole::Memory(bytes)) => Framing::Length(bytes.len() as u64),
-            Some(Whole::File { bytes, .. }) => Framing::Length(*bytes),
-            None => head.framing,
-        };
         let facts = self.trip.forwarded(self.house, exchange);
-        let onward = Onward {
-            facts: &facts,
-            prefix_bytes: self.to.prefix_bytes,
-            host: self.pool.host.as_deref(),
-            framing,
-            upgrades,
-            expects_continue: is_fed && head.expects_continue,
-        };
+        let onward = self.onward(head, &facts, upgrades);
         let mut out = self.house.spares.buffer();
         let script = Some(&self.pool.script).filter(|script| !script.root.is_empty());
         let gateway = Gateway { onward: &onward, script };
@@ -166,11 +280,11 @@ impl Attempt<'_> {
             }
             _ => {
                 put_request_head(&mut out, head, &onward);
-                let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+                let coding = if onward.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
                 (Speech::Http1 { keeps: true }, coding)
             }
         };
-        let outgoing = if is_fed {
+        let outgoing = if self.is_fed(head) {
             Outgoing::fed(out, coding, onward.expects_continue)
         } else {
             Outgoing::new(out, self.body, coding)
@@ -192,7 +306,7 @@ impl Attempt<'_> {
         loop {
             let waits_for_word = flight.outgoing().waits_for_word();
             let patience_ms = if waits_for_word { WORD_MS } else { timeout_ms };
-            let due_ms = flight.moved_ms.get() + patience_ms + SWEEP.as_millis() as u64;
+            let due_ms = flight.moved_ms() + patience_ms + SWEEP.as_millis() as u64;
             let step = if flight.outgoing().wants() {
                 let mut reading = pin!(exchange.wire.read_body(&mut piece));
                 let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
@@ -221,16 +335,16 @@ impl Attempt<'_> {
                     let has_ended = !more?;
                     let end = has_ended.then(|| exchange.wire.trailers());
                     flight.outgoing().feed(&piece, end);
-                    flight.moved_ms.set(house.clock.coarse_ms());
+                    flight.note_moved(house.clock.coarse_ms());
                     piece.clear();
                 }
                 Ok(Step::Gone) => return Err(Fault::ClientGone),
                 Err(_) if waits_for_word => {
                     flight.outgoing().go_on();
-                    flight.moved_ms.set(house.clock.coarse_ms());
+                    flight.note_moved(house.clock.coarse_ms());
                 }
                 // Something moved meanwhile.
-                Err(_) if flight.moved_ms.get() + timeout_ms > house.clock.coarse_ms() => {}
+                Err(_) if flight.moved_ms() + timeout_ms > house.clock.coarse_ms() => {}
                 Err(_) => return Err(Fault::ServerTimeout),
             }
         }

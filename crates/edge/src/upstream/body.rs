@@ -43,6 +43,8 @@ pub(crate) struct Outgoing {
     sent: usize,
     coding: Coding,
     then: Then,
+    /// What follows behind the body, where the coding does not carry it.
+    trailers: Fields,
 }
 
 /// How a body is wrapped for its server.
@@ -51,13 +53,15 @@ pub(super) enum Coding {
     Plain,
     Chunked,
     FastCgi,
+    /// The frames of HTTP/2, which the engine makes.
+    Frames,
 }
 
 impl Coding {
     fn put(self, out: &mut Vec<u8>, bytes: &[u8]) {
         match self {
             _ if bytes.is_empty() => {}
-            Coding::Plain => out.extend_from_slice(bytes),
+            Coding::Plain | Coding::Frames => out.extend_from_slice(bytes),
             Coding::Chunked => {
                 put_chunk_start(out, bytes.len() as u64);
                 out.extend_from_slice(bytes);
@@ -69,7 +73,7 @@ impl Coding {
 
     fn put_end(self, out: &mut Vec<u8>, trailers: &Fields) {
         match self {
-            Coding::Plain => {}
+            Coding::Plain | Coding::Frames => {}
             Coding::Chunked => put_last_chunk(out, trailers),
             Coding::FastCgi => put_stdin_end(out),
         }
@@ -114,12 +118,13 @@ impl Outgoing {
             Some(Whole::Memory(bytes)) => Then::Memory(bytes.clone()),
             Some(Whole::File { file, bytes }) => Then::File { file: file.clone(), at: 0, end: *bytes, reading: None },
         };
-        Outgoing { ready: head, sent: 0, coding, then }
+        Outgoing { ready: head, sent: 0, coding, then, trailers: Fields::default() }
     }
 
     /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
     pub(super) fn fed(head: Vec<u8>, coding: Coding, waits_for_word: bool) -> Outgoing {
-        Outgoing { ready: head, sent: 0, coding, then: Then::Fed { has_ended: false, waits_for_word } }
+        let then = Then::Fed { has_ended: false, waits_for_word };
+        Outgoing { ready: head, sent: 0, coding, then, trailers: Fields::default() }
     }
 
     /// Whether more of the client's body is wanted now.
@@ -151,6 +156,7 @@ impl Outgoing {
         if let Some(trailers) = end {
             *has_ended = true;
             self.coding.put_end(&mut self.ready, &trailers);
+            self.trailers = trailers;
         }
     }
 
@@ -197,6 +203,11 @@ impl Outgoing {
             }
         }
         Ok(Some(&self.ready[self.sent..]))
+    }
+
+    /// What stood behind the client's body.
+    pub(super) fn trailers(&mut self) -> Fields {
+        std::mem::take(&mut self.trailers)
     }
 
     /// So many of them were sent.

@@ -5,17 +5,24 @@
 
 use super::connect::Connection;
 use super::desk::{Members, PoolDesk};
+use super::flight::Multiplexed;
 use hallway_core::balance::Picker;
 use hallway_core::plan::Pool;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
+
+/// How long a connection that many requests shared is kept without any.
+const SHARED_IDLE_MS: u64 = 60_000;
 
 /// What one event loop has of pools.
 #[derive(Default)]
 pub(crate) struct Upstreams {
     idle: RefCell<HashMap<u64, VecDeque<Connection>, foldhash::fast::FixedState>>,
     count: Cell<usize>,
+    /// Connections that carry many requests at a time.
+    shared: RefCell<HashMap<u64, Vec<Rc<Multiplexed>>, foldhash::fast::FixedState>>,
     turns: RefCell<HashMap<usize, Turns, foldhash::fast::FixedState>>,
     dice: Cell<u64>,
 }
@@ -35,7 +42,7 @@ impl Upstreams {
 
     /// Whether no connection waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.get() == 0
+        self.count.get() == 0 && self.shared.borrow().is_empty()
     }
 
     /// The connection to a server that was used last.
@@ -68,11 +75,30 @@ impl Upstreams {
         }
     }
 
+    /// A connection to a server that carries one more request.
+    pub(super) fn shared(&self, server: u64, pool: &Pool, now_ms: u64) -> Option<Rc<Multiplexed>> {
+        let shared = self.shared.borrow();
+        let is_fit = |one: &&Rc<Multiplexed>| one.has_room() && now_ms < one.born_ms + pool.keep_age_ms;
+        shared.get(&server)?.iter().find(is_fit).cloned()
+    }
+
+    /// A new one that others may use, too.
+    pub(super) fn share(&self, server: u64, one: Rc<Multiplexed>) {
+        self.shared.borrow_mut().entry(server).or_default().push(one);
+    }
+
     /// Ends connections that have been idle for too long, or whose server has ended them.
     pub(crate) fn sweep(&self, now_ms: u64) {
         if self.is_empty() {
             return;
         }
+        self.shared.borrow_mut().retain(|_, shared| {
+            shared.retain(|one| {
+                let is_idle = one.open.get() == 0 && now_ms > one.used_ms.get() + SHARED_IDLE_MS;
+                !one.is_over.get() && !is_idle
+            });
+            !shared.is_empty()
+        });
         let mut count = 0;
         self.idle.borrow_mut().retain(|_, waiting| {
             waiting.retain_mut(|connection| !connection.is_over(now_ms) && connection.is_quiet());

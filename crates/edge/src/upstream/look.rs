@@ -5,7 +5,7 @@
 
 use super::body::{Coding, Outgoing};
 use super::connect::connect;
-use super::flight::{Flight, Speech};
+use super::flight::{Flight, OnConnection, Speech};
 use super::server::{Address, Server};
 use crate::house::House;
 use crate::rules::LoopRules;
@@ -84,7 +84,8 @@ async fn look(
     let head =
         format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
     let outgoing = Outgoing::new(head.into_bytes(), None, Coding::Plain);
-    let mut flight = Flight::new(connection, Speech::Http1 { keeps: false }, outgoing, house.clock.coarse_ms());
+    let flight = OnConnection::new(connection, Speech::Http1 { keeps: false }, outgoing, house.clock.coarse_ms());
+    let mut flight = Flight::OnConnection(flight);
     let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
     let answer = loop {
         let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(said)?;

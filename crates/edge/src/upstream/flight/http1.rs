@@ -3,8 +3,8 @@
 //! Actors: the task of the request. Request and answer travel at the same time.
 //! Never:  is a connection used again on which anything was left unsaid, by either side.
 
-use super::body::Outgoing;
-use super::connect::Connection;
+use super::super::body::Outgoing;
+use super::super::connect::Connection;
 use crate::clock::Clock;
 use crate::house::Spares;
 use crate::piece::Piece;
@@ -12,7 +12,6 @@ use hallway_core::Fault;
 use hallway_core::fields::Fields;
 use hallway_core::gateway::{Decoder, parse_gateway_head};
 use hallway_core::http1::{Asked, Chunked, Ending, Found, Scan, ServerAnswer, parse_answer};
-use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -38,7 +37,7 @@ enum Rest {
 }
 
 /// What the server speaks.
-pub(super) enum Speech {
+pub(in super::super) enum Speech {
     Http1 {
         /// Whether another request may follow on the connection.
         keeps: bool,
@@ -47,7 +46,7 @@ pub(super) enum Speech {
 }
 
 /// One request on a connection to a server.
-pub(super) struct Flight {
+pub(in super::super) struct OnConnection {
     connection: Connection,
     speech: Speech,
     /// What is left to be sent.
@@ -65,12 +64,12 @@ pub(super) struct Flight {
     /// Whether anything of an answer has come.
     has_heard: bool,
     /// When anything last moved, on the coarse clock.
-    pub(super) moved_ms: Cell<u64>,
+    pub(super) moved_ms: u64,
 }
 
-impl Flight {
-    pub(super) fn new(connection: Connection, speech: Speech, outgoing: Outgoing, now_ms: u64) -> Flight {
-        Flight {
+impl OnConnection {
+    pub(in super::super) fn new(connection: Connection, speech: Speech, outgoing: Outgoing, now_ms: u64) -> Self {
+        OnConnection {
             connection,
             speech,
             outgoing,
@@ -83,7 +82,7 @@ impl Flight {
             informational: 0,
             trailers: Fields::default(),
             has_heard: false,
-            moved_ms: Cell::new(now_ms),
+            moved_ms: now_ms,
         }
     }
 
@@ -118,7 +117,7 @@ impl Flight {
                 Ok(Some(bytes)) => match stream.poll_write(task, bytes) {
                     Poll::Pending => return,
                     Poll::Ready(Ok(bytes)) if bytes > 0 => {
-                        self.moved_ms.set(clock.coarse_ms());
+                        self.moved_ms = clock.coarse_ms();
                         self.outgoing.advance(bytes);
                     }
                     Poll::Ready(_) => self.is_deaf = true,
@@ -163,7 +162,7 @@ impl Flight {
             match ready!(pin!(self.connection.stream.read_buf(&mut self.input)).poll(task)) {
                 Ok(bytes) if bytes > 0 => {
                     self.has_heard = true;
-                    self.moved_ms.set(clock.coarse_ms());
+                    self.moved_ms = clock.coarse_ms();
                 }
                 _ => return Poll::Ready(Err(Fault::ServerLost)),
             }
@@ -178,7 +177,7 @@ impl Flight {
                 Err(fault) => return Poll::Ready(Err(fault)),
             };
             self.has_heard = true;
-            self.moved_ms.set(clock.coarse_ms());
+            self.moved_ms = clock.coarse_ms();
             match parse_gateway_head(&self.input)? {
                 Some((head, used)) => {
                     self.used = used;
@@ -237,7 +236,7 @@ impl Flight {
     /// The next piece of the body, and whether it is the last.
     pub(super) fn poll_piece(&mut self, clock: &Clock, task: &mut Context<'_>) -> Poll<Result<(Piece, bool), Fault>> {
         self.send(clock, task);
-        let moved = |flight: &Flight| flight.moved_ms.set(clock.coarse_ms());
+        let now_ms = clock.coarse_ms();
         match &mut self.rest {
             Rest::FastCgi(ended) => {
                 let mut ended = *ended;
@@ -248,7 +247,7 @@ impl Flight {
                 }
                 let piece = take_rest(&mut self.input, &mut self.used, u64::MAX);
                 self.rest = if ended { Rest::Done } else { Rest::FastCgi(false) };
-                moved(self);
+                self.moved_ms = now_ms;
                 Poll::Ready(Ok((piece, ended)))
             }
             Rest::Done => Poll::Ready(Ok((Piece::default(), true))),
@@ -268,7 +267,7 @@ impl Flight {
                 if last {
                     self.rest = Rest::Done;
                 }
-                moved(self);
+                self.moved_ms = now_ms;
                 Poll::Ready(Ok((piece, last)))
             }
             Rest::Chunked(chunked) => {
@@ -290,7 +289,7 @@ impl Flight {
                     } else if body.is_empty() {
                         continue;
                     }
-                    moved(self);
+                    self.moved_ms = now_ms;
                     return Poll::Ready(Ok((body.into(), progress.ended)));
                 }
             }
@@ -305,7 +304,7 @@ impl Flight {
                 if last {
                     self.rest = Rest::Done;
                 }
-                moved(self);
+                self.moved_ms = now_ms;
                 Poll::Ready(Ok((piece, last)))
             }
         }
