@@ -61,7 +61,19 @@ pub(crate) fn conditions(conditions: &Conditions) -> String {
 }
 
 pub(crate) fn target(plan: &Plan, route: &Route) -> String {
-    match &route.target {
+    let mut text = one_target(plan, &route.target);
+    if let Some(split) = &route.split {
+        text += &format!("; {} % to {}", split.percent, one_target(plan, &split.to));
+    }
+    if let Some(mirror) = &route.mirror {
+        let name = &plan.pools[mirror.pool].name;
+        text += &format!("; copies to {name}");
+    }
+    text
+}
+
+fn one_target(plan: &Plan, target: &Target) -> String {
+    match target {
         Target::Files(Files { directory, only: Some(name), .. }) => format!("file {}", directory.join(name).display()),
         Target::Files(Files { directory, fallback, .. }) => {
             let else_page = fallback.as_ref().map_or_else(String::new, |page| format!(", else {page}"));
@@ -75,6 +87,10 @@ pub(crate) fn target(plan: &Plan, route: &Route) -> String {
                 return format!("proxy {name}{stripped}");
             }
             format!("pool {name} ({}){stripped}", counted(servers.len(), "server"))
+        }
+        Target::Compose(parts) => {
+            let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+            format!("compose {}", names.join(", "))
         }
         Target::Redirect { status, to } => format!("redirect {status} {}", to.iter().map(part).collect::<String>()),
         Target::Respond { status, .. } => format!("respond {status}"),

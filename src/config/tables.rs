@@ -294,7 +294,11 @@ const ROUTE: &[Key] = &[
     key("respond", Kind::Table(RESPOND), "This answer, the same for all."),
     key("pool", TEXT, "One of the servers of this pool answers."),
     key("proxy", TEXT, "This upstream server answers: \"http://127.0.0.1:9000\"."),
-    key("compose", Kind::Later, "One JSON object of several answers."),
+    key(
+        "compose",
+        Kind::Named("part", &Kind::Either(&[TEXT, Kind::Table(PART)])),
+        "One JSON object of several answers: { user = \"/api/user\", orders = \"/api/orders\" }.",
+    ),
     key("jobs", Kind::Later, "Background jobs."),
     // Conditions.
     key("method", Kind::OneOrMore(&Kind::Method), "Only for these methods; GET includes HEAD."),
@@ -333,8 +337,30 @@ const ROUTE: &[Key] = &[
     key("priority", Kind::Later, "Who goes first in a queue."),
     key("promote", Kind::Later, "Whether an answer becomes a job."),
     key("internal", Kind::Later, "Whether only applications may send here."),
-    key("split", Kind::Later, "A part of the requests goes elsewhere."),
-    key("mirror", Kind::Later, "A copy of each request goes elsewhere."),
+    key(
+        "split",
+        Kind::Table(&[
+            key("pool", TEXT, "The other pool."),
+            key("proxy", TEXT, "Or the other server."),
+            key("app", TEXT, "Or the other app."),
+            key("percent", Kind::Whole(0, 100), "The share of clients that it gets, the same ones each time."),
+            key_or("by", TEXT, "Who is told from whom: \"client\", \"header:NAME\", \"cookie:NAME\".", "\"client\""),
+            key_or("strip", Kind::Switch, "As that of the route, for the other target.", "false"),
+        ]),
+        "A share of the clients goes elsewhere: { pool = \"new\", percent = 5 }.",
+    ),
+    key(
+        "mirror",
+        Kind::Either(&[
+            TEXT,
+            Kind::Table(&[
+                key("pool", TEXT, "The pool."),
+                key("proxy", TEXT, "Or the server."),
+                key_or("percent", Kind::Whole(0, 100), "Of how many requests.", "100"),
+            ]),
+        ]),
+        "A copy of each request goes to this pool; what it answers changes nothing.",
+    ),
     key("public", Kind::Later, "Whether jobs need no user."),
 ];
 
@@ -444,6 +470,11 @@ const FILES: &[Key] = &[
         "Whether a name with a fingerprint of its content (app.3f2a9c1b.js) says that it never changes.",
         "true",
     ),
+];
+
+const PART: &[Key] = &[
+    key("path", TEXT, "The path on this site; {name} stands for what the path captured."),
+    key_or("timeout", Kind::Duration, "For all of it.", "5s"),
 ];
 
 const RESPOND: &[Key] = &[

@@ -180,5 +180,5 @@ fn the_schema_names_every_key() {
     let site = &schema["properties"]["site"]["additionalProperties"]["properties"];
     assert_eq!(site["routes"]["items"]["properties"]["path"]["pattern"], "^/");
     assert_eq!(schema["properties"]["server"]["additionalProperties"], false);
-    assert!(site["routes"]["items"]["properties"]["compose"].is_null(), "what is not built yet is not offered");
+    assert!(site["routes"]["items"]["properties"]["jobs"].is_null(), "what is not built yet is not offered");
 }

@@ -17,6 +17,7 @@ mod apps;
 mod balance;
 mod bodies;
 mod boot_failures;
+mod boundaries;
 mod client_left;
 mod control;
 mod drain;

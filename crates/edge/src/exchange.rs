@@ -5,7 +5,7 @@
 
 use crate::listen::Gate;
 use crate::piece::Piece;
-use crate::rules::Rules;
+use crate::rules::LoopRules;
 use crate::stream::{Peer, Stream};
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
@@ -53,11 +53,12 @@ pub(crate) struct Exchange<'a, W> {
     pub(crate) head: &'a Head,
     pub(crate) arrival: &'a Arrival,
     /// What it goes by, from its first stop to its last.
-    pub(crate) rules: &'a Rules,
+    pub(crate) rules: &'a Rc<LoopRules>,
     pub(crate) wire: &'a mut W,
 }
 
 /// What is known of a connection before its first request.
+#[derive(Clone)]
 pub(crate) struct Arrival {
     pub(crate) peer: Peer,
     pub(crate) gate: Rc<Gate>,
@@ -66,6 +67,7 @@ pub(crate) struct Arrival {
 }
 
 /// What client and server agreed on before anything was said.
+#[derive(Clone)]
 pub(crate) struct TlsFacts {
     /// The name of the server that the client asked for (RFC 6066, 3).
     pub(crate) server_name: Option<Box<str>>,

@@ -39,6 +39,8 @@ pub(crate) struct House {
     pub(crate) calls: Rc<Calls>,
     /// Bytes of all answers that wait in memory for their clients.
     pub(crate) answer_bytes: Rc<Cell<usize>>,
+    /// Copies of requests that are on their way.
+    pub(crate) copies: Cell<usize>,
     /// Connections to servers of pools.
     pub(crate) upstreams: Upstreams,
     pub(crate) outbounds: Outbounds,

@@ -3,7 +3,9 @@
 //! Actors: none.
 //! Never:  does anything but the body show.
 
+use crate::files::read_part;
 use bytes::Bytes;
+use hallway_core::Fault;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
@@ -66,6 +68,23 @@ impl Piece {
             Piece::Shared { bytes, range } => Bytes::from_owner(bytes.clone()).slice(range.clone()),
             Piece::Own { .. } | Piece::File { .. } => Bytes::copy_from_slice(self.bytes()),
         }
+    }
+
+    /// Appends its bytes, wherever they are.
+    ///
+    /// # Errors
+    /// 500 where a file cannot be read.
+    pub(crate) async fn append_to(&self, into: &mut Vec<u8>) -> Result<(), Fault> {
+        if let Piece::File { file, range } = self {
+            let mut at = range.start;
+            while at < range.end {
+                let part = read_part(file, at..range.end).await?;
+                at += part.len() as u64;
+                into.extend_from_slice(&part);
+            }
+        }
+        into.extend_from_slice(self.bytes());
+        Ok(())
     }
 
     /// Its bytes, where they are in memory.

@@ -123,6 +123,7 @@ pub(crate) enum Accepted {
 }
 
 /// The client's end of a connection.
+#[derive(Clone)]
 pub(crate) struct Peer {
     /// Nothing where it came by a unix socket.
     pub(crate) address: Option<IpAddr>,

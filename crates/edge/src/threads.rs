@@ -92,6 +92,7 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
         answer_bytes,
+        copies: Cell::new(0),
         upstreams: Upstreams::new(ids.chance()),
         outbounds: Outbounds::default(),
         shelf: Shelf::default(),

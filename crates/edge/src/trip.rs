@@ -14,6 +14,7 @@ use hallway_core::record::LaneFacts;
 use hallway_core::semantics::{ForwardedFacts, relayed};
 
 /// What a trusted proxy says of its client.
+#[derive(Clone)]
 pub(crate) struct Relay {
     pub(crate) client: Peer,
     pub(crate) https: bool,
@@ -71,6 +72,12 @@ impl Trip {
             status: 0,
             body_bytes: 0,
         }
+    }
+
+    /// The same for a copy or a part of the request: of the same client and site, with an id of its own.
+    pub(crate) fn copied(&self, house: &House) -> Trip {
+        let (relay, site, user) = (self.relay.clone(), self.site, self.user.clone());
+        Trip { relay, site, user, ..Trip::begin(house) }
     }
 
     /// Learns who the client is, where a trusted proxy says so.

@@ -8,6 +8,7 @@ mod modifiers;
 mod pool;
 mod route;
 mod server;
+mod several;
 mod site;
 mod tls;
 

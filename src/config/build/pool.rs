@@ -201,18 +201,11 @@ impl Builder<'_> {
 
     fn balance(&mut self, node: &Node) -> Option<Balance> {
         let text = node.text()?;
-        let name = |name: &str| is_token(name.as_bytes()).then(|| name.to_owned());
         let found = match (text, text.strip_prefix("hash:")) {
             ("round-robin", _) => Some(Balance::RoundRobin),
             ("least-outstanding", _) => Some(Balance::LeastOutstanding),
             ("latency", _) => Some(Balance::Latency),
-            (_, Some("path")) => Some(Balance::Hash(HashBy::Path)),
-            (_, Some("client")) => Some(Balance::Hash(HashBy::Client)),
-            (_, Some(by)) => match by.split_once(':') {
-                Some(("header", of)) => name(of).map(|name| Balance::Hash(HashBy::Header(name))),
-                Some(("cookie", of)) => name(of).map(|name| Balance::Hash(HashBy::Cookie(name))),
-                _ => None,
-            },
+            (_, Some(by)) => hash_by(by).map(Balance::Hash),
             _ => None,
         };
         if found.is_none() {
@@ -222,6 +215,17 @@ impl Builder<'_> {
                 None => format!("write {}, hash:header:NAME or hash:cookie:NAME", words.join(", ")),
             };
             self.problems.add(node.span, format!("balance = \"{text}\": {mend}"));
+        }
+        found
+    }
+
+    /// What tells one client from another.
+    pub(super) fn hash_by(&mut self, node: &Node) -> Option<HashBy> {
+        let text = node.text()?;
+        let found = hash_by(text);
+        if found.is_none() {
+            let mend = "write client, path, header:NAME or cookie:NAME";
+            self.problems.add(node.span, format!("by = \"{text}\": {mend}"));
         }
         found
     }
@@ -290,6 +294,17 @@ impl Builder<'_> {
         let server = Server { at, protocol, weight: 1, is_backup: false, connections_max: 0 };
         self.pools.push(Arc::new(Pool::new(text, vec![server])));
         Some(self.pools.len() - 1)
+    }
+}
+
+fn hash_by(text: &str) -> Option<HashBy> {
+    let name = |name: &str| is_token(name.as_bytes()).then(|| name.to_owned());
+    match (text, text.split_once(':')) {
+        ("path", _) => Some(HashBy::Path),
+        ("client", _) => Some(HashBy::Client),
+        (_, Some(("header", of))) => name(of).map(HashBy::Header),
+        (_, Some(("cookie", of))) => name(of).map(HashBy::Cookie),
+        _ => None,
     }
 }
 

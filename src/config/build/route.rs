@@ -25,9 +25,10 @@ impl Builder<'_> {
         let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
         match given[..] {
             [_] => {}
-            [] => self
-                .problems
-                .add(span, "this route has no target; write one of files, app, pool, proxy, redirect, respond"),
+            [] => self.problems.add(
+                span,
+                "this route has no target; write one of files, app, pool, proxy, compose, redirect, respond",
+            ),
             _ => self.problems.add(span, format!("this route has several targets: {}; keep one", given.join(", "))),
         }
         let Some(path) = table.text("path") else {
@@ -44,6 +45,8 @@ impl Builder<'_> {
         if let Some(node) = table.get("rewrite") {
             route.rewrite = self.rewrite(node, &pattern)?;
         }
+        route.split = table.get("split").and_then(|node| self.split(node, apps));
+        route.mirror = table.get("mirror").and_then(|node| self.mirror(node));
         let inner = self.modifiers(table, &format!("{site} {path} {:?}", route.conditions));
         Modifiers::apply(outer, inner, &mut route);
         Some(route)
@@ -54,23 +57,16 @@ impl Builder<'_> {
             return self.files(node, pattern);
         }
         if let Some(node) = table.get("app") {
-            let name = node.text()?;
-            let Some(app) = apps.iter().position(|app| app == name) else {
-                let near = nearest(name, apps.iter().map(String::as_str));
-                let mend = match (near, apps.is_empty()) {
-                    (Some(near), _) => format!("did you mean '{near}'?"),
-                    (None, true) => format!("write [app.{name}]"),
-                    (None, false) => format!("there are {}", apps.join(", ")),
-                };
-                self.problems.add(node.span, format!("there is no app '{name}'; {mend}"));
-                return None;
-            };
+            let app = self.target_app(node, apps)?;
             let strip = table.get("strip").and_then(switch).unwrap_or(false);
             return Some(Target::App { app, strip });
         }
         if table.get("pool").is_some() || table.get("proxy").is_some() {
             let strip = table.get("strip").and_then(switch).unwrap_or(false);
             return Some(Target::Pool { pool: self.target_pool(table)?, strip });
+        }
+        if let Some(node) = table.get("compose") {
+            return self.compose(node, pattern);
         }
         if let Some(node) = table.get("redirect") {
             let status = table.get("status").and_then(whole).unwrap_or(302) as u16;
@@ -81,6 +77,21 @@ impl Builder<'_> {
         let media_type = respond.text("type").unwrap_or(if body.is_empty() { "" } else { "text/plain; charset=utf-8" });
         let status = respond.get("status").and_then(whole).unwrap_or(200) as u16;
         Some(Target::Respond { status, media_type: media_type.into(), body: body.into() })
+    }
+
+    pub(super) fn target_app(&mut self, node: &Node, apps: &[String]) -> Option<usize> {
+        let name = node.text()?;
+        let found = apps.iter().position(|app| app == name);
+        if found.is_none() {
+            let near = nearest(name, apps.iter().map(String::as_str));
+            let mend = match (near, apps.is_empty()) {
+                (Some(near), _) => format!("did you mean '{near}'?"),
+                (None, true) => format!("write [app.{name}]"),
+                (None, false) => format!("there are {}", apps.join(", ")),
+            };
+            self.problems.add(node.span, format!("there is no app '{name}'; {mend}"));
+        }
+        found
     }
 
     /// A directory for a path with a `*`; else one file.
@@ -129,7 +140,7 @@ impl Builder<'_> {
     }
 
     /// The parts of an address that clients are sent to: `/new/{id}/*`.
-    fn location(&mut self, node: &Node, pattern: &Pattern) -> Option<Vec<LocationPart>> {
+    pub(super) fn location(&mut self, node: &Node, pattern: &Pattern) -> Option<Vec<LocationPart>> {
         let text = node.text()?;
         let names: Vec<&str> = pattern.names().collect();
         if !(text.starts_with('/') || text.starts_with("http://") || text.starts_with("https://"))

@@ -8,7 +8,7 @@ use crate::fields::Name;
 use crate::head::{Framing, Head};
 use crate::http1::Onward;
 use crate::plan::Script;
-use crate::route::host_of;
+use crate::route::{host_of, percent_decode};
 
 /// For whom the variables are.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,8 @@ pub struct Gateway<'a> {
 /// Gives every variable to `put`.
 pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     let Gateway { onward, script } = gateway;
-    let (facts, path) = (onward.facts, decoded(onward.path(head)));
-    let prefix = decoded(&head.path()[..onward.prefix_bytes]);
+    let (facts, path) = (onward.facts, percent_decode(onward.path(head)));
+    let prefix = percent_decode(&head.path()[..onward.prefix_bytes]);
     put(b"GATEWAY_INTERFACE", b"CGI/1.1");
     put(b"SERVER_SOFTWARE", b"hallway");
     put(b"SERVER_PROTOCOL", head.version.as_str().as_bytes());
@@ -112,26 +112,6 @@ fn put_fields(head: &Head, onward: &Onward<'_>, mut put: impl FnMut(&[u8], &[u8]
         }
     });
     variables.iter().for_each(|(name, value)| put(name, value));
-}
-
-/// A path without its %XX, as gateways want it.
-fn decoded(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|byte| (*byte as char).to_digit(16));
-        match (byte, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

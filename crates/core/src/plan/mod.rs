@@ -17,7 +17,7 @@ pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret
 pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
 pub use pool::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Script, Server, Sticky};
-pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Route, Target};
+pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
 pub use site::{Maintenance, Site};
 
 use crate::network::Network;

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  has a route two targets, or none.
 
-use super::Bandwidth;
+use super::{Bandwidth, HashBy};
 use crate::network::Network;
 use crate::route::Conditions;
 use crate::semantics::Coding;
@@ -38,6 +38,10 @@ pub struct Route {
     pub compress: Vec<Coding>,
     /// What is counted, of the zones of the plan.
     pub limits: Vec<usize>,
+    /// Another target, for some clients.
+    pub split: Option<Split>,
+    /// Who gets a copy of each request.
+    pub mirror: Option<Mirror>,
     /// How fast answers are sent.
     pub bandwidth: Bandwidth,
 }
@@ -58,6 +62,8 @@ impl Route {
             cors: None,
             compress: Vec::new(),
             limits: Vec::new(),
+            split: None,
+            mirror: None,
             bandwidth: Bandwidth::default(),
         }
     }
@@ -82,6 +88,8 @@ pub enum Target {
         /// Whether what stands before the `*` is taken off its path.
         strip: bool,
     },
+    /// Several answers as one.
+    Compose(Vec<Part>),
     /// Another address.
     Redirect {
         /// 301, 302, 303, 307 or 308.
@@ -98,6 +106,37 @@ pub enum Target {
         /// Its body.
         body: String,
     },
+}
+
+/// Another target, for a share of clients.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Split {
+    /// The other target.
+    pub to: Target,
+    /// The share, of a hundred.
+    pub percent: u32,
+    /// What tells one client from another.
+    pub by: HashBy,
+}
+
+/// Who gets a copy of each request.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Mirror {
+    /// Which pool, of those in the plan.
+    pub pool: usize,
+    /// Of how many, of a hundred.
+    pub percent: u32,
+}
+
+/// One of several answers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Part {
+    /// Its name in the whole.
+    pub name: String,
+    /// The path that is asked for, on the same site.
+    pub to: Vec<LocationPart>,
+    /// For all of it.
+    pub timeout_ms: u64,
 }
 
 /// Files that answer.

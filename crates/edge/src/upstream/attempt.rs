@@ -3,12 +3,13 @@
 //! Actors: the task of the request.
 //! Never:  does a client that leaves keep a server at work.
 
-use super::body::{Coding, Outgoing, Running, Whole, tell_complaints};
+use super::body::{Coding, Outgoing, Running, tell_complaints};
 use super::choose::Held;
 use super::connect::{Connection, connect};
 use super::fetch::{Destination, Fetched, Tunnel};
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
 use crate::deadline::{Deadline, SWEEP};
+use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::rules::Rules;

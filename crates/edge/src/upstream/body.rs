@@ -7,6 +7,7 @@ use super::choose::Held;
 use super::flight::Flight;
 use crate::backlog::Backlog;
 use crate::deadline::{Deadline, SWEEP};
+use crate::detached::Whole;
 use crate::files::read_part;
 use crate::house::House;
 use crate::piece::Piece;
@@ -28,13 +29,6 @@ use std::task::{Context, Poll};
 const FILE_BYTES: u64 = 128 * 1024;
 /// Bytes of a body that comes as it is sent which may wait for the server.
 const FED_BYTES_MAX: usize = 64 * 1024;
-
-/// A request's body that is here as a whole; it can be sent again.
-#[derive(Clone)]
-pub(super) enum Whole {
-    Memory(Rc<Vec<u8>>),
-    File { file: Arc<File>, bytes: u64 },
-}
 
 /// What is to be sent of a request.
 pub(crate) struct Outgoing {

@@ -4,13 +4,14 @@
 //! Never:  is a request sent again that a server may have acted on, unless its method allows it; or beyond the budget.
 
 use super::attempt::{Attempt, Failed, Sent};
-use super::body::{Stream, Whole};
+use super::body::Stream;
 use super::choose::{Choice, Held};
 use super::server::Try;
 use super::sticky;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
-use crate::spool::{Spooled, gather};
+use crate::mirror::whole;
+use crate::spool::gather;
 use crate::trip::Trip;
 use hallway_core::balance::Budget;
 use hallway_core::balance::ring::Hash;
@@ -18,8 +19,6 @@ use hallway_core::head::Framing;
 use hallway_core::plan::{Balance, HashBy, Limits, Pool};
 use hallway_core::semantics::{AnswerHead, cookie};
 use hallway_core::{Fault, Head};
-use std::fs::File;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where a request goes.
@@ -142,16 +141,16 @@ fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, (server, fault, go
     house.log.error(&format!("{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
 }
 
-fn whole(spooled: Spooled) -> Whole {
-    match spooled {
-        Spooled::Memory(bytes) => Whole::Memory(Rc::new(bytes)),
-        Spooled::File { file, bytes } => Whole::File { file: Arc::new(File::from(file)), bytes },
+/// The hash of what the request is told by.
+fn key(pool: &Pool, head: &Head, client: &str) -> u64 {
+    match &pool.balance {
+        Balance::Hash(by) => hash_by(by, head, client),
+        _ => 0,
     }
 }
 
-/// The hash of what the request is told by.
-fn key(pool: &Pool, head: &Head, client: &str) -> u64 {
-    let Balance::Hash(by) = &pool.balance else { return 0 };
+/// The hash of what tells one request from another.
+pub(crate) fn hash_by(by: &HashBy, head: &Head, client: &str) -> u64 {
     match by {
         HashBy::Path => Hash::Xxh3.of(head.path()),
         HashBy::Client => Hash::Xxh3.of(client.as_bytes()),

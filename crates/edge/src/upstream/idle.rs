@@ -124,7 +124,7 @@ impl Upstreams {
     }
 
     /// Another number by chance.
-    pub(super) fn dice(&self) -> u64 {
+    pub(crate) fn dice(&self) -> u64 {
         // SplitMix64 (Steele, Lea, Flood).
         let state = self.dice.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.dice.set(state);

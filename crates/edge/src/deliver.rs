@@ -1,0 +1,163 @@
+//! In:     an answer, an exchange.
+//! Out:    the answer with the client: its head with the lines that every answer has, its body as the client takes it.
+//! Actors: the task of the request.
+//! Never:  is an answer that is shorter than was promised taken for whole.
+
+use crate::answer::{Answer, Body};
+use crate::deadline::Deadline;
+use crate::exchange::{Exchange, Wire};
+use crate::house::House;
+use crate::limits::Left;
+use crate::pace::Pace;
+use crate::piece::Piece;
+use crate::trip::Trip;
+use crate::upstream::UpstreamStream;
+use hallway_core::Fault;
+use hallway_core::semantics::{AnswerHead, ShapeFacts, allow_origin, delimit, preflight, shape};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// So long a server is at the pace of its client; then what it answers is kept for a client that is slow.
+const APART_MS: u64 = 200;
+
+/// Stops 9 (shape) and 10 (deliver).
+pub(crate) async fn deliver<W: Wire>(
+    house: &Rc<House>,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    mut answer: Answer,
+) -> Result<(), Fault> {
+    finish_head(house, exchange, trip, &mut answer.head);
+    let (delimited, has_body) = delimit(&answer.head, exchange.head);
+    trip.status = answer.head.status;
+    exchange.wire.begin(&answer.head, delimited);
+    if let Some(tunnel) = answer.body.tunnel() {
+        exchange.wire.send(&Piece::default(), true).await?;
+        tunnel.join(exchange.wire).await;
+        return Ok(());
+    }
+    if !has_body {
+        return exchange.wire.send(&Piece::default(), true).await;
+    }
+    let mut pace = Pace::of(exchange.rules, trip, &exchange.arrival.peer);
+    let mut left = answer.head.length;
+    let begun_ms = house.clock.coarse_ms();
+    loop {
+        let (mut piece, last) = next_piece(house, exchange, &mut answer.body).await?;
+        if let Some(left) = &mut left {
+            // A declared length is a promise to the client: what is beyond it is not sent, and
+            // what falls short ends the connection, so that nobody takes it for whole.
+            piece.truncate(*left);
+            *left -= piece.len();
+        }
+        let is_short = last && left.is_some_and(|left| left > 0);
+        let is_whole = !is_short && (last || left == Some(0));
+        trip.body_bytes += piece.len();
+        if let Some(pace) = &mut pace {
+            pace.send(exchange.wire, &mut piece).await?;
+        }
+        if let Some(stream) = answer.body.upstream() {
+            if is_whole {
+                exchange.wire.trail(stream.trailers());
+            }
+            send_on(house, exchange.wire, (&piece, is_whole), (stream, begun_ms)).await?;
+        } else {
+            exchange.wire.send(&piece, is_whole).await?;
+        }
+        house.spares.keep_piece(piece);
+        if is_short {
+            return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
+        }
+        if is_whole {
+            return Ok(());
+        }
+    }
+}
+
+/// The next piece of an answer. Where the server answers before it has all of the request, the rest of that goes on
+/// its way meanwhile.
+async fn next_piece<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    body: &mut Body,
+) -> Result<(Piece, bool), Fault> {
+    let mut more = Vec::new();
+    loop {
+        if body.upstream().and_then(UpstreamStream::outgoing).is_none() {
+            return body.next(house).await;
+        }
+        let step = {
+            let mut next = pin!(body.next(house));
+            let mut reading = pin!(exchange.wire.read_body(&mut more));
+            poll_fn(|task| match next.as_mut().poll(task) {
+                Poll::Ready(piece) => Poll::Ready(Ok(piece)),
+                Poll::Pending => reading.as_mut().poll(task).map(Err),
+            })
+            .await
+        };
+        match step {
+            Ok(piece) => return piece,
+            Err(read) => {
+                let end = (!read?).then(|| exchange.wire.trailers());
+                if let Some(outgoing) = body.upstream().and_then(UpstreamStream::outgoing) {
+                    outgoing.feed(&more, end);
+                }
+                more.clear();
+            }
+        }
+    }
+}
+
+/// Sends a piece of a server's answer; where the client takes its time the server does not wait for it.
+async fn send_on<W: Wire>(
+    house: &Rc<House>,
+    wire: &mut W,
+    (piece, last): (&Piece, bool),
+    (stream, begun_ms): (&mut UpstreamStream, u64),
+) -> Result<(), Fault> {
+    let mut sending = pin!(wire.send(piece, last));
+    if let Some(sent) = poll_fn(|task| Poll::Ready(now(sending.as_mut().poll(task)))).await {
+        return sent;
+    }
+    if !last {
+        let deadline = Deadline::new(&house.deadlines);
+        if let Ok(sent) = deadline.until(begun_ms + APART_MS, sending.as_mut()).await {
+            return sent;
+        }
+        stream.set_apart(house);
+    }
+    sending.await
+}
+
+fn now<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+/// The lines that every answer has, also one that says what went wrong.
+fn finish_head<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, answer: &mut AnswerHead) {
+    let rules = exchange.rules;
+    if let Some(cors) = rules.route(trip).and_then(|route| route.cors.as_ref())
+        && preflight(exchange.head, cors).is_none()
+    {
+        allow_origin(answer, exchange.head, cors);
+    }
+    if let Some(Left { most, left, full_in_s }) = &trip.left {
+        answer.fields.push(b"RateLimit-Policy", format!("\"default\";q={most}").as_bytes());
+        answer.fields.push(b"RateLimit", format!("\"default\";r={left};t={full_in_s}").as_bytes());
+    }
+    let https = trip.is_https(exchange.arrival);
+    let tls = trip.site.filter(|_| https).and_then(|site| rules.plan.sites[site].tls.as_ref());
+    let (request_id, strict) = (trip.request_id.as_str(), tls.and_then(|tls| tls.strict.as_deref()));
+    house.clock.with_date(|date| shape(answer, ShapeFacts { date, request_id, strict }));
+    if let Some(route) = rules.route(trip).filter(|route| !route.adjust.remove.is_empty()) {
+        // Also what hallway says of itself.
+        let is_ours = |name: &[u8]| name.eq_ignore_ascii_case(b"server") || name.eq_ignore_ascii_case(b"x-request-id");
+        let is_removed = |name: &[u8]| route.adjust.remove.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name));
+        answer.fields.retain(|name| !(is_ours(name) && is_removed(name)));
+    }
+}

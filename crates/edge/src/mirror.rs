@@ -1,0 +1,78 @@
+//! In:     a request of which another pool is to have a copy.
+//! Out:    the copy on its way; the request as before.
+//! Actors: a task for each copy, which nobody waits for.
+//! Never:  does a copy slow a request down, fail it, or change its answer.
+
+use crate::detached::{Detached, Replayed, Whole};
+use crate::exchange::{Exchange, Wire};
+use crate::house::House;
+use crate::spool::{Spooled, gather};
+use crate::trip::Trip;
+use crate::upstream::{self, Fetched};
+use hallway_core::plan::{Limits, Mirror};
+use hallway_core::route::{Matched, rewrite};
+use hallway_core::{Fault, Head, head::Framing};
+use std::fs::File;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Copies that are on their way at a time, for one event loop; what is beyond is not copied.
+const COPIES_MAX: usize = 256;
+
+/// Sends a copy; the way by which the request goes on, whose body was read for both.
+pub(crate) async fn copied<'w, W: Wire>(
+    house: &Rc<House>,
+    exchange: &'w mut Exchange<'_, W>,
+    trip: &Trip,
+    (mirror, matched): (&Mirror, &Matched<'_, '_>),
+) -> Result<Replayed<'w, W>, Fault> {
+    let rules = exchange.rules;
+    let body_bytes_max = matched.route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
+    let body = match exchange.head.framing {
+        Framing::None => None,
+        _ => {
+            let limits = Limits { body_bytes_max, ..rules.plan.limits };
+            Some(whole(gather(exchange.wire, &limits).await?))
+        }
+    };
+    let is_chosen = house.upstreams.dice() % 100 < u64::from(mirror.percent);
+    if is_chosen && house.copies.get() < COPIES_MAX && !exchange.head.wants_upgrade() {
+        let head = rewrite(exchange.head, matched.route, &matched.found)?.unwrap_or_else(|| exchange.head.clone());
+        let to = upstream::Destination { pool: mirror.pool, prefix_bytes: 0, body_bytes_max, timeout_ms: None };
+        let copy = Copy { head, arrival: exchange.arrival.clone(), trip: trip.copied(house), body: body.clone() };
+        house.copies.set(house.copies.get() + 1);
+        let (house, rules) = (house.clone(), rules.clone());
+        tokio::task::spawn_local(async move {
+            copy.send(&house, &rules, to).await;
+            house.copies.set(house.copies.get() - 1);
+        });
+    }
+    Ok(Replayed::new(exchange.wire, body))
+}
+
+/// A copy of a request.
+struct Copy {
+    head: Head,
+    arrival: crate::exchange::Arrival,
+    trip: Trip,
+    body: Option<Whole>,
+}
+
+impl Copy {
+    /// What is answered is taken, so that the server sees no difference, and forgotten.
+    async fn send(mut self, house: &Rc<House>, rules: &Rc<crate::rules::LoopRules>, to: upstream::Destination) {
+        let mut wire = Detached::new(self.body.take());
+        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, rules, wire: &mut wire };
+        if let Ok(Fetched::Answer(_, mut stream)) = upstream::fetch(house, &mut exchange, &mut self.trip, to).await {
+            while matches!(stream.next(house).await, Ok((_, false))) {}
+        }
+    }
+}
+
+/// A body that was gathered, so that it can be sent again.
+pub(crate) fn whole(spooled: Spooled) -> Whole {
+    match spooled {
+        Spooled::Memory(bytes) => Whole::Memory(Rc::new(bytes)),
+        Spooled::File { file, bytes } => Whole::File { file: Arc::new(File::from(file)), bytes },
+    }
+}

@@ -1,0 +1,100 @@
+//! In:     an exchange whose route is known.
+//! Out:    the answer of what that route leads to.
+//! Actors: the task of the request.
+//! Never:  does a copy of a request, or a part of an answer, decide more than itself.
+
+use crate::answer::{Answer, Source};
+use crate::compose;
+use crate::exchange::{Exchange, Wire};
+use crate::house::House;
+use crate::lane::Destination;
+use crate::mirror::copied;
+use crate::trip::Trip;
+use crate::upstream::{self, Fetched, hash_by};
+use crate::{files, lane};
+use hallway_core::plan::{Route, Split, Target};
+use hallway_core::route::{Matched, rewrite};
+use hallway_core::semantics::{redirect, respond};
+use hallway_core::{Fault, Head};
+use std::rc::Rc;
+
+/// Stops 7 (choose) and 8 (fetch).
+pub(crate) async fn fetch<W: Wire>(
+    house: &Rc<House>,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    matched: &Matched<'_, '_>,
+) -> Result<Answer, Fault> {
+    match &matched.route.mirror {
+        None => fetch_once(house, exchange, trip, matched).await,
+        Some(mirror) => {
+            let (head, arrival, rules) = (exchange.head, exchange.arrival, exchange.rules);
+            let mut wire = copied(house, exchange, trip, (mirror, matched)).await?;
+            let mut exchange = Exchange { head, arrival, rules, wire: &mut wire };
+            fetch_once(house, &mut exchange, trip, matched).await
+        }
+    }
+}
+
+async fn fetch_once<W: Wire>(
+    house: &Rc<House>,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    Matched { route, number, found, .. }: &Matched<'_, '_>,
+) -> Result<Answer, Fault> {
+    let (head, rules) = (exchange.head, exchange.rules);
+    match target(route, head, &trip.client(&exchange.arrival.peer).ip) {
+        Target::Files(files) => {
+            let rewritten = rewrite(head, route, found)?;
+            let (head, rest) = match &rewritten {
+                Some(head) => (head, &head.path()[1..]),
+                None => (head, found.rest),
+            };
+            let (head, pieces) = files::fetch(house, head, (rules.scope(*number), rest), files).await?;
+            Ok(Answer { head, body: Source::Pieces(pieces).into() })
+        }
+        Target::App { app, strip } => {
+            let rewritten = rewrite(head, route, found)?;
+            let script_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
+            let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
+            trip.app = Some(*app);
+            let timeout_ms = route.timeout_ms.unwrap_or(rules.plan.apps[*app].timeout_ms);
+            let to = Destination { app: *app, script_bytes, body_bytes_max, timeout_ms };
+            let head = rewritten.as_ref().unwrap_or(head);
+            let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
+            let (head, stream) = lane::fetch(house, &mut exchange, trip, to).await?;
+            Ok(Answer { head, body: Source::Lane(stream).into() })
+        }
+        Target::Pool { pool, strip } => {
+            let rewritten = rewrite(head, route, found)?;
+            let prefix_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
+            let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
+            let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms: route.timeout_ms };
+            let head = rewritten.as_ref().unwrap_or(head);
+            let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
+            Ok(match upstream::fetch(house, &mut exchange, trip, to).await? {
+                Fetched::Answer(head, stream) => Answer { head, body: Source::Upstream(Box::new(stream)).into() },
+                Fetched::Upgrade(head, tunnel) => Answer { head, body: Source::Tunnel(tunnel).into() },
+            })
+        }
+        Target::Redirect { status, to } => Ok(Answer::whole(redirect(head, *status, to, found), Vec::new())),
+        Target::Respond { status, media_type, body } => {
+            Ok(Answer::whole(respond(*status, media_type), body.clone().into_bytes()))
+        }
+        Target::Compose(parts) => compose::fetch(house, exchange, trip, (parts, found)).await,
+    }
+}
+
+/// What answers this client: the target of the route, or the other one that a share of clients gets.
+fn target<'r>(route: &'r Route, head: &Head, client: &str) -> &'r Target {
+    match &route.split {
+        Some(split) if is_of(split, head, client) => &split.to,
+        _ => &route.target,
+    }
+}
+
+/// Whether a client is among those that get the other target: the same ones for as long as the share does not shrink.
+fn is_of(split: &Split, head: &Head, client: &str) -> bool {
+    // Other bits than those by which a pool chooses.
+    hash_by(&split.by, head, client).rotate_left(32) % 10_000 < u64::from(split.percent) * 100
+}

@@ -1,0 +1,129 @@
+//! In:     several services behind one entry: a share of clients for a new one, copies, answers made of several.
+//! Out:    what clients and services see of it.
+//! Actors: one hallway, servers in Python.
+//! Never:  does a new service that is slow or broken hurt those who use the old one.
+
+use super::client::{Connection, get, post, request};
+use super::served::Served;
+use super::stage::{Stage, wait_until};
+use super::upstream::Upstream;
+use std::time::{Duration, Instant};
+
+fn count(server: &Upstream) -> usize {
+    let text = get(server.address(), "/count").text();
+    text.split("\"requests\": ").nth(1).unwrap().trim_end_matches('}').parse().unwrap()
+}
+
+#[test]
+fn a_share_of_clients_stays_the_same() {
+    let (old, new) = (Upstream::start("old"), Upstream::start("new"));
+    let file = |percent: u32| {
+        format!(
+            r#"
+            [server]
+            http = "HTTP"
+            [pool.old]
+            servers = ["http://{}"]
+            [pool.new]
+            servers = ["http://{}"]
+            [site."*"]
+            routes = [{{ path = "/*", pool = "old", split = {{ pool = "new", percent = {percent}, by = "header:X-User" }} }}]
+            "#,
+            old.at, new.at
+        )
+    };
+    let mut served = Served::start(Stage::new(), &file(20));
+    let ask = |served: &Served| -> Vec<usize> {
+        let mut client = Connection::open(served.http);
+        let mut to_new = Vec::new();
+        for user in 0..500 {
+            client.send(format!("GET /who HTTP/1.1\r\nHost: h\r\nX-User: {user}\r\n\r\n"));
+            if client.answer().text() == "new" {
+                to_new.push(user);
+            }
+        }
+        to_new
+    };
+    let few = ask(&served);
+    assert!((70..=130).contains(&few.len()), "{}", few.len());
+    assert_eq!(ask(&served), few, "the same ones each time");
+    served.change(&file(50));
+    let more = ask(&served);
+    assert!((200..=300).contains(&more.len()) && few.iter().all(|user| more.contains(user)), "nobody is sent back");
+    served.change(&file(0));
+    assert!(ask(&served).is_empty());
+}
+
+#[test]
+fn copies_change_nothing() {
+    let (old, new) = (Upstream::start("old"), Upstream::start("new"));
+    let file = format!(
+        r#"
+        [server]
+        http = "HTTP"
+        threads = 1
+        [pool.new]
+        servers = ["http://{}"]
+        [site."*"]
+        routes = [
+          {{ path = "/*", proxy = "http://{}", mirror = "new" }},
+          {{ path = "/gone/*", proxy = "http://{1}", mirror = {{ proxy = "http://127.0.0.1:1" }} }},
+        ]
+        "#,
+        new.at, old.at
+    );
+    let served = Served::start(Stage::new(), &file);
+    for length in [0, 5, 200_000] {
+        assert_eq!(post(served.http, "/length", &vec![b'x'; length]).text(), length.to_string());
+    }
+    assert_eq!(get(served.http, "/who").text(), "old");
+    wait_until(|| (count(&new) >= 5).then_some(()));
+    // A service that hangs, or is not there, is nobody's concern.
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(request(served.http, "GET", "/slow?s=0", "").text(), "old");
+        assert_eq!(get(served.http, "/gone/who").text(), "old");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    new.kill();
+    assert_eq!(get(served.http, "/who").text(), "old");
+}
+
+#[test]
+fn one_answer_of_several() {
+    let (users, orders) = (Upstream::start("users"), Upstream::start("orders"));
+    let file = format!(
+        r#"
+        [server]
+        http = "HTTP"
+        [site."*"]
+        routes = [
+          {{ path = "/page/{{id}}", compose = {{ user = "/users/{{id}}/echo", orders = "/orders/{{id}}/who", slow = {{ path = "/orders/slow?s=3", timeout = "300ms" }}, none = "/nothing", closed = "/closed", broken = "/users/die" }} }},
+          {{ path = "/users/*", proxy = "http://{}" }},
+          {{ path = "/orders/*", proxy = "http://{}" }},
+          {{ path = "/closed", respond = {{ body = "secret" }}, deny = "127.0.0.0/8" }},
+        ]
+        "#,
+        users.at, orders.at
+    );
+    let served = Served::start(Stage::new(), &file);
+    let begun = Instant::now();
+    let answer =
+        request(served.http, "GET", "/page/7?q=1", "Cookie: a=1\r\nIf-None-Match: \"x\"\r\nRange: bytes=0-1\r\n");
+    assert!(begun.elapsed() < Duration::from_secs(2), "all at a time, none for longer than it may");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(told["user"]["status"], 200);
+    assert_eq!(told["user"]["body"]["path"], "/users/7/echo?q=1");
+    let headers = told["user"]["body"]["headers"].to_string();
+    assert!(
+        headers.contains(r#"["Cookie","a=1"]"#) && !headers.contains("Range") && !headers.contains("If-None"),
+        "{headers}"
+    );
+    assert_eq!(told["orders"], serde_json::json!({ "status": 200, "body": "orders" }));
+    assert_eq!(told["slow"]["status"], 504);
+    assert_eq!(told["none"]["status"], 404);
+    assert_eq!(told["closed"]["status"], 403, "a part is let in where its client would be");
+    assert_eq!(told["broken"]["status"], 502);
+    assert_eq!(request(served.http, "POST", "/page/7", "Content-Length: 0\r\n").status, 405);
+}
