@@ -45,6 +45,7 @@ class Place:
     port: int
     scratch: Path
     encrypted: Encrypted | None = None
+    upstream_port: int | None = None  # of the server behind, in rows of the proxy
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from edge_servers import CANDIDATES, make_certificate
 from faults import BenchFault
 from measure import Spans
 from procs import Server, choose_cpus, free_port
-from rows import Row
 
 KEYS = [candidate.key for candidate in CANDIDATES]
 LOADS = [["h2load", "--version"], ["openssl", "version"]]
@@ -44,7 +43,8 @@ class Bench:
     numbers: itertools.count = field(default_factory=itertools.count)
 
     @contextmanager
-    def serve(self, row: Row, candidate: Candidate):
+    def serve(self, edge_row: EdgeRow, candidate: Candidate):
+        row = edge_row.row
         scratch = self.scratch / f"{next(self.numbers)}-{candidate.key}"
         (scratch / "files").mkdir(parents=True)
         for name, _ in row.files:
@@ -58,7 +58,7 @@ class Bench:
         members = [one for one in self.candidates if one.key in edge_row.row.candidates]
         for round_, candidate in itertools.product(range(self.rounds), members):
             try:
-                with self.serve(edge_row.row, candidate) as server:
+                with self.serve(edge_row, candidate) as server:
                     figures = edge_row.measure(server, self.spans)
             except BenchFault as fault:
                 sheet.faults.append(fault.text)
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="hallway-bench-") as scratch:
         bench = Bench(tools, arguments.rounds, spans, members, Path(scratch))
         sheets = [bench.measure(row) for row in rows]
-    options.publish(render(sheets, [one.key for one in members], facts), arguments)
+    options.publish(render(sheets, [one.key for one in members], facts, "# The edge beside its peers"), arguments)
     return 0 if all(sheet.is_kept for sheet in sheets) else 1
 
 

@@ -10,12 +10,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import median
 
-from edge_rows import EdgeRow
+from edge_rows import Bar, EdgeRow
 from edge_servers import CANDIDATES
 from report import OWN, markdown, ratio, spread
 
-TITLES = {candidate.key: candidate.title for candidate in CANDIDATES}
-PEER = "nginx"
+# Without what is in brackets: rows of the proxy have the same peers for something else.
+TITLES = {candidate.key: candidate.title.partition(" (")[0] for candidate in CANDIDATES}
 
 
 @dataclass
@@ -29,29 +29,29 @@ class Sheet:
     def figure(self, key: str, number: int) -> dict[int, float]:
         return {round_: figures[number] for round_, figures in self.runs[key].items()}
 
-    def judged(self) -> list[float]:
-        """What the bar is compared with, round by round."""
-        own, peer = self.figure(OWN, 0), self.figure(PEER, 0)
-        if not self.edge_row.bar.share_of_nginx:
+    def judged(self, bar: Bar) -> list[float]:
+        """What a bar is compared with, round by round."""
+        own = self.figure(OWN, 0)
+        if bar.peer is None:
             return list(own.values())
+        peer = self.figure(bar.peer, 0)
         return [own[round_] / peer[round_] for round_ in sorted(own.keys() & peer.keys())]
 
     @property
     def is_kept(self) -> bool:
-        return self.verdict == "kept"
+        return all(self.verdict(bar) == "kept" for bar in self.edge_row.bars)
 
-    @property
-    def verdict(self) -> str:
-        judged = self.judged()
+    def verdict(self, bar: Bar) -> str:
+        judged = self.judged(bar)
         if self.faults or not judged:
             return "**failed**"
-        return "kept" if median(judged) <= self.edge_row.bar.most else "**broken**"
+        return "kept" if median(judged) <= bar.most else "**broken**"
 
 
-def bar_line(sheet: Sheet) -> list[str]:
-    bar, (figure, _) = sheet.edge_row.bar, sheet.edge_row.figures[0]
-    promised = f"{figure} at most {bar.most:g}{' of nginx' if bar.share_of_nginx else ''}"
-    return [sheet.edge_row.row.title, promised, spread(sheet.judged(), 2), sheet.verdict]
+def bar_line(sheet: Sheet, bar: Bar) -> list[str]:
+    figure, _ = sheet.edge_row.figures[0]
+    promised = f"{figure} at most {bar.most:g}{f' of {TITLES[bar.peer]}' if bar.peer else ''}"
+    return [sheet.edge_row.row.title, promised, spread(sheet.judged(bar), 2), sheet.verdict(bar)]
 
 
 def line_of(sheet: Sheet, key: str) -> list[str]:
@@ -71,10 +71,10 @@ def table(sheet: Sheet, keys: list[str]) -> list[str]:
     return text + [line for fault in sheet.faults for line in ("", f"**Failed:** {fault}")]
 
 
-def render(sheets: list[Sheet], keys: list[str], facts: list[tuple[str, str]]) -> str:
-    text = ["# The edge beside its peers", "", *[f"- {name}: {value}" for name, value in facts], ""]
+def render(sheets: list[Sheet], keys: list[str], facts: list[tuple[str, str]], title: str) -> str:
+    text = [title, "", *[f"- {name}: {value}" for name, value in facts], ""]
     head = ["", "promised", "measured: median (least–most)", ""]
-    text += markdown([head, *[bar_line(sheet) for sheet in sheets]])
+    text += markdown([head, *[bar_line(sheet, bar) for sheet in sheets for bar in sheet.edge_row.bars]])
     for sheet in sheets:
         text += table(sheet, keys)
     return "\n".join(text) + "\n"

@@ -27,10 +27,10 @@ HELD = (("KiB/connection", 2), ("PSS before, MiB", 1), ("PSS with them, MiB", 1)
 
 @dataclass(frozen=True)
 class Bar:
-    """What the first figure of hallway may be at most: a share of nginx's in the same round, or so much."""
+    """What the first figure of hallway may be at most: a share of a peer's in the same round, or so much."""
 
     most: float
-    share_of_nginx: bool = True
+    peer: str | None = "nginx"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EdgeRow:
     how: str
     figures: tuple[tuple[str, int], ...]
     measure: Callable[[Server, Spans], tuple[float, ...]]
-    bar: Bar
+    bars: tuple[Bar, ...]
 
 
 def file_row(key: str, title: str, length: int, members: tuple[str, ...] = ALL, connections: int = 64) -> Row:
@@ -56,43 +56,43 @@ ROWS = [
     EdgeRow(
         file_row("tls-h1", "1 KiB over TLS 1.3, HTTP/1.1", KIB),
         "h2load --h1: 64 connections that are kept, one request at a time on each.",
-        COST, edge_load.requests("http/1.1", 64, 1), Bar(0.85),
+        COST, edge_load.requests("http/1.1", 64, 1), (Bar(0.85),),
     ),
     EdgeRow(
         file_row("tls-h2", "1 KiB over TLS 1.3, HTTP/2, 4 connections", KIB),
         "h2load: 4 connections, 10 streams at a time on each.",
-        COST, edge_load.requests("h2", 4, 10), Bar(0.9),
+        COST, edge_load.requests("h2", 4, 10), (Bar(0.9),),
     ),
     EdgeRow(
         file_row("tls-h2-one", "1 KiB over TLS 1.3, HTTP/2, 16 connections", KIB),
         "h2load: 16 connections, one stream at a time on each.",
-        COST, edge_load.requests("h2", 16, 1), Bar(0.9),
+        COST, edge_load.requests("h2", 16, 1), (Bar(0.9),),
     ),
     EdgeRow(
         file_row("tls-new", "new TLS 1.3 connections", KIB),
         "openssl s_time, 4 at a time: handshake without resumption (ECDSA P-256, X25519), one request for 1 KiB, the "
         "end. The clients need more CPU for it than a server: the rate is theirs.",
-        OPENED, edge_load.new_connections, Bar(0.65),
+        OPENED, edge_load.new_connections, (Bar(0.65),),
     ),
     EdgeRow(
         file_row("file-100k", "100 KiB over plain HTTP/1.1", 100 * KIB, WITH_FILES),
         "hallway-load: 64 connections that are kept.",
-        COST, edge_load.files, Bar(1.0),
+        COST, edge_load.files, (Bar(1.0),),
     ),
     EdgeRow(
         file_row("file-10m", "10 MiB over plain HTTP/1.1", 10 * KIB * KIB, WITH_FILES, connections=8),
         "hallway-load: 8 connections that are kept.",
-        COST, edge_load.files, Bar(1.0),
+        COST, edge_load.files, (Bar(1.0),),
     ),
     EdgeRow(
         file_row("idle", "idle HTTP/1.1 connections", KIB),
         f"{edge_idle.CONNECTIONS:,} connections, each with one answer of 1 KiB behind it. "
         "Memory of all processes of the server; that of the kernel is not in it.",
-        HELD, edge_idle.plain, Bar(6, share_of_nginx=False),
+        HELD, edge_idle.plain, (Bar(6, peer=None),),
     ),
     EdgeRow(
         file_row("idle-tls", "idle TLS 1.3 connections", KIB),
         f"{edge_idle.CONNECTIONS:,} connections, each with one answer of 1 KiB behind it, HTTP/1.1.",
-        HELD, edge_idle.encrypted, Bar(24, share_of_nginx=False),
+        HELD, edge_idle.encrypted, (Bar(24, peer=None),),
     ),
 ]

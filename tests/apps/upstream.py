@@ -65,9 +65,10 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         name = url.path.rsplit("/", 1)[-1]
         act = getattr(self, "do_" + name.replace("-", "_"), None) if name.islower() else None
+        if name not in ("echo", "length", "refuse"):
+            self.body()
         if act:
             return act(query)
-        self.body()
         self.answer(NAME.encode())
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = serve

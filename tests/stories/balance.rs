@@ -184,14 +184,14 @@ fn pools_stand_in_pools() {
 }
 
 /// A name server at a free port, whose names stand in a file.
-struct Names {
+pub struct Names {
     child: Child,
-    at: SocketAddr,
+    pub at: SocketAddr,
     hosts: std::path::PathBuf,
 }
 
 impl Names {
-    fn start(stage: &Stage) -> Names {
+    pub fn start(stage: &Stage) -> Names {
         let at = free_address();
         let hosts = stage.dir.join("names");
         std::fs::write(&hosts, "").unwrap();
@@ -221,7 +221,7 @@ impl Names {
     }
 
     /// Has `app.internal` stand for these addresses from now on.
-    fn tell(&self, addresses: &[&str]) {
+    pub fn tell(&self, addresses: &[&str]) {
         let lines: String = addresses.iter().map(|address| format!("{address} app.internal\n")).collect();
         std::fs::write(&self.hosts, lines).unwrap();
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
