@@ -45,7 +45,7 @@ http {{
     scgi_temp_path {scratch}/scgi;
     uwsgi_temp_path {scratch}/uwsgi;
     upstream upstream {{ server 127.0.0.1:{upstream}; keepalive 1100; keepalive_requests 100000000; }}
-    map $http_upgrade $connection {{ default upgrade; '' ''; }}
+    map $http_upgrade $upgrades {{ default upgrade; '' ''; }}
     server {{
         listen 127.0.0.1:{port} backlog=2048;
         listen 127.0.0.1:{tls_port} ssl http2 backlog=2048;
@@ -57,7 +57,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection;
+            proxy_set_header Connection $upgrades;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $http_host;

@@ -79,6 +79,10 @@ fn a_server_is_told_the_truth_and_clients_nothing_of_it() {
     assert_eq!(field(&text, "X-Forwarded-Prefix").as_deref(), Some("/cut"));
     assert_eq!(field(&text, "Host").as_deref(), Some("inner.example:99"));
     assert!(get(served.http, "/cut").text().contains("one"));
+    // A client of HTTP/1.0 need not say which host it means.
+    let mut old = Connection::open(served.http);
+    old.send("GET /echo HTTP/1.0\r\n\r\n");
+    assert_eq!(field(&old.answer().text(), "Host").as_deref(), Some(&*one.at));
     assert!(get(served.http, "/old/a/b/echo?q").text().contains(r#""path": "/new/a/b/echo?q""#));
     wait_until(|| served.hallway.written().contains(&format!("200 {} 200", one.at)).then_some(()));
 }

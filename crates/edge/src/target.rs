@@ -27,11 +27,12 @@ pub(crate) async fn fetch<W: Wire>(
 ) -> Result<Answer, Fault> {
     match &matched.route.mirror {
         None => fetch_once(house, exchange, trip, matched).await,
+        // What few requests need is not kept by the connections of the others.
         Some(mirror) => {
             let (head, arrival, rules) = (exchange.head, exchange.arrival, exchange.rules);
-            let mut wire = copied(house, exchange, trip, (mirror, matched)).await?;
+            let mut wire = Box::pin(copied(house, exchange, trip, (mirror, matched))).await?;
             let mut exchange = Exchange { head, arrival, rules, wire: &mut wire };
-            fetch_once(house, &mut exchange, trip, matched).await
+            Box::pin(fetch_once(house, &mut exchange, trip, matched)).await
         }
     }
 }
@@ -72,7 +73,7 @@ async fn fetch_once<W: Wire>(
             let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms: route.timeout_ms };
             let head = rewritten.as_ref().unwrap_or(head);
             let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
-            Ok(match upstream::fetch(house, &mut exchange, trip, to).await? {
+            Ok(match Box::pin(upstream::fetch(house, &mut exchange, trip, to)).await? {
                 Fetched::Answer(head, stream) => Answer { head, body: Source::Upstream(Box::new(stream)).into() },
                 Fetched::Upgrade(head, tunnel) => Answer { head, body: Source::Tunnel(tunnel).into() },
             })
@@ -81,7 +82,7 @@ async fn fetch_once<W: Wire>(
         Target::Respond { status, media_type, body } => {
             Ok(Answer::whole(respond(*status, media_type), body.clone().into_bytes()))
         }
-        Target::Compose(parts) => compose::fetch(house, exchange, trip, (parts, found)).await,
+        Target::Compose(parts) => Box::pin(compose::fetch(house, exchange, trip, (parts, found))).await,
     }
 }
 

@@ -75,7 +75,7 @@ impl Attempt<'_> {
         let speaks_http = matches!(held.server.identity.protocol, Protocol::Http | Protocol::Https);
         let upgrades = speaks_http && head.wants_upgrade() && exchange.wire.can_upgrade();
         let mut flight = match held.server.identity.protocol {
-            Protocol::H2 | Protocol::H2c => self.begin_stream(exchange, &held).await?,
+            Protocol::H2 | Protocol::H2c => Box::pin(self.begin_stream(exchange, &held)).await?,
             _ => self.begin(exchange, &held, (upgrades, is_repeated)).await?,
         };
         let asked = Asked { is_head: head.is_head(), upgrades };
@@ -119,7 +119,7 @@ impl Attempt<'_> {
         let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
         let connection = match idle {
             Some(connection) => connection,
-            None => self.connect(exchange.rules, held).await?,
+            None => Box::pin(self.connect(exchange.rules, held)).await?,
         };
         let (speech, outgoing) = self.outgoing(exchange, (held, upgrades)).map_err(Failed::unsent)?;
         Ok(Flight::OnConnection(OnConnection::new(connection, speech, outgoing, now_ms)))
@@ -175,7 +175,7 @@ impl Attempt<'_> {
         const UNFIT: Fault = Fault::BadRequest("This request cannot go on by HTTP/2.");
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
-        let onward = self.onward(head, &facts, false);
+        let onward = self.onward((head, held), &facts, false);
         let mut target = onward.path(head).to_vec();
         if !head.query().is_empty() {
             target.push(b'?');
@@ -218,7 +218,12 @@ impl Attempt<'_> {
         self.body.is_none() && head.framing != Framing::None
     }
 
-    fn onward<'a>(&'a self, head: &Head, facts: &'a ForwardedFacts<'a>, upgrades: bool) -> Onward<'a> {
+    fn onward<'a>(
+        &'a self,
+        (head, held): (&Head, &'a Held),
+        facts: &'a ForwardedFacts<'a>,
+        upgrades: bool,
+    ) -> Onward<'a> {
         let framing = match self.body {
             Some(Whole::Memory(bytes)) if bytes.is_empty() => Framing::None,
             Some(Whole::Memory(bytes)) => Framing::Length(bytes.len() as u64),
@@ -228,7 +233,7 @@ impl Attempt<'_> {
         Onward {
             facts,
             prefix_bytes: self.to.prefix_bytes,
-            host: self.pool.host.as_deref(),
+            host: self.pool.host.as_deref().or(Some(held.server.host()).filter(|_| head.host().is_empty())),
             framing,
             upgrades,
             expects_continue: self.is_fed(head) && head.expects_continue,
@@ -266,7 +271,7 @@ impl Attempt<'_> {
     ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
-        let onward = self.onward(head, &facts, upgrades);
+        let onward = self.onward((head, held), &facts, upgrades);
         let mut out = self.house.spares.buffer();
         let script = Some(&self.pool.script).filter(|script| !script.root.is_empty());
         let gateway = Gateway { onward: &onward, script };

@@ -73,7 +73,7 @@ pub(crate) async fn fetch<W: Wire>(
         _ if !pool.buffers_requests => None,
         _ => {
             let limits = Limits { body_bytes_max: to.body_bytes_max, ..rules.plan.limits };
-            Some(whole(gather(exchange.wire, &limits).await?))
+            Some(whole(Box::pin(gather(exchange.wire, &limits)).await?))
         }
     };
     let wanted = pool

@@ -77,10 +77,7 @@ async fn look(
         // It takes connections; more cannot be asked in a word.
         return Ok(());
     }
-    let host = check.host.as_deref().or(pool.host.as_deref()).unwrap_or(match &server.identity.address {
-        Address::Tcp(_) => &server.name,
-        Address::Unix(_) | Address::Pool(_) => "localhost",
-    });
+    let host = check.host.as_deref().or(pool.host.as_deref()).unwrap_or(server.host());
     let head =
         format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
     let outgoing = Outgoing::new(head.into_bytes(), None, Coding::Plain);

@@ -83,6 +83,14 @@ impl Server {
         }
     }
 
+    /// The host that it is asked for where the client named none (HTTP/1.0).
+    pub(super) fn host(&self) -> &str {
+        match &self.identity.address {
+            Address::Tcp(_) => &self.name,
+            Address::Unix(_) | Address::Pool(_) => "localhost",
+        }
+    }
+
     /// How it stands, with this weight, when it takes so many requests at a time.
     pub(super) fn standing(&self, weight: u32, (most, slow_start_ms): (u32, u64), now_ms: u64) -> Standing {
         let outstanding = self.outstanding.load(Ordering::Relaxed);
