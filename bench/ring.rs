@@ -4,7 +4,7 @@
 //! Actors: one thread.
 //! Never:  is a look-up left out because its result is not used.
 
-#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(missing_docs, clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use hallway_core::balance::ring::{Hash, Ring};
 use std::hint::black_box;

@@ -124,6 +124,12 @@ impl Fields {
         self.lines.push(Line { at, name_len, value_len, name });
     }
 
+    /// Makes room for so many bytes and lines at once.
+    pub fn reserve(&mut self, bytes: usize, lines: usize) {
+        self.bytes.reserve(bytes);
+        self.lines.reserve(lines);
+    }
+
     /// Forgets every line and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

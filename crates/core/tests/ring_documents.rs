@@ -3,6 +3,8 @@
 //! Actors: none.
 //! Never:  is a row rounded, or left out.
 
+#![allow(clippy::unwrap_used)]
+
 use hallway_core::balance::ring::{Hash, Ring, divided};
 use serde_json::Value;
 

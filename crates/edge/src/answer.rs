@@ -22,7 +22,7 @@ impl Answer {
     /// An answer that is here as a whole.
     pub(crate) fn whole(mut head: AnswerHead, body: Vec<u8>) -> Answer {
         head.length = Some(body.len() as u64);
-        Answer { head, body: Body::from(Source::Whole(body)) }
+        Answer { head, body: Body::from(Source::Whole(body.into())) }
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Body {
 /// Where a body is from.
 pub(crate) enum Source {
     /// All of it is here.
-    Whole(Vec<u8>),
+    Whole(Piece),
     /// It comes from a server.
     Upstream(Box<UpstreamStream>),
     /// There is none: another protocol follows.
@@ -95,7 +95,7 @@ impl Source {
         match self {
             Source::Upstream(stream) => stream.next(house).await,
             Source::Tunnel(_) => Ok((Piece::default(), true)),
-            Source::Whole(bytes) => Ok((std::mem::take(bytes).into(), true)),
+            Source::Whole(piece) => Ok((std::mem::take(piece), true)),
             Source::Lane(stream) => stream.next().await,
             Source::Pieces(pieces) => Ok(pieces.next()),
         }

@@ -9,6 +9,7 @@ use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::packer::Packer;
 use crate::permit::permit;
+use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::target;
 use crate::trip::Trip;
@@ -58,7 +59,7 @@ async fn answer<W: Wire>(house: &Rc<House>, exchange: &mut Exchange<'_, W>, trip
     let matched = rules.sites.pick(&rules.plan, site, head, client)?;
     trip.route = Some(matched.index);
     if let Some(answer) = permit(house, &exchange, trip, (matched.route, matched.number)).await? {
-        return Ok(Answer { head: answer, body: Source::Whole(Vec::new()).into() }); // 5 permit
+        return Ok(Answer { head: answer, body: Source::Whole(Piece::default()).into() }); // 5 permit
     }
     let mut answer = target::fetch(house, &mut exchange, trip, &matched).await?; // 7 choose, 8 fetch
     adjust(&mut answer.head, &matched.route.adjust); // 9 shape

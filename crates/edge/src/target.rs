@@ -75,6 +75,7 @@ async fn fetch_once<W: Wire>(
             let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
             Ok(match Box::pin(upstream::fetch(house, &mut exchange, trip, to)).await? {
                 Fetched::Answer(head, stream) => Answer { head, body: Source::Upstream(Box::new(stream)).into() },
+                Fetched::Whole(head, piece) => Answer { head, body: Source::Whole(piece).into() },
                 Fetched::Upgrade(head, tunnel) => Answer { head, body: Source::Tunnel(tunnel).into() },
             })
         }

@@ -71,6 +71,8 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
     if reason != crate::fault::reason_phrase(status) {
         head.reason = reason.as_bytes().to_vec();
     }
+    // And for what hallway adds.
+    head.fields.reserve(raw.len() + 128, response.headers.len() + 4);
     let (mut chunked, mut close, mut keep_alive, mut upgrades) = (false, false, minor == 1, false);
     let mut named: Vec<&[u8]> = Vec::new();
     for line in response.headers.iter() {
@@ -94,7 +96,9 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
                     close |= option.eq_ignore_ascii_case(b"close");
                     keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                     upgrades |= option.eq_ignore_ascii_case(b"upgrade");
-                    named.push(option);
+                    if !is_own(option) {
+                        named.push(option);
+                    }
                 }
             }
             Name::Upgrade if status == 101 && asked.upgrades => head.fields.push_known(Name::Upgrade, raw_name, value),
@@ -103,9 +107,7 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
             name => head.fields.push_known(name, raw_name, value),
         }
     }
-    let is_own =
-        |option: &&[u8]| [&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|own| own.eq_ignore_ascii_case(option));
-    if named.iter().any(|option| !is_own(option)) {
+    if !named.is_empty() {
         head.fields.retain(|name| !named.iter().any(|option| option.eq_ignore_ascii_case(name)));
     }
     if status == 101 && !(asked.upgrades && upgrades) {
@@ -114,6 +116,11 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Fault> {
     let ending = ending((status, minor), chunked, head.length, asked.is_head)?;
     let keep_alive = keep_alive && !close && ending != Ending::Close;
     Ok(ServerAnswer { head, ending, keep_alive })
+}
+
+/// Options of `Connection` that name no field.
+fn is_own(option: &[u8]) -> bool {
+    [&b"close"[..], b"keep-alive", b"upgrade"].iter().any(|own| own.eq_ignore_ascii_case(option))
 }
 
 /// How the body ends (RFC 9112, 6.3).

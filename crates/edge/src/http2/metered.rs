@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Of so many bytes one has to be of use, beyond the first; nginx has the same measure.
 const BYTES_FOR_ONE: u64 = 8;
 const BYTES_FREE: u64 = 128 * 1024;
+/// Frames that are gathered into one write, and one record of TLS (RFC 8446, 5.1).
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that are read before others on this event loop have their turn.
 const TURN_BYTES: usize = 16 * 1024;
 
@@ -52,6 +54,9 @@ pub(super) struct Metered {
     /// Since when a head that has begun is not whole, and what waits for it.
     head_since_ms: Option<u64>,
     head_deadline: Deadline,
+    /// Frames that were gathered, and how much of them was written.
+    gathered: Vec<u8>,
+    written: usize,
     /// Since when the client has taken nothing of what is to be sent, and what waits for that.
     stuck_since_ms: Option<u64>,
     write_deadline: Deadline,
@@ -72,6 +77,8 @@ impl Metered {
             turn_bytes: 0,
             head_since_ms,
             head_deadline,
+            gathered: Vec::new(),
+            written: 0,
             stuck_since_ms,
             write_deadline,
         }
@@ -86,6 +93,32 @@ impl Metered {
         } else if self.head_since_ms.is_none() {
             self.head_since_ms = Some(self.house.clock.coarse_ms());
         }
+    }
+
+    /// Gathers bytes, where there is room for all of them; whether there was.
+    fn gather(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.gathered.len() + bytes.len() <= GATHERED_BYTES_MAX;
+        if fits {
+            if self.gathered.capacity() == 0 {
+                self.gathered = self.house.spares.buffer();
+            }
+            self.gathered.extend_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// Writes what was gathered.
+    fn poll_drain(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.gathered.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(task, &self.gathered[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.written += bytes,
+            }
+        }
+        // What waits for more has no buffer.
+        self.written = 0;
+        self.house.spares.keep_buffer(std::mem::take(&mut self.gathered));
+        Poll::Ready(Ok(()))
     }
 
     /// The result of a write: one that waits is not waited for without end.
@@ -144,6 +177,14 @@ impl AsyncRead for Metered {
 impl AsyncWrite for Metered {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let it = self.get_mut();
+        if it.gather(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let drained = it.poll_drain(task);
+        ready!(it.unless_stuck(drained, task))?;
+        if it.gather(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let wrote = Pin::new(&mut it.stream).poll_write(task, bytes);
         it.unless_stuck(wrote, task)
     }
@@ -154,6 +195,17 @@ impl AsyncWrite for Metered {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let it = self.get_mut();
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if it.gathered.len() + length > GATHERED_BYTES_MAX {
+            let drained = it.poll_drain(task);
+            ready!(it.unless_stuck(drained, task))?;
+        }
+        if length <= GATHERED_BYTES_MAX {
+            for part in parts {
+                it.gather(part);
+            }
+            return Poll::Ready(Ok(length));
+        }
         let wrote = Pin::new(&mut it.stream).poll_write_vectored(task, parts);
         it.unless_stuck(wrote, task)
     }
@@ -164,12 +216,16 @@ impl AsyncWrite for Metered {
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
+        let drained = it.poll_drain(task);
+        ready!(it.unless_stuck(drained, task))?;
         let flushed = Pin::new(&mut it.stream).poll_flush(task);
         it.unless_stuck(flushed, task)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
+        let drained = it.poll_drain(task);
+        ready!(it.unless_stuck(drained, task))?;
         let shut = Pin::new(&mut it.stream).poll_shutdown(task);
         it.unless_stuck(shut, task)
     }

@@ -255,7 +255,13 @@ impl Attempt<'_> {
                 None => Fetched::Answer(answer.head, UpstreamStream::new(None)),
             };
         }
+        let mut flight = flight;
+        let whole = if flight.has_sent() { flight.take_whole() } else { None };
         let running = Running { flight, held, pool, deadline };
+        if let Some(piece) = whole {
+            running.finish(house);
+            return Fetched::Whole(answer.head, piece);
+        }
         if running.flight.has_ended() && running.flight.has_sent() {
             running.finish(house);
             return Fetched::Answer(answer.head, UpstreamStream::new(None));

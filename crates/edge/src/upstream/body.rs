@@ -204,6 +204,11 @@ impl Outgoing {
         std::mem::take(&mut self.trailers)
     }
 
+    /// The buffer of its head, for another one.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.ready
+    }
+
     /// So many of them were sent.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.sent += bytes;

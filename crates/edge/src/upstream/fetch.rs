@@ -11,6 +11,7 @@ use super::sticky;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::mirror::whole;
+use crate::piece::Piece;
 use crate::spool::gather;
 use crate::trip::Trip;
 use hallway_core::balance::Budget;
@@ -37,6 +38,8 @@ pub(crate) struct Destination {
 /// What a server answered.
 pub(crate) enum Fetched {
     Answer(AnswerHead, Stream),
+    /// All of it is here already.
+    Whole(AnswerHead, Piece),
     /// It changes the protocol: head, connection, and what it has said on it already.
     Upgrade(AnswerHead, Box<Tunnel>),
 }
@@ -100,7 +103,7 @@ pub(crate) async fn fetch<W: Wire>(
         let took_us = house.clock.now_us().saturating_sub(begun_us);
         let (fault, was_sent, held) = match tried_now {
             Ok(Sent(mut fetched)) => {
-                let (Fetched::Answer(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
+                let (Fetched::Answer(head, _) | Fetched::Whole(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
                 if let (Some(sticky), Some(member)) = (&pool.sticky, member.filter(|_| member != wanted)) {
                     let cookie = sticky::write(&pool, sticky, member, trip.is_https(exchange.arrival));
                     head.fields.push(b"Set-Cookie", cookie.as_bytes());

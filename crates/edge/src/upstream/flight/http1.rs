@@ -194,6 +194,20 @@ impl OnConnection {
         }
     }
 
+    /// The next piece of what a script wrote.
+    fn poll_gateway_piece(&mut self, clock: &Clock, task: &mut Context<'_>) -> Poll<Result<(Piece, bool), Fault>> {
+        let mut ended = matches!(self.rest, Rest::FastCgi(true));
+        while self.used == self.input.len() && !ended {
+            self.input.clear();
+            self.used = 0;
+            ended = ready!(self.poll_records(task))?;
+        }
+        let piece = take_rest(&mut self.input, &mut self.used, u64::MAX);
+        self.rest = if ended { Rest::Done } else { Rest::FastCgi(false) };
+        self.moved_ms = clock.coarse_ms();
+        Poll::Ready(Ok((piece, ended)))
+    }
+
     /// Reads records onto the input; whether the answer has ended.
     fn poll_records(&mut self, task: &mut Context<'_>) -> Poll<Result<bool, Fault>> {
         let Speech::FastCgi(decoder) = &mut self.speech else { return Poll::Ready(Ok(true)) };
@@ -238,18 +252,7 @@ impl OnConnection {
         self.send(clock, task);
         let now_ms = clock.coarse_ms();
         match &mut self.rest {
-            Rest::FastCgi(ended) => {
-                let mut ended = *ended;
-                while self.used == self.input.len() && !ended {
-                    self.input.clear();
-                    self.used = 0;
-                    ended = ready!(self.poll_records(task))?;
-                }
-                let piece = take_rest(&mut self.input, &mut self.used, u64::MAX);
-                self.rest = if ended { Rest::Done } else { Rest::FastCgi(false) };
-                self.moved_ms = now_ms;
-                Poll::Ready(Ok((piece, ended)))
-            }
+            Rest::FastCgi(_) => self.poll_gateway_piece(clock, task),
             Rest::Done => Poll::Ready(Ok((Piece::default(), true))),
             Rest::Length(left) => {
                 let piece = if self.used < self.input.len() {
@@ -315,6 +318,16 @@ impl OnConnection {
         matches!(self.rest, Rest::Done)
     }
 
+    /// The whole body, where it came with its head.
+    pub(super) fn take_whole(&mut self) -> Option<Piece> {
+        let here = (self.input.len() - self.used) as u64;
+        let is_here = matches!(self.rest, Rest::Length(left) if left == here);
+        is_here.then(|| {
+            self.rest = Rest::Done;
+            take_rest(&mut self.input, &mut self.used, here)
+        })
+    }
+
     /// What came behind the body.
     pub(super) fn trailers(&mut self) -> Fields {
         std::mem::take(&mut self.trailers)
@@ -324,6 +337,7 @@ impl OnConnection {
     pub(super) fn into_reusable(self, spares: &Spares) -> Option<Connection> {
         let is_all = self.has_ended() && self.used == self.input.len() && self.outgoing.is_done() && !self.is_deaf;
         spares.keep_buffer(self.input);
+        spares.keep_buffer(self.outgoing.into_buffer());
         (is_all && self.keep_alive).then_some(self.connection)
     }
 

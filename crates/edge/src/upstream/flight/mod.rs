@@ -97,6 +97,14 @@ impl Flight {
         either!(self, it => it.has_ended())
     }
 
+    /// The whole body, where it came with its head.
+    pub(super) fn take_whole(&mut self) -> Option<Piece> {
+        match self {
+            Flight::OnConnection(it) => it.take_whole(),
+            Flight::OnStream(_) => None,
+        }
+    }
+
     /// What came behind the body.
     pub(super) fn trailers(&mut self) -> Fields {
         either!(self, it => it.trailers())
