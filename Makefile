@@ -55,7 +55,7 @@ bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /u
 fuzz:
 	rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo +nightly build --locked --release --target $(HOST) --target-dir ../target/fuzz
-	for target in head chunked lane arrival; do \
+	for target in head chunked lane arrival answer gateway; do \
 		mkdir -p target/fuzz/found/$$target; \
 		target/fuzz/$(HOST)/release/$$target -max_total_time=60 -max_len=4096 \
 			target/fuzz/found/$$target fuzz/corpus/$$target || exit 1; \

@@ -115,7 +115,7 @@ def exchange(server: Server) -> bytes:
         socket.create_connection(("127.0.0.1", server.place.encrypted.port), 5) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as link,
     ):
-        link.sendall(f"GET {server.place.row.request.path} HTTP/1.0\r\n\r\n".encode())
+        link.sendall(f"GET {server.place.row.request.path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
         return b"".join(iter(lambda: link.recv(65_536), b""))
 
 

@@ -6,6 +6,7 @@
 use super::client::{Connection, get};
 use super::served::Served;
 use super::stage::{Stage, python, wait_until};
+use super::upstream::Upstream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,4 +98,22 @@ for text in ['[server]\nhtpp = "x"', '[app.a]\nworkers = 0', 'site = 1', '[serve
     command.args(["myapp", "rentomatic"].map(|name| example(name).join("hallway.toml")));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_new_service_takes_the_place_of_an_old_one() {
+    let servers: Vec<Upstream> = ["monolith", "orders", "users"].map(Upstream::start).into();
+    let mut text = file("strangler");
+    for (server, name) in servers.iter().zip(["monolith", "orders", "users"]) {
+        text = text.replace(&format!("{name}.internal:9000"), &server.at);
+    }
+    let served = Served::start(Stage::new(), &text);
+    assert_eq!(get(served.http, "/orders/7").text(), "orders");
+    assert_eq!(get(served.http, "/anything").text(), "monolith");
+    let page: serde_json::Value = serde_json::from_slice(&get(served.http, "/page/7").body).unwrap();
+    assert_eq!(page["orders"], serde_json::json!({ "status": 200, "body": "orders" }));
+    assert_eq!(page["offers"]["body"], "monolith");
+    assert!(["users", "monolith"].contains(&page["user"]["body"].as_str().unwrap()));
+    let line = format!("127.0.0.1 to: {}: GET /orders/7 HTTP/1.1 200 0.", servers[1].at);
+    wait_until(|| served.hallway.written().contains(&line).then_some(()));
 }
