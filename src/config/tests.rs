@@ -84,19 +84,19 @@ fn put_table(text: &mut String, name: &str, keys: &'static [Key]) {
     for key in built {
         let inner = if name.is_empty() { key.name.into() } else { format!("{name}.{}", key.name) };
         match &key.kind {
-            Kind::Table(keys) | Kind::List(Kind::Table(keys)) | Kind::OneOrMore(Kind::Table(keys)) => {
-                put_table(text, &inner, keys);
-            }
-            Kind::Named(word, Kind::Table(keys)) => put_table(text, &format!("{}.<{word}>", key.name), keys),
-            Kind::Either(kinds) => {
-                for kind in *kinds {
-                    if let Kind::Table(keys) = kind {
-                        put_table(text, &inner, keys);
-                    }
-                }
-            }
-            _ => {}
+            Kind::Named(word, kind) => put_inner(text, &format!("{}.<{word}>", key.name), kind),
+            kind => put_inner(text, &inner, kind),
         }
+    }
+}
+
+/// The tables that may stand there, however they are wrapped.
+fn put_inner(text: &mut String, name: &str, kind: &Kind) {
+    match kind {
+        Kind::Table(keys) => put_table(text, name, keys),
+        Kind::List(kind) | Kind::OneOrMore(kind) | Kind::Named(_, kind) => put_inner(text, name, kind),
+        Kind::Either(kinds) => kinds.iter().for_each(|kind| put_inner(text, name, kind)),
+        _ => {}
     }
 }
 

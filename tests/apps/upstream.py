@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         name = url.path.rsplit("/", 1)[-1]
         act = getattr(self, "do_" + name.replace("-", "_"), None) if name.islower() else None
-        if name not in ("echo", "length", "refuse"):
+        if name not in ("echo", "length", "refuse", "sip"):
             self.body()
         if act:
             return act(query)
@@ -91,6 +91,14 @@ class Handler(BaseHTTPRequestHandler):
         asked = {"name": NAME, "method": self.command, "path": self.path, "headers": self.headers.items()}
         asked["body"] = self.body().decode("latin-1")
         self.answer(json.dumps(asked).encode(), headers=[("X-Mine", "1")])
+
+    def do_sip(self, _):
+        """Takes the body slowly."""
+        left = int(self.headers["Content-Length"])
+        while left:
+            left -= len(self.rfile.read(min(left, 65536)))
+            time.sleep(0.001)
+        self.answer(self.headers["Content-Length"].encode())
 
     def do_length(self, _):
         self.answer(str(len(self.body())).encode())

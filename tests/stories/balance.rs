@@ -183,6 +183,51 @@ fn pools_stand_in_pools() {
     assert_eq!((found["one"], found["two"], found["three"]), (300, 300, 200));
 }
 
+#[test]
+fn a_pool_below_that_is_gone_is_no_server() {
+    let (one, spare) = (Upstream::start("one"), Upstream::start("spare"));
+    let gone = one.at.clone();
+    let pools = format!(
+        "[pool.all]\nservers = [\"pool:below\", {{ url = \"http://{}\", backup = true }}]\n[pool.below]\nservers = [\"http://{gone}\"]\n",
+        spare.at
+    );
+    let served = Served::start(Stage::new(), &file(1, &pools));
+    assert_eq!(counts(served.http, 5, "")["one"], 5);
+    one.kill();
+    let _ = get(served.http, "/who");
+    assert_eq!(counts(served.http, 5, "")["spare"], 5);
+}
+
+#[test]
+fn what_is_full_below_is_waited_for_above() {
+    let one = Upstream::start("one");
+    let text = format!(
+        "[server]\nhttp = \"HTTP\"\nthreads = 2\n[pool.all]\nservers = [\"pool:below\"]\n[pool.below]\n\
+         servers = [{{ url = \"http://{}\", max_connections = 1 }}]\n[site.\"*\"]\nroutes = [{{ path = \"/*\", pool = \"all\" }}, \
+         {{ path = \"/below/*\", pool = \"below\" }}]\n",
+        one.at
+    );
+    let served = Served::start(Stage::new(), &text);
+    let http = served.http;
+    let busy = std::thread::spawn(move || get(http, "/below/slow?s=1").status);
+    std::thread::sleep(Duration::from_millis(200));
+    let begun = Instant::now();
+    assert_eq!(get(served.http, "/who").text(), "one");
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert_eq!(busy.join().unwrap(), 200);
+}
+
+#[test]
+fn a_server_found_ill_is_asked_again_when_nobody_looks_any_more() {
+    let one = Upstream::start("one");
+    let checked = "health = { path = \"/health\", every = \"100ms\", rise = 1, fall = 1 }";
+    let mut served = Served::start(Stage::new(), &file(1, &pool(&[&one], checked)));
+    get(one.address(), "/sicken");
+    wait_until(|| (get(served.http, "/who").status == 503).then_some(()));
+    served.change(&file(1, &pool(&[&one], "")));
+    assert_eq!(get(served.http, "/who").text(), "one");
+}
+
 /// A name server at a free port, whose names stand in a file.
 pub struct Names {
     child: Child,

@@ -191,7 +191,7 @@ fn a_request_goes_to_another_server_when_it_may() {
     }
     let out = format!("pool all: server {at_two} is out for 1 s");
     wait_until(|| served.hallway.said().contains(&out).then_some(()));
-    assert!(served.hallway.said().contains("does not answer; it goes to another one"));
+    assert!(served.hallway.said().contains("Connection refused (os error 111); it goes to another one"));
     wait_until(|| served.hallway.written().contains(" 502, 200").then_some(()));
     // It comes back by itself.
     let two = Upstream::start_at("two", &at_two);
@@ -205,7 +205,9 @@ fn a_request_goes_to_another_server_when_it_may() {
     let answer = get(served.http, "/who");
     assert_eq!((answer.status, answer.header("proxy-status")), (502, Some("hallway; error=connection_refused")));
     assert!(begun.elapsed() < Duration::from_secs(1));
-    wait_until(|| served.hallway.said().contains(&format!("server {at_one}: Connection refused")).then_some(()));
+    for said in [format!("server {at_one}: Connection refused (os error 111); it"), "; it is answered 502".into()] {
+        wait_until(|| served.hallway.said().contains(&said).then_some(()));
+    }
 }
 
 #[test]
@@ -290,4 +292,62 @@ fn servers_behind_unix_sockets() {
     assert_eq!(get(served.http, "/who").text(), "inner");
     assert_eq!(get(served.http, "/other/who").text(), "inner");
     drop(one);
+}
+
+#[test]
+fn a_long_upload_goes_on_while_its_server_is_slow() {
+    let one = Upstream::start("one");
+    let served = served(&[&one], "");
+    let begun = Instant::now();
+    let answer = post(served.http, "/direct/sip", &vec![b'x'; 20_000_000]);
+    assert_eq!((answer.status, answer.text()), (200, "20000000".into()));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_request_that_ends_connections_is_not_sent_by_each_of_them() {
+    let one = Upstream::start("one");
+    let served = served(&[&one], "eject = { after = 0 }");
+    // Many connections that wait for a next request.
+    let asked: Vec<_> = (0..30)
+        .map(|_| {
+            let http = served.http;
+            std::thread::spawn(move || get(http, "/slow?s=0.3").status)
+        })
+        .collect();
+    assert!(asked.into_iter().all(|one| one.join().unwrap() == 200));
+    let count = || {
+        get(one.address(), "/count").text().split("requests\": ").nth(1).unwrap().trim_end_matches('}').parse::<u32>()
+    };
+    let before = count().unwrap();
+    assert_eq!(get(served.http, "/die").status, 502);
+    // Once by an old connection, once by a new one; and what counts them.
+    assert!(count().unwrap() - before <= 3, "{before} {:?}", count());
+}
+
+#[test]
+fn only_what_looks_at_nothing_may_take_a_connection_over() {
+    let one = Upstream::start("one");
+    let served = served(&[&one], "");
+    for offer in ["h2c", "HTTP/2.0", "TLS/1.2, capitals"] {
+        let answer = request(
+            served.http,
+            "GET",
+            "/echo",
+            &format!("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {offer}\r\nHTTP2-Settings: AAMA\r\n"),
+        );
+        assert_eq!(answer.status, 200, "{offer}");
+        assert_eq!(
+            (field(&answer.text(), "Upgrade"), field(&answer.text(), "HTTP2-Settings")),
+            (None, None),
+            "{offer}"
+        );
+    }
+    let mut client = Connection::open(served.http);
+    client.send("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(client.answer().status, 502, "it changes to what was not offered");
+    // The host that a request is routed by is the one that its server hears of.
+    let mut client = Connection::open(served.http);
+    client.send("GET http://real.example/echo HTTP/1.1\r\nHost: other.example\r\n\r\n");
+    assert_eq!(field(&client.answer().text(), "Host").as_deref(), Some("real.example"));
 }

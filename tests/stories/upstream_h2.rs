@@ -111,8 +111,12 @@ fn servers_behind_tls_show_who_they_are_and_so_does_hallway() {
     }
     assert_eq!(post(served.http, "/trusted/length", &vec![b'x'; 1_000_000]).text(), "1000000");
     let said = served.hallway.said();
-    assert!(said.contains("pool unknown") && said.contains("UnknownIssuer"), "{said}");
-    assert!(said.contains("pool misnamed") && said.contains("not valid for name"), "{said}");
+    assert!(
+        said.contains("pool unknown")
+            && said.contains("nobody who is trusted has signed its certificate; write tls = { ca ="),
+        "{said}"
+    );
+    assert!(said.contains("pool misnamed") && said.contains("not valid for this name; write tls = { name ="), "{said}");
 }
 
 #[test]

@@ -121,8 +121,19 @@ impl Head {
     pub fn wants_upgrade(&self) -> bool {
         self.version == Version::Http11
             && self.framing == Framing::None
-            && self.fields.has(Name::Upgrade)
+            && self.offers_another_protocol()
             && self.lists(Name::Connection, b"upgrade")
+    }
+
+    /// Whether something is offered that is no HTTP: by another version of it, requests would get past whoever looks at
+    /// them here.
+    fn offers_another_protocol(&self) -> bool {
+        let mut lines = self.fields.iter().filter(|field| field.name == Name::Upgrade).peekable();
+        let is_http = |offer: &[u8]| {
+            let name = offer.split(|byte| *byte == b'/').next().unwrap_or_default();
+            [&b"http"[..], b"h2", b"h2c", b"h3", b"tls"].iter().any(|one| one.eq_ignore_ascii_case(name))
+        };
+        lines.peek().is_some() && lines.all(|field| !list_members(field.value).any(is_http))
     }
 
     fn lists(&self, name: Name, member: &[u8]) -> bool {

@@ -151,10 +151,10 @@ async fn answer<W: Wire>(
     let mut body = Vec::new();
     loop {
         let (piece, last) = answer.body.next(house).await?;
-        piece.append_to(&mut body).await?;
-        if body.len() > PART_BYTES_MAX {
+        if body.len() as u64 + piece.len() > PART_BYTES_MAX as u64 {
             return Err(Fault::BadAnswer("A part of the answer is too long."));
         }
+        piece.append_to(&mut body).await?;
         if last {
             break;
         }

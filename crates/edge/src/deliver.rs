@@ -86,7 +86,11 @@ async fn next_piece<W: Wire>(
     let mut more = Vec::new();
     loop {
         if body.upstream().and_then(UpstreamStream::outgoing).is_none() {
-            return body.next(house).await;
+            let (piece, last) = body.next(house).await?;
+            if piece.len() == 0 && !last && body.upstream().and_then(UpstreamStream::outgoing).is_some() {
+                continue;
+            }
+            return Ok((piece, last));
         }
         let step = {
             let mut next = pin!(body.next(house));
@@ -131,7 +135,8 @@ async fn send_on<W: Wire>(
     sending.await
 }
 
-fn now<T>(poll: Poll<T>) -> Option<T> {
+/// What is ready.
+pub(crate) fn now<T>(poll: Poll<T>) -> Option<T> {
     match poll {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,

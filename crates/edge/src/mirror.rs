@@ -15,9 +15,11 @@ use hallway_core::{Fault, Head, head::Framing};
 use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Copies that are on their way at a time, for one event loop; what is beyond is not copied.
 const COPIES_MAX: usize = 256;
+const COPY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Sends a copy; the way by which the request goes on, whose body was read for both.
 pub(crate) async fn copied<'w, W: Wire>(
@@ -39,11 +41,17 @@ pub(crate) async fn copied<'w, W: Wire>(
     if is_chosen && house.copies.get() < COPIES_MAX && !exchange.head.wants_upgrade() {
         let head = rewrite(exchange.head, matched.route, &matched.found)?.unwrap_or_else(|| exchange.head.clone());
         let to = upstream::Destination { pool: mirror.pool, prefix_bytes: 0, body_bytes_max, timeout_ms: None };
-        let copy = Copy { head, arrival: exchange.arrival.clone(), trip: trip.copied(house), body: body.clone() };
+        let copy = Copy {
+            head,
+            arrival: exchange.arrival.clone(),
+            trip: Trip { is_copy: true, ..trip.copied(house) },
+            body: body.clone(),
+        };
         house.copies.set(house.copies.get() + 1);
         let (house, rules) = (house.clone(), rules.clone());
         tokio::task::spawn_local(async move {
-            copy.send(&house, &rules, to).await;
+            // One whose answer never ends is not one for ever.
+            let _ = tokio::time::timeout(COPY_TIME_MAX, copy.send(&house, &rules, to)).await;
             house.copies.set(house.copies.get() - 1);
         });
     }

@@ -42,6 +42,8 @@ pub(crate) struct Trip {
     pub(crate) counted: Vec<Counted>,
     /// Which app answers, where one does.
     pub(crate) app: Option<usize>,
+    /// Whether it is a copy, for whose answer nobody waits.
+    pub(crate) is_copy: bool,
     /// Each time it was sent to a server of a pool.
     pub(crate) tries: Vec<Try>,
     /// What the lane saw, once the application had the request.
@@ -67,6 +69,7 @@ impl Trip {
             left,
             counted,
             app,
+            is_copy: false,
             tries: Vec::new(),
             lane: None,
             status: 0,

@@ -34,7 +34,15 @@ impl Builder<'_> {
                 self.problems.add(*span, format!("the pool '{}' leads to itself", pool.name));
             }
         }
-        self.pools = pools.into_iter().map(|(_, pool)| Arc::new(pool)).collect();
+        let needs_whole: Vec<bool> = (0..pools.len()).map(|at| has_gateway(&pools, at, 0)).collect();
+        self.pools = pools
+            .into_iter()
+            .zip(needs_whole)
+            .map(|((_, mut pool), needs_whole)| {
+                pool.buffers_requests |= needs_whole;
+                Arc::new(pool)
+            })
+            .collect();
     }
 
     fn pool(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Pool {
@@ -273,7 +281,10 @@ impl Builder<'_> {
         if let Some(node) = table.get("pool") {
             let name = node.text()?;
             let found = names.iter().position(|known| known == name && !known.contains(':'));
-            if found.is_none() {
+            if found.is_none() && name.contains("://") {
+                let mend = format!("write proxy = \"{name}\"");
+                self.problems.add(node.span, format!("'{name}' is a server, not the name of a pool; {mend}"));
+            } else if found.is_none() {
                 let names: Vec<String> = names.into_iter().filter(|name| !name.contains(':')).collect();
                 self.unknown_pool(name, node.span, &names);
             }
@@ -306,6 +317,14 @@ fn hash_by(text: &str) -> Option<HashBy> {
         (_, Some(("cookie", of))) => name(of).map(HashBy::Cookie),
         _ => None,
     }
+}
+
+/// Whether a server of a pool, or of one below it, is told the length of a body first.
+fn has_gateway(pools: &[(Span, Pool)], at: usize, depth: usize) -> bool {
+    pools[at].1.servers.iter().any(|server| match server.at {
+        Place::Pool(number) => depth < pools.len() && has_gateway(pools, number, depth + 1),
+        _ => matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi),
+    })
 }
 
 /// Whether a pool is found below another one.

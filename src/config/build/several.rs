@@ -44,6 +44,11 @@ impl Builder<'_> {
             Table { entries: vec![entry("pool")] }
         };
         let (pool, percent) = match node.table() {
+            None if node.text().is_some_and(|text| text.contains("://")) => {
+                let mend = "write mirror = { proxy = \"…\" }";
+                self.problems.add(node.span, format!("this is a server, not the name of a pool; {mend}"));
+                return None;
+            }
             None => (self.target_pool(&as_pool(node))?, 100),
             Some(table) => {
                 if table.get("pool").is_none() && table.get("proxy").is_none() {

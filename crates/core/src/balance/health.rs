@@ -123,6 +123,12 @@ impl Health {
         Some(if is_well { Change::Rose } else { Change::Fell })
     }
 
+    /// Nobody looks any more; whether it was out by what they saw.
+    pub fn forget_looks(&mut self) -> bool {
+        self.contrary = 0;
+        std::mem::take(&mut self.is_down)
+    }
+
     /// How long it is out this time.
     fn out_ms(&self, patience: &Patience) -> u64 {
         let doublings = self.ejections.saturating_sub(1).min(20);

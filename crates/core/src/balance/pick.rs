@@ -65,16 +65,17 @@ pub struct Picker {
 }
 
 impl Picker {
-    /// Chooses among so many members; keys have their places on the ring.
+    /// Chooses among so many members; keys have their places on the ring. One that was ejected only as a last resort.
     pub fn pick(
         &mut self,
-        (balance, ring): (&Balance, Option<&Ring>),
+        (balance, ring, last_resort): (&Balance, Option<&Ring>, bool),
         members: usize,
         stands: impl Fn(usize) -> Standing,
         (key, dice): (u64, u64),
     ) -> Picked {
         self.turn = self.turn.wrapping_add(1);
-        for tier in [Tier::Primary, Tier::Backup, Tier::Ejected] {
+        let tiers = [Tier::Primary, Tier::Backup, Tier::Ejected];
+        for tier in tiers.into_iter().take(if last_resort { 3 } else { 2 }) {
             let found = match (balance, ring) {
                 (Balance::RoundRobin, _) => self.in_turn(members, &stands, tier),
                 (Balance::LeastOutstanding, _) => self.least(members, &stands, tier),

@@ -4,6 +4,7 @@
 //! Never:  can two header lines become one variable that says something else than both.
 
 use crate::decimal::digits;
+use crate::fault::Fault;
 use crate::fields::Name;
 use crate::head::{Framing, Head};
 use crate::http1::Onward;
@@ -20,8 +21,14 @@ pub struct Gateway<'a> {
 }
 
 /// Gives every variable to `put`.
-pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) {
+///
+/// # Errors
+/// 404 where scripts are run by their names and the path names none.
+pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> {
     let Gateway { onward, script } = gateway;
+    if script.is_some_and(|script| !names_script(script, onward.path(head))) {
+        return Err(Fault::NotFound);
+    }
     let (facts, path) = (onward.facts, percent_decode(onward.path(head)));
     let prefix = percent_decode(&head.path()[..onward.prefix_bytes]);
     put(b"GATEWAY_INTERFACE", b"CGI/1.1");
@@ -59,6 +66,19 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
         Some(script) => put_script(script, &path, &mut put),
     }
     put_fields(head, onward, put);
+    Ok(())
+}
+
+/// Whether a path can name a script: it is the one that was matched, and it ends where it seems to. An encoded slash,
+/// a dot segment behind one, or a control byte would be read otherwise by whoever opens files by it.
+fn names_script(script: &Script, path: &[u8]) -> bool {
+    let decoded = percent_decode(path);
+    let slashes = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+    let is_plain =
+        slashes(path) == slashes(&decoded) && !decoded.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\');
+    let has_dots = decoded.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."));
+    let (name, _) = split(script, &decoded);
+    is_plain && !has_dots && name.to_ascii_lowercase().ends_with(b".php")
 }
 
 /// The script that a path names, and what stands behind it.
@@ -137,8 +157,8 @@ mod tests {
         };
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        put_variables(&head, Gateway { onward: &onward, script }, |name, value| seen.push((text(name), text(value))));
-        seen
+        put_variables(&head, Gateway { onward: &onward, script }, |name, value| seen.push((text(name), text(value))))
+            .map_or_else(|_| Vec::new(), |()| seen)
     }
 
     fn of<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
@@ -168,6 +188,21 @@ mod tests {
             assert_eq!(of(&seen, "PATH_INFO"), Some(info), "{path}");
             assert_eq!(of(&seen, "REQUEST_URI"), Some(&*format!("{path}?q=1")), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_that_others_would_read_otherwise_names_no_script() {
+        let script = Script { root: "/srv".into(), index: "index.php".into(), only: None };
+        for path in
+            ["/..%2f..%2fetc/evil.php/x", "/a%2fb.php", "/%2e%2e/x.php%00", "/a%0ab.php", "/a%5cb.php", "/up/a.jpg"]
+        {
+            let raw = format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n");
+            let mut head = Head::default();
+            if parse_head(raw.as_bytes(), 999, &mut head).is_ok() {
+                assert!(variables(&raw, Some(&script), 0).is_empty(), "{path}");
+            }
+        }
+        assert!(!variables("GET /a%20b.php HTTP/1.1\r\nHost: shop\r\n\r\n", Some(&script), 0).is_empty());
     }
 
     #[test]

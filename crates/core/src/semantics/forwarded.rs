@@ -28,7 +28,10 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
     let names_fields = options.clone().any(|field| list_members(field.value).any(|option| !is_plain_option(option)));
     for field in head.fields.iter() {
         let named = names_fields && options.clone().any(|line| names(line.value, field.raw_name));
-        if !ends_here(&field) && !named {
+        if field.name == Name::Host {
+            // An absolute target counts before it (RFC 9112, 3.2.2).
+            put(field.raw_name, head.host());
+        } else if !ends_here(&field) && !named {
             put(field.raw_name, field.value);
         }
     }
@@ -53,7 +56,7 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
 /// with `_`, which WSGI and CGI cannot tell from those with `-`.
 fn ends_here(field: &Field<'_>) -> bool {
     match field.name {
-        Name::Other => memchr::memchr(b'_', field.raw_name).is_some(),
+        Name::Other => memchr::memchr(b'_', field.raw_name).is_some() || is_told(field.raw_name),
         Name::Connection
         | Name::Expect
         | Name::Forwarded
@@ -71,6 +74,29 @@ fn ends_here(field: &Field<'_>) -> bool {
         | Name::XForwardedProto
         | Name::XRequestId
         | Name::XRequestStart => true,
+        _ => false,
+    }
+}
+
+/// Names by which proxies tell who and where a client is, and what it asked for: what stands there is not a client's to
+/// say. `HTTP2-Settings` is of its connection (RFC 7540, 3.2.1).
+fn is_told(name: &[u8]) -> bool {
+    const TOLD: [&[u8]; 8] = [
+        b"x-real-ip",
+        b"x-client-ip",
+        b"client-ip",
+        b"true-client-ip",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-accel-internal",
+        b"http2-settings",
+    ];
+    let starts = |start: &[u8]| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    match name.first() {
+        Some(b'x' | b'X') if starts(b"x-forwarded-") => true,
+        Some(b'x' | b'X' | b'c' | b'C' | b't' | b'T' | b'h' | b'H') => {
+            TOLD.iter().any(|told| name.eq_ignore_ascii_case(told))
+        }
         _ => false,
     }
 }
@@ -94,7 +120,7 @@ mod tests {
     fn a_forger_does_not_succeed() {
         let raw = b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\
             Forwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\nProxy: evil\r\nCookie: a=1\r\nX-Drop: 1\r\n\
-            Connection: x-drop, host\r\nTE: trailers\r\n\r\n";
+            Connection: x-drop, host\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\nTE: trailers\r\n\r\n";
         let mut head = Head::default();
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 80, https: true };

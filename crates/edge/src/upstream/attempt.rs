@@ -16,11 +16,12 @@ use crate::rules::Rules;
 use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
 use hallway_core::decimal::digits;
+use hallway_core::fields::{Name, list_members};
 use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
 use hallway_core::plan::{Pool, Protocol};
-use hallway_core::semantics::ForwardedFacts;
+use hallway_core::semantics::{AnswerHead, ForwardedFacts};
 use hallway_core::{Fault, Head};
 use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
@@ -32,6 +33,7 @@ use std::task::Poll;
 
 /// For a server to say whether it wants a body, before it is sent all the same (RFC 9110, 10.1.1).
 const WORD_MS: u64 = 1_000;
+const FOR_EVER_MS: u64 = u64::MAX / 4;
 
 /// One try of a request.
 pub(super) struct Attempt<'a> {
@@ -50,15 +52,21 @@ pub(super) struct Sent(pub(super) Fetched);
 /// Why nothing came of it.
 pub(super) struct Failed {
     pub(super) fault: Fault,
+    /// What the system or the protocol said; empty where the fault says it.
+    pub(super) why: String,
     /// Whether the server may have acted on it.
     pub(super) was_sent: bool,
+    /// Whether it was the client who broke off.
+    pub(super) is_clients: bool,
+    /// Whether anything of the client's body went with it, which cannot be had again.
+    pub(super) has_taken: bool,
     /// The server, where only its connection was too old.
     pub(super) stale: Option<Held>,
 }
 
 impl Failed {
     fn unsent(fault: Fault) -> Failed {
-        Failed { fault, was_sent: false, stale: None }
+        Failed { fault, why: String::new(), was_sent: false, is_clients: false, has_taken: false, stale: None }
     }
 }
 
@@ -81,25 +89,34 @@ impl Attempt<'_> {
         let asked = Asked { is_head: head.is_head(), upgrades };
         let deadline = Deadline::new(&house.deadlines);
         match self.await_head(exchange, &mut flight, asked, &deadline).await {
+            Ok(answer) if answer.head.status == 101 && !was_offered(head, &answer.head) => {
+                let fault = Fault::BadAnswer("The server changed to a protocol that was not offered.");
+                held.server.note_failure(pool, (fault, fault.detail()), house.clock.coarse_ms());
+                Err(Failed { was_sent: true, has_taken: true, ..Failed::unsent(fault) })
+            }
             Ok(answer) => {
                 tell_complaints(house, pool, &held, &mut flight);
                 held.server.note_answer(pool, house.clock.now_us().saturating_sub(self.begun_us), now_ms);
                 Ok(Sent(self.go_on(answer, flight, held, deadline)))
             }
-            Err(Fault::ClientGone) => Err(Failed { fault: Fault::ClientGone, was_sent: true, stale: None }),
-            Err(fault) => {
+            Err(Broken { fault, is_clients: true }) => {
+                Err(Failed { was_sent: true, is_clients: true, has_taken: true, ..Failed::unsent(fault) })
+            }
+            Err(Broken { fault, .. }) => {
+                let has_taken = flight.outgoing().was_fed();
+                if fault == Fault::ServerTimeout {
+                    flight.note_deaf();
+                }
                 let was_refused = flight.was_refused();
                 let is_stale = flight.may_be_stale() && fault == Fault::ServerLost;
                 let is_stale = is_stale && (was_refused || head.is_idempotent());
                 let can_repeat = head.framing == Framing::None || self.body.is_some();
-                if is_stale && can_repeat {
-                    return Err(Failed { fault, was_sent: true, stale: Some(held) });
+                let failed = Failed { was_sent: !was_refused, has_taken, ..Failed::unsent(fault) };
+                if is_stale && can_repeat && !is_repeated {
+                    return Err(Failed { stale: Some(held), ..failed });
                 }
-                let is_clients = matches!(fault, Fault::RequestTimeout(_) | Fault::BadRequest(_) | Fault::BodyTooLarge);
-                if !is_clients {
-                    held.server.note_failure(pool, fault, house.clock.coarse_ms());
-                }
-                Err(Failed { fault, was_sent: !was_refused, stale: None })
+                held.server.note_failure(pool, (fault, fault.detail()), house.clock.coarse_ms());
+                Err(failed)
             }
         }
     }
@@ -127,15 +144,22 @@ impl Attempt<'_> {
 
     /// A new connection.
     async fn connect(&self, rules: &Rules, held: &Held) -> Result<Connection, Failed> {
-        let connected = connect(self.house, &held.server, self.pool, self.tls(rules, held)).await;
+        let tls = self.tls(rules, held);
+        if tls.is_none() && held.server.identity.protocol.is_encrypted() {
+            // A plan that knew this server differently: nothing is sent that others could read.
+            return Err(Failed::unsent(Fault::NoServer));
+        }
+        let connected = connect(self.house, &held.server, self.pool, tls).await;
         connected.map_err(|(fault, why)| self.unreachable(held, fault, &why))
     }
 
     fn unreachable(&self, held: &Held, fault: Fault, why: &str) -> Failed {
         let Attempt { house, pool, .. } = *self;
-        house.log.error(&format!("pool {}: server {}: {why}", pool.name, held.server.name));
-        held.server.note_failure(pool, fault, house.clock.coarse_ms());
-        Failed::unsent(fault)
+        // What this machine has run out of is no fault of the server's.
+        if fault != Fault::Busy {
+            held.server.note_failure(pool, (fault, why), house.clock.coarse_ms());
+        }
+        Failed { why: why.into(), ..Failed::unsent(fault) }
     }
 
     /// On a stream of a connection that it shares with others.
@@ -283,7 +307,7 @@ impl Attempt<'_> {
         let gateway = Gateway { onward: &onward, script };
         let (speech, coding) = match held.server.identity.protocol {
             Protocol::FastCgi => {
-                put_begin(&mut out, head, gateway);
+                put_begin(&mut out, head, gateway)?;
                 (Speech::FastCgi(Box::default()), Coding::FastCgi)
             }
             Protocol::Uwsgi => {
@@ -304,6 +328,33 @@ impl Attempt<'_> {
         Ok((speech, outgoing))
     }
 
+    /// Passes on an answer that another one follows. What the server says meanwhile is heard: the head that counts, where
+    /// it comes; heads without end are a fault.
+    async fn inform<W: Wire>(
+        &self,
+        exchange: &mut Exchange<'_, W>,
+        flight: &mut Flight,
+        (status, answer): (u16, &ServerAnswer),
+        asked: Asked,
+    ) -> Result<Option<ServerAnswer>, Broken> {
+        let tools = (&self.house.clock, &self.house.spares);
+        let mut informing = pin!(exchange.wire.inform(status, &answer.head.fields));
+        let mut last = None;
+        poll_fn(|task| {
+            while last.is_none() {
+                match flight.poll_head(tools, asked, task) {
+                    Poll::Ready(Ok(next)) if next.head.status < 200 && next.head.status != 101 => {}
+                    Poll::Ready(next) => last = Some(next.map_err(Broken::by_server)),
+                    Poll::Pending => break,
+                }
+            }
+            informing.as_mut().poll(task)
+        })
+        .await
+        .map_err(Broken::by_client)?;
+        last.transpose()
+    }
+
     /// Waits for the head of the answer, while the client does; gives the server the client's body meanwhile.
     async fn await_head<W: Wire>(
         &self,
@@ -311,13 +362,16 @@ impl Attempt<'_> {
         flight: &mut Flight,
         asked: Asked,
         deadline: &Deadline,
-    ) -> Result<ServerAnswer, Fault> {
+    ) -> Result<ServerAnswer, Broken> {
         let (house, pool) = (self.house, self.pool);
         let timeout_ms = self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms);
         let mut piece = Vec::new();
         loop {
             let waits_for_word = flight.outgoing().waits_for_word();
             let patience_ms = if waits_for_word { WORD_MS } else { timeout_ms };
+            // While the client's body is waited for, the client has the time.
+            let is_clients_turn = flight.outgoing().wants() && flight.outgoing().is_drained();
+            let patience_ms = if is_clients_turn { FOR_EVER_MS } else { patience_ms };
             let due_ms = flight.moved_ms() + patience_ms + SWEEP.as_millis() as u64;
             let step = if flight.outgoing().wants() {
                 let mut reading = pin!(exchange.wire.read_body(&mut piece));
@@ -330,41 +384,73 @@ impl Attempt<'_> {
                 let mut gone = pin!(exchange.wire.gone());
                 let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
                     Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
+                    // There is room for more of the body now.
+                    Poll::Pending if flight.outgoing().wants() => Poll::Ready(Step::Again),
                     Poll::Pending => gone.as_mut().poll(task).map(|()| Step::Gone),
                 });
                 deadline.until(due_ms, next).await
             };
             match step {
                 Ok(Step::Answer(answer)) => {
-                    let answer = answer?;
+                    let answer = answer.map_err(Broken::by_server)?;
                     match answer.head.status {
                         101 | 200.. => return Ok(answer),
                         100 => {}
-                        status => exchange.wire.inform(status, &answer.head.fields).await?,
+                        status => {
+                            let informed = self.inform(exchange, flight, (status, &answer), asked).await?;
+                            if let Some(answer) = informed {
+                                return Ok(answer);
+                            }
+                        }
                     }
                 }
                 Ok(Step::Body(more)) => {
-                    let has_ended = !more?;
+                    let has_ended = !more.map_err(Broken::by_client)?;
                     let end = has_ended.then(|| exchange.wire.trailers());
                     flight.outgoing().feed(&piece, end);
                     flight.note_moved(house.clock.coarse_ms());
                     piece.clear();
                 }
-                Ok(Step::Gone) => return Err(Fault::ClientGone),
+                Ok(Step::Again) => {}
+                Ok(Step::Gone) => return Err(Broken::by_client(Fault::ClientGone)),
                 Err(_) if waits_for_word => {
                     flight.outgoing().go_on();
                     flight.note_moved(house.clock.coarse_ms());
                 }
                 // Something moved meanwhile.
                 Err(_) if flight.moved_ms() + timeout_ms > house.clock.coarse_ms() => {}
-                Err(_) => return Err(Fault::ServerTimeout),
+                Err(_) => return Err(Broken::by_server(Fault::ServerTimeout)),
             }
         }
     }
 }
 
+/// Whether a protocol is one of those that the client offered (RFC 9110, 7.8).
+fn was_offered(head: &Head, answer: &AnswerHead) -> bool {
+    let chosen = answer.fields.get(Name::Upgrade).unwrap_or_default();
+    let mut offers = head.fields.iter().filter(|field| field.name == Name::Upgrade);
+    offers.any(|field| list_members(field.value).any(|one| one.eq_ignore_ascii_case(chosen)))
+}
+
 enum Step {
     Answer(Result<ServerAnswer, Fault>),
     Body(Result<bool, Fault>),
+    Again,
     Gone,
+}
+
+/// Why no answer came, and whether the client is to blame.
+struct Broken {
+    fault: Fault,
+    is_clients: bool,
+}
+
+impl Broken {
+    fn by_client(fault: Fault) -> Broken {
+        Broken { fault, is_clients: true }
+    }
+
+    fn by_server(fault: Fault) -> Broken {
+        Broken { fault, is_clients: false }
+    }
 }

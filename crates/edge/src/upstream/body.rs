@@ -37,6 +37,7 @@ pub(crate) struct Outgoing {
     sent: usize,
     coding: Coding,
     then: Then,
+    was_fed: bool,
     /// What follows behind the body, where the coding does not carry it.
     trailers: Fields,
 }
@@ -112,19 +113,29 @@ impl Outgoing {
             Some(Whole::Memory(bytes)) => Then::Memory(bytes.clone()),
             Some(Whole::File { file, bytes }) => Then::File { file: file.clone(), at: 0, end: *bytes, reading: None },
         };
-        Outgoing { ready: head, sent: 0, coding, then, trailers: Fields::default() }
+        Outgoing { ready: head, sent: 0, coding, then, was_fed: false, trailers: Fields::default() }
     }
 
     /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
     pub(super) fn fed(head: Vec<u8>, coding: Coding, waits_for_word: bool) -> Outgoing {
         let then = Then::Fed { has_ended: false, waits_for_word };
-        Outgoing { ready: head, sent: 0, coding, then, trailers: Fields::default() }
+        Outgoing { ready: head, sent: 0, coding, then, was_fed: false, trailers: Fields::default() }
     }
 
     /// Whether more of the client's body is wanted now.
     pub(super) fn wants(&self) -> bool {
         let waiting = self.ready.len() - self.sent;
         matches!(self.then, Then::Fed { has_ended: false, waits_for_word: false, .. }) && waiting < FED_BYTES_MAX
+    }
+
+    /// Whether nothing of it waits to be sent.
+    pub(super) fn is_drained(&self) -> bool {
+        self.sent == self.ready.len()
+    }
+
+    /// Whether anything of the client's body was taken as it came.
+    pub(super) fn was_fed(&self) -> bool {
+        self.was_fed
     }
 
     /// The server wants the body.
@@ -142,6 +153,11 @@ impl Outgoing {
     /// More of the client's body; at its end its trailers.
     pub(crate) fn feed(&mut self, bytes: &[u8], end: Option<Fields>) {
         let Then::Fed { has_ended, .. } = &mut self.then else { return };
+        self.was_fed = true;
+        if self.sent > FED_BYTES_MAX {
+            self.ready.drain(..self.sent);
+            self.sent = 0;
+        }
         if self.sent == self.ready.len() {
             (self.ready, self.sent) = (std::mem::take(&mut self.ready), 0);
             self.ready.clear();
@@ -236,11 +252,17 @@ pub(super) struct Running {
 impl Running {
     async fn piece(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
         let flight = &mut self.flight;
+        let wanted = flight.outgoing().wants();
         let due_ms = house.clock.coarse_ms() + self.pool.pause_timeout_ms + SWEEP.as_millis() as u64;
-        let piece = self.deadline.until(due_ms, poll_fn(|task| flight.poll_piece(&house.clock, task))).await;
+        let next = poll_fn(|task| match flight.poll_piece(&house.clock, task) {
+            // There is room for more of the request: an empty piece says so.
+            Poll::Pending if !wanted && flight.outgoing().wants() => Poll::Ready(Ok((Piece::default(), false))),
+            piece => piece,
+        });
+        let piece = self.deadline.until(due_ms, next).await;
         let piece = piece.unwrap_or(Err(Fault::ServerTimeout));
         if let Err(fault) = piece {
-            self.held.server.note_failure(&self.pool, fault, house.clock.coarse_ms());
+            self.held.server.note_failure(&self.pool, (fault, fault.detail()), house.clock.coarse_ms());
         }
         piece
     }
@@ -260,7 +282,8 @@ impl Running {
 pub(super) fn tell_complaints(house: &House, pool: &Pool, held: &Held, flight: &mut Flight) {
     let complaints = flight.complaints();
     for line in String::from_utf8_lossy(&complaints).lines().filter(|line| !line.trim().is_empty()) {
-        house.log.error(&format!("pool {}: server {} says: {}", pool.name, held.server.name, line.trim()));
+        let line = line.trim().escape_debug();
+        house.log.error(&format!("pool {}: server {} says: {line}", pool.name, held.server.name));
     }
 }
 

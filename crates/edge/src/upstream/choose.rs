@@ -15,6 +15,8 @@ use hallway_core::plan::Pool;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Between two looks of a request that waits, where nobody tells it.
+const LOOK_MS: u64 = 200;
 /// How deep pools may stand in pools; the configuration is checked for circles.
 const DEPTH_MAX: usize = 8;
 
@@ -70,6 +72,12 @@ enum Found {
 }
 
 impl Choice<'_> {
+    /// Whether anybody is left who has not had it.
+    pub(super) fn has_other(&self) -> bool {
+        let members = self.rules.pools[self.pool].members();
+        members.list.iter().any(|member| !self.tried.contains(&member.server.number))
+    }
+
     /// A server; waits for one where all have as many as they take.
     ///
     /// # Errors
@@ -78,7 +86,7 @@ impl Choice<'_> {
         let (desk, pool) = (&self.rules.pools[self.pool], &self.rules.plan.pools[self.pool]);
         // Who comes later waits behind those who do already.
         if desk.waiting.load(Ordering::Relaxed) == 0 {
-            match self.look(self.pool, 0) {
+            match self.look_twice() {
                 Found::Held(held) => return Ok(held),
                 Found::Nobody => return Err(Fault::NoServer),
                 Found::Full | Found::Unknown => {}
@@ -96,7 +104,7 @@ impl Choice<'_> {
             let mut found = std::pin::pin!(desk.found.notified());
             freed.as_mut().enable();
             found.as_mut().enable();
-            let patience_ms = match self.look(self.pool, 0) {
+            let patience_ms = match self.look_twice() {
                 Found::Held(held) => return Ok(held),
                 Found::Nobody => return Err(Fault::NoServer),
                 Found::Full => pool.queue_max_wait_ms,
@@ -109,14 +117,27 @@ impl Choice<'_> {
                 }
                 std::task::Poll::Pending
             });
-            if deadline.until(since_ms + patience_ms, either).await.is_err() {
+            // A pool below has its own who wait: it is looked at again in any case.
+            let now_ms = self.house.clock.coarse_ms();
+            let due_ms = (since_ms + patience_ms).min(now_ms + LOOK_MS);
+            let is_over =
+                deadline.until(due_ms, either).await.is_err() && self.house.clock.coarse_ms() >= since_ms + patience_ms;
+            if is_over {
                 drop(waiting);
                 return Err(if patience_ms == pool.queue_max_wait_ms { Fault::QueueTimeout } else { Fault::NoServer });
             }
         }
     }
 
-    fn look(&self, number: usize, depth: usize) -> Found {
+    /// Those that were ejected, here or in a pool below, only when there is nobody else.
+    fn look_twice(&self) -> Found {
+        match self.look(self.pool, 0, false) {
+            Found::Nobody => self.look(self.pool, 0, true),
+            found => found,
+        }
+    }
+
+    fn look(&self, number: usize, depth: usize, last_resort: bool) -> Found {
         let (Some(desk), Some(pool)) = (self.rules.pools.get(number), self.rules.plan.pools.get(number)) else {
             return Found::Nobody;
         };
@@ -143,7 +164,12 @@ impl Choice<'_> {
                         return Ok(members.list[at].server.clone());
                     }
                 }
-                match picker.pick((&pool.balance, members.ring.as_ref()), members.list.len(), stands, rolled) {
+                match picker.pick(
+                    (&pool.balance, members.ring.as_ref(), last_resort),
+                    members.list.len(),
+                    stands,
+                    rolled,
+                ) {
                     Picked::Member(at) => Ok(members.list[at].server.clone()),
                     Picked::Full => Err(Found::Full),
                     Picked::Nobody if is_full => Err(Found::Full),
@@ -156,7 +182,7 @@ impl Choice<'_> {
                 Err(found) => return found,
             };
             let number_of = server.number;
-            match self.hold(server, number, (desk, depth, now_ms)) {
+            match self.hold(server, number, (desk, depth, now_ms, last_resort)) {
                 Found::Held(held) => return Found::Held(held),
                 Found::Full => is_full = true,
                 Found::Nobody | Found::Unknown => {}
@@ -165,25 +191,26 @@ impl Choice<'_> {
         }
     }
 
-    fn hold(&self, server: Arc<Server>, pool: usize, (desk, depth, now_ms): (&Arc<PoolDesk>, usize, u64)) -> Found {
+    fn hold(
+        &self,
+        server: Arc<Server>,
+        pool: usize,
+        (desk, depth, now_ms, last_resort): (&Arc<PoolDesk>, usize, u64, bool),
+    ) -> Found {
         if let Address::Pool(name) = &server.identity.address {
             let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
             let Some(below) = below.filter(|_| depth < DEPTH_MAX) else { return Found::Nobody };
-            return match self.look(below, depth + 1) {
-                Found::Held(mut held) => match server.begin(now_ms) {
-                    Some(is_trial) => {
-                        held.above.push((server, is_trial, desk.clone()));
-                        Found::Held(held)
-                    }
-                    None => Found::Nobody,
-                },
+            return match self.look(below, depth + 1, last_resort) {
+                Found::Held(mut held) => {
+                    let is_trial = server.begin(now_ms);
+                    held.above.push((server, is_trial, desk.clone()));
+                    Found::Held(held)
+                }
                 other => other,
             };
         }
-        match server.begin(now_ms) {
-            Some(is_trial) => Found::Held(Held { server, pool, desk: desk.clone(), is_trial, above: Vec::new() }),
-            None => Found::Nobody,
-        }
+        let is_trial = server.begin(now_ms);
+        Found::Held(Held { server, pool, desk: desk.clone(), is_trial, above: Vec::new() })
     }
 }
 

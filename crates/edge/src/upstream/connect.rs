@@ -9,8 +9,9 @@ use crate::house::House;
 use crate::stream::{Socket, Stream};
 use hallway_core::Fault;
 use hallway_core::plan::Pool;
-use rustls::ClientConfig;
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,11 +71,12 @@ pub(super) async fn connect(
     let deadline = Deadline::new(&house.deadlines);
     let due_ms = house.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
     let connected = async {
-        let socket = open(&server.identity.address).await.map_err(|error| (Fault::Unreachable, error.to_string()))?;
+        let socket = open(&server.identity.address).await.map_err(|error| (fault_of(&error), error.to_string()))?;
         match tls {
             None => Ok(Stream::Plain(socket)),
             Some(config) => {
-                encrypt(server, pool, config, socket).await.map_err(|error| (Fault::Unreachable, error.to_string()))
+                let encrypted = encrypt(server, pool, config, socket).await;
+                encrypted.map_err(|error| (Fault::Unreachable, explain(&error, pool)))
             }
         }
     };
@@ -89,6 +91,38 @@ pub(super) async fn connect(
     };
     let born_ms = house.clock.coarse_ms();
     Ok(Connection { stream, is_reused: false, born_ms, until_ms: u64::MAX })
+}
+
+/// Why a connection could not be encrypted, and the mend.
+fn explain(error: &io::Error, pool: &Pool) -> String {
+    let Some(why) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return error.to_string();
+    };
+    let (what, mend) = match why {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            ("nobody who is trusted has signed its certificate", "ca = \"authority.pem\"")
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => ("its certificate is not valid for this name", "name = \"the.name.in.it\""),
+        rustls::Error::InvalidCertificate(CertificateError::Other(_))
+            if why.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            return "its certificate is that of an authority; have it show one that an authority signed".into();
+        }
+        rustls::Error::InvalidMessage(_) => return "it does not speak TLS; write http:// in its URL".into(),
+        _ => return error.to_string(),
+    };
+    format!("{what}; write tls = {{ {mend} }} in [pool.{}]", pool.name)
+}
+
+/// What a failed connect means: out of descriptors or ports, the server is not to blame.
+fn fault_of(error: &io::Error) -> Fault {
+    let own = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS];
+    match Errno::from_io_error(error) {
+        Some(errno) if own.contains(&errno) => Fault::Busy,
+        _ => Fault::Unreachable,
+    }
 }
 
 async fn open(address: &Address) -> io::Result<Socket> {

@@ -14,8 +14,8 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Partitions of a member on the ring, for each unit of its weight; all of them together are bounded.
-const PARTITIONS: u32 = 500;
-const PARTITIONS_MAX: u32 = 500_000;
+const PARTITIONS: u64 = 500;
+const PARTITIONS_MAX: u64 = 500_000;
 
 /// One server that a name stands for.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -131,6 +131,9 @@ impl PoolDesk {
                 }
                 let known = before.list.iter().find(|member| member.server.identity == identity);
                 let kept = known.map(|member| member.server.clone());
+                if let Some(kept) = kept.as_ref().filter(|_| pool.check.is_none()) {
+                    kept.forget_looks();
+                }
                 list.push(Member {
                     server: kept.unwrap_or_else(|| Arc::new(Server::new(identity, since_ms))),
                     weight: server.weight.saturating_mul(weight.max(1)),
@@ -170,9 +173,10 @@ impl PoolDesk {
 }
 
 fn ring(list: &[Member]) -> Ring {
-    let weights: u32 = list.iter().map(|member| member.weight).sum();
-    let each = PARTITIONS.min(PARTITIONS_MAX / weights.max(1)).max(1);
+    let weights: u64 = list.iter().map(|member| u64::from(member.weight)).sum();
+    let all = (weights * PARTITIONS).min(PARTITIONS_MAX);
+    let share = |weight: u32| (u64::from(weight) * all / weights.max(1)).max(u64::from(weight > 0)) as u32;
     let nodes: Vec<(String, u32)> =
-        list.iter().map(|member| (member.server.name.clone(), member.weight * each)).collect();
+        list.iter().map(|member| (member.server.name.clone(), share(member.weight))).collect();
     Ring::new(Hash::Xxh3, &nodes)
 }

@@ -26,6 +26,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const AFTER_FAILURE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// For a name server to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For all that has to be asked for one name.
+const ASKING_MAX: Duration = Duration::from_secs(10);
 /// Servers of one name.
 const FOUND_MAX: usize = 1_000;
 
@@ -146,10 +148,11 @@ async fn serve(mut wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
         let asking: Vec<_> = due
             .into_iter()
             .map(|name| {
-                let resolver = resolver.clone();
+                let (resolver, is_known) =
+                    (resolver.clone(), locked(book).get(&name).is_some_and(|found| !found.is_empty()));
                 tokio::spawn(async move {
-                    let found = resolver.find(&name).await;
-                    (name, found)
+                    let finding = tokio::time::timeout(ASKING_MAX, resolver.find(&name, is_known)).await;
+                    (name, finding.unwrap_or_else(|_| Err("the name servers take too long".into())))
                 })
             })
             .collect();
@@ -196,8 +199,11 @@ fn note(
         pools().for_each(|one| one.renew(book));
         let addresses: Vec<String> = found.iter().map(|one| one.address.to_string()).collect();
         if due.failures == 0 {
-            let list =
-                if addresses.is_empty() { "nowhere: there is no such name".into() } else { addresses.join(", ") };
+            let list = if addresses.is_empty() {
+                "no address: its servers are taken out".into()
+            } else {
+                addresses.join(", ")
+            };
             say(&format!("is at {list}"));
         }
     }
@@ -223,9 +229,9 @@ impl Resolver {
     }
 
     /// The servers that a name stands for, and how long that lasts.
-    async fn find(&self, (name, port): &Asked) -> Result<(Vec<Found>, Duration), String> {
-        let Some(port) = port else { return self.find_service(name).await };
-        let (addresses, lasts) = self.addresses(name).await?;
+    async fn find(&self, (name, port): &Asked, is_known: bool) -> Result<(Vec<Found>, Duration), String> {
+        let Some(port) = port else { return self.find_service(name, is_known).await };
+        let (addresses, lasts) = self.addresses(name, is_known).await?;
         let found = |address: IpAddr| Found { address: (address, *port).into(), weight: 0, is_backup: false };
         let mut found: Vec<Found> = addresses.into_iter().map(found).take(FOUND_MAX).collect();
         found.sort();
@@ -235,7 +241,7 @@ impl Resolver {
 
     /// By its SRV records (RFC 2782): those with the lowest priority do the work, the others are there for when they
     /// cannot.
-    async fn find_service(&self, name: &str) -> Result<(Vec<Found>, Duration), String> {
+    async fn find_service(&self, name: &str, is_known: bool) -> Result<(Vec<Found>, Duration), String> {
         let mut lasts = AGAIN.1;
         let mut services: Vec<(u16, u16, u16, String)> = Vec::new();
         for candidate in self.candidates(name) {
@@ -251,12 +257,15 @@ impl Resolver {
             }
         }
         let first = services.iter().map(|(priority, ..)| *priority).min().unwrap_or(0);
-        let mut found = Vec::new();
+        let heaviest = services.iter().map(|(_, weight, ..)| *weight).max().unwrap_or(0).max(1);
+        let mut found: Vec<Found> = Vec::new();
         for (priority, weight, port, target) in services {
-            let (addresses, target_lasts) = self.addresses(&format!("{}.", target.trim_end_matches('.'))).await?;
+            let (addresses, target_lasts) =
+                self.addresses(&format!("{}.", target.trim_end_matches('.')), is_known).await?;
             lasts = lasts.min(target_lasts);
-            let weight = u32::from(weight);
-            found.extend(addresses.into_iter().map(|address| Found {
+            // Weights are shares: what they are shares of need not be large.
+            let weight = (u32::from(weight) * 100 / u32::from(heaviest)).max(1);
+            found.extend(addresses.into_iter().take(FOUND_MAX.saturating_sub(found.len())).map(|address| Found {
                 address: (address, port).into(),
                 weight,
                 is_backup: priority != first,
@@ -267,7 +276,9 @@ impl Resolver {
         Ok((found, lasts))
     }
 
-    async fn addresses(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), String> {
+    /// The addresses of a name. Where one of both kinds could not be asked for, what is known of the name (`is_known`) is
+    /// better than a part of it.
+    async fn addresses(&self, name: &str, is_known: bool) -> Result<(Vec<IpAddr>, Duration), String> {
         let known = by_file(name);
         if !known.is_empty() {
             return Ok((known, AGAIN.1));
@@ -275,8 +286,9 @@ impl Resolver {
         let mut lasts = AGAIN.1;
         for candidate in self.candidates(name) {
             let (four, six) = tokio::join!(self.ask(&candidate, Rtype::A), self.ask(&candidate, Rtype::AAAA));
-            if let (Err(why), Err(_)) = (&four, &six) {
-                return Err(why.clone());
+            let failed = four.as_ref().err().or(six.as_ref().err()).cloned();
+            if let Some(why) = failed.clone().filter(|_| is_known || (four.is_err() && six.is_err())) {
+                return Err(why);
             }
             let mut found = Vec::new();
             for answer in [&four, &six].into_iter().flatten() {
@@ -294,7 +306,9 @@ impl Resolver {
                 return Ok((found, lasts));
             }
             // One of two that could not be asked says nothing about whether there are any.
-            four?;
+            if let Some(why) = failed {
+                return Err(why);
+            }
         }
         Ok((Vec::new(), AGAIN.0))
     }

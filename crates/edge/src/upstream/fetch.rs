@@ -8,6 +8,8 @@ use super::body::Stream;
 use super::choose::{Choice, Held};
 use super::server::Try;
 use super::sticky;
+use crate::deliver::now;
+use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::mirror::whole;
@@ -20,7 +22,13 @@ use hallway_core::head::Framing;
 use hallway_core::plan::{Balance, HashBy, Limits, Pool};
 use hallway_core::semantics::{AnswerHead, cookie};
 use hallway_core::{Fault, Head};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+
+/// Servers that a request is offered to that take no connection.
+const OFFERS_MAX: usize = 10;
 
 /// Where a request goes.
 #[derive(Clone, Copy)]
@@ -71,64 +79,67 @@ pub(crate) async fn fetch<W: Wire>(
     let pool: Arc<Pool> = rules.plan.pools[to.pool].clone();
     let budget = Budget::new(pool.retry_percent);
     rules.pools[to.pool].earn_retry(budget);
-    let body = match exchange.head.framing {
-        Framing::None => None,
-        _ if !pool.buffers_requests => None,
-        _ => {
-            let limits = Limits { body_bytes_max: to.body_bytes_max, ..rules.plan.limits };
-            Some(whole(Box::pin(gather(exchange.wire, &limits)).await?))
-        }
-    };
+    let body = gathered(exchange, &pool, to.body_bytes_max).await?;
     let wanted = pool
         .sticky
         .as_ref()
         .and_then(|sticky| sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?));
     let key = key(&pool, exchange.head, &trip.client(&exchange.arrival.peer).ip);
-    let (mut tried, mut failed) = (Vec::new(), None::<Fault>);
-    let mut same: Option<Held> = None;
+    let (mut tried, mut sent, mut failed) = (Vec::new(), 0, None::<Fault>);
+    let (mut same, mut is_stale): (Option<Held>, bool) = (None, false);
     loop {
         let held = match same.take() {
             Some(held) => held,
-            None => match (Choice { house, rules, pool: to.pool, key, tried: &tried, wanted }).choose().await {
-                Ok(held) => held,
-                // What went wrong before says more than that nobody is left.
-                Err(fault) => return Err(failed.unwrap_or(fault)),
-            },
+            None => {
+                match choose(&Choice { house, rules, pool: to.pool, key, tried: &tried, wanted }, exchange.wire).await {
+                    Ok(held) => held,
+                    // What went wrong before says more than that nobody is left.
+                    Err(fault) => return Err(failed.unwrap_or(fault)),
+                }
+            }
         };
         let server = held.server.clone();
         let member = sticky::number_of(&pool, &held);
         let begun_us = house.clock.now_us();
         let attempt = Attempt { house, trip, to, pool: &rules.plan.pools[held.pool], body: body.as_ref(), begun_us };
-        let tried_now = attempt.make(exchange, held, failed.is_some()).await;
+        let tried_now = attempt.make(exchange, held, is_stale || failed.is_some()).await;
         let took_us = house.clock.now_us().saturating_sub(begun_us);
-        let (fault, was_sent, held) = match tried_now {
+        let (failure, held) = match tried_now {
             Ok(Sent(mut fetched)) => {
                 let (Fetched::Answer(head, _) | Fetched::Whole(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
-                if let (Some(sticky), Some(member)) = (&pool.sticky, member.filter(|_| member != wanted)) {
-                    let cookie = sticky::write(&pool, sticky, member, trip.is_https(exchange.arrival));
-                    head.fields.push(b"Set-Cookie", cookie.as_bytes());
+                if let Some(member) = member.filter(|_| member != wanted) {
+                    sticky::keep(head, &pool, member, trip.is_https(exchange.arrival));
                 }
                 trip.tries.push(Try { server, status: head.status, begun_us, took_us, has_answered: true });
                 return Ok(fetched);
             }
-            Err(Failed { fault, was_sent, stale }) => (fault, was_sent, stale),
+            Err(mut failure) => {
+                let held = failure.stale.take();
+                (failure, held)
+            }
         };
         if let Some(held) = held {
             // The server had ended that connection: it is not its fault, and it has not had the request.
-            same = Some(held);
+            (same, is_stale) = (Some(held), true);
             continue;
         }
+        let Failed { fault, why, was_sent, is_clients, has_taken, .. } = failure;
         let status = fault.status();
         trip.tries.push(Try { server: server.clone(), status, begun_us, took_us, has_answered: false });
-        if matches!(fault, Fault::ClientGone | Fault::RequestTimeout(_) | Fault::BadRequest(_) | Fault::BodyTooLarge) {
+        if is_clients {
             return Err(fault);
         }
         tried.push(server.number);
-        let may_repeat =
-            !was_sent || (exchange.head.is_idempotent() && (body.is_some() || exchange.head.framing == Framing::None));
-        let has_tries = tried.len() < pool.tries as usize;
-        let goes_on = may_repeat && has_tries && rules.pools[to.pool].spend_retry(budget);
-        tell(house, &pool, exchange.head, trip, (&server.name, fault, goes_on));
+        // What was taken of a body that is not here as a whole cannot be sent again.
+        let may_repeat = !has_taken && (!was_sent || exchange.head.is_idempotent());
+        // One that was not sent is no try: as long as there are servers, it is offered to the next one.
+        sent += u32::from(was_sent);
+        let has_tries = if was_sent { sent < pool.tries } else { tried.len() < OFFERS_MAX };
+        let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
+        let goes_on =
+            may_repeat && has_tries && pool.tries > 1 && choice.has_other() && rules.pools[to.pool].spend_retry(budget);
+        let why = if why.is_empty() { fault.detail().trim_end_matches('.').to_owned() } else { why };
+        tell(house, &pool, exchange.head, trip, (&server.name, fault, &why, goes_on));
         if !goes_on {
             return Err(fault);
         }
@@ -136,12 +147,45 @@ pub(crate) async fn fetch<W: Wire>(
     }
 }
 
+/// The body of a request, where it has one and the pool wants it as a whole.
+async fn gathered<W: Wire>(
+    exchange: &mut Exchange<'_, W>,
+    pool: &Pool,
+    body_bytes_max: u64,
+) -> Result<Option<Whole>, Fault> {
+    if exchange.head.framing == Framing::None || !pool.buffers_requests {
+        return Ok(None);
+    }
+    let limits = Limits { body_bytes_max, ..exchange.rules.plan.limits };
+    Ok(Some(whole(Box::pin(gather(exchange.wire, &limits)).await?)))
+}
+
+/// Chooses while the client waits for it.
+async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W) -> Result<Held, Fault> {
+    let mut choosing = pin!(choice.choose());
+    if let Some(chosen) = poll_fn(|task| Poll::Ready(now(choosing.as_mut().poll(task)))).await {
+        return chosen;
+    }
+    let mut gone = pin!(wire.gone());
+    poll_fn(|task| match choosing.as_mut().poll(task) {
+        Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
+        chosen => chosen,
+    })
+    .await
+}
+
 /// Says which try failed, and what comes of it.
-fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, (server, fault, goes_on): (&str, Fault, bool)) {
+fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, told: (&str, Fault, &str, bool)) {
+    let (server, fault, why, goes_on) = told;
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    let outcome = if goes_on { "it goes to another one".into() } else { format!("it is answered {}", fault.status()) };
-    let (pool, id, why) = (&pool.name, trip.request_id.as_str(), fault.detail().trim_end_matches('.'));
-    house.log.error(&format!("{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
+    let (copy, outcome) = match (trip.is_copy, goes_on) {
+        (false, false) => ("", format!("it is answered {}", fault.status())),
+        (false, true) => ("", "it goes to another one".into()),
+        (true, false) => ("the copy of ", "nobody waits for it".into()),
+        (true, true) => ("the copy of ", "it goes to another one".into()),
+    };
+    let (pool, id) = (&pool.name, trip.request_id.as_str());
+    house.log.error(&format!("{copy}{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
 }
 
 /// The hash of what the request is told by.

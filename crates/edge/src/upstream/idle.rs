@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// How long a connection that many requests shared is kept without any.
 const SHARED_IDLE_MS: u64 = 60_000;
+/// Connections of that kind to one server; more requests wait for one of them.
+const SHARED_MAX: usize = 16;
 
 /// What one event loop has of pools.
 #[derive(Default)]
@@ -79,7 +81,9 @@ impl Upstreams {
     pub(super) fn shared(&self, server: u64, pool: &Pool, now_ms: u64) -> Option<Rc<Multiplexed>> {
         let shared = self.shared.borrow();
         let is_fit = |one: &&Rc<Multiplexed>| one.has_room() && now_ms < one.born_ms + pool.keep_age_ms;
-        shared.get(&server)?.iter().find(is_fit).cloned()
+        let shared = shared.get(&server)?;
+        let any = || shared.iter().find(|one| !one.is_over.get()).filter(|_| shared.len() >= SHARED_MAX);
+        shared.iter().find(is_fit).or_else(any).cloned()
     }
 
     /// A new one that others may use, too.

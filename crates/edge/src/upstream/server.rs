@@ -18,6 +18,9 @@ const DOWN: u64 = u64::MAX;
 /// The unit of weights: that a server which comes back can have a part of one.
 pub(super) const WEIGHT_UNIT: u32 = 100;
 
+/// So long one request alone sees whether a server is well again.
+const TRIAL_MS: u64 = 5_000;
+
 /// Where a server is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Address {
@@ -60,8 +63,8 @@ pub(crate) struct Server {
     is_troubled: AtomicBool,
     /// 0 where it is ready, `DOWN`, or until when it is ejected.
     not_before_ms: AtomicU64,
-    /// One request sees whether it is well again.
-    is_on_trial: AtomicBool,
+    /// Until when the request counts that sees whether it is well again. Milliseconds; 0 for none.
+    trial_ms: AtomicU64,
     /// Since when it is there. Milliseconds; 0 where it always was.
     since_ms: AtomicU64,
 }
@@ -78,7 +81,7 @@ impl Server {
             health: Mutex::default(),
             is_troubled: AtomicBool::new(false),
             not_before_ms: AtomicU64::new(0),
-            is_on_trial: AtomicBool::new(false),
+            trial_ms: AtomicU64::new(0),
             since_ms: AtomicU64::new(since_ms),
         }
     }
@@ -97,7 +100,7 @@ impl Server {
         let tier = match self.not_before_ms.load(Ordering::Relaxed) {
             0 => Tier::Primary,
             DOWN => Tier::Out,
-            until_ms if now_ms >= until_ms && !self.is_on_trial.load(Ordering::Relaxed) => Tier::Primary,
+            until_ms if now_ms >= until_ms && now_ms >= self.trial_ms.load(Ordering::Relaxed) => Tier::Primary,
             _ => Tier::Ejected,
         };
         let latency = Latency::unpack(self.latency.load(Ordering::Relaxed));
@@ -124,22 +127,31 @@ impl Server {
         ((u64::from(full) * age_ms / slow_start_ms) as u32).max(full / 10).max(1)
     }
 
-    /// It gets a request. Whether that is the one that sees how it is; nothing where another one does already.
-    pub(super) fn begin(&self, now_ms: u64) -> Option<bool> {
-        let not_before_ms = self.not_before_ms.load(Ordering::Relaxed);
-        let is_trial = not_before_ms != 0 && not_before_ms != DOWN && now_ms >= not_before_ms;
-        if is_trial && self.is_on_trial.swap(true, Ordering::Relaxed) {
-            return None;
-        }
+    /// It gets a request. Whether that is the one that sees how it is.
+    pub(super) fn begin(&self, now_ms: u64) -> bool {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
-        Some(is_trial)
+        let not_before_ms = self.not_before_ms.load(Ordering::Relaxed);
+        let may_try = not_before_ms != 0 && not_before_ms != DOWN && now_ms >= not_before_ms;
+        let is_trial = may_try && now_ms >= self.trial_ms.load(Ordering::Relaxed);
+        if is_trial {
+            self.trial_ms.store(now_ms + TRIAL_MS, Ordering::Relaxed);
+        }
+        is_trial
     }
 
     /// A request has ended.
     pub(super) fn end(&self, was_trial: bool) {
         self.outstanding.fetch_sub(1, Ordering::Relaxed);
         if was_trial {
-            self.is_on_trial.store(false, Ordering::Relaxed);
+            self.trial_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody looks how it is any more.
+    pub(super) fn forget_looks(&self) {
+        let mut health = self.lock();
+        if health.forget_looks() {
+            self.not_before_ms.store(0, Ordering::Relaxed);
         }
     }
 
@@ -154,9 +166,9 @@ impl Server {
     }
 
     /// It did not.
-    pub(super) fn note_failure(&self, pool: &Pool, fault: Fault, now_ms: u64) {
+    pub(super) fn note_failure(&self, pool: &Pool, (fault, why): (Fault, &str), now_ms: u64) {
         let is_plain = matches!(fault, Fault::Unreachable | Fault::ConnectTimeout);
-        self.change(pool, now_ms, fault.detail(), |health| health.failed(now_ms, &patience(pool), is_plain));
+        self.change(pool, now_ms, why.trim_end_matches('.'), |health| health.failed(now_ms, &patience(pool), is_plain));
     }
 
     /// Somebody looked how it is.

@@ -8,6 +8,7 @@ use super::server::Server;
 use aws_lc_rs::hmac;
 use hallway_core::balance::ring::Hash;
 use hallway_core::plan::{Pool, Sticky};
+use hallway_core::semantics::AnswerHead;
 
 /// Digits of a member's number, and of its signature.
 const NUMBER_DIGITS: usize = 16;
@@ -33,8 +34,15 @@ pub(super) fn read(pool: &Pool, sticky: &Sticky, value: &[u8]) -> Option<u64> {
     Some(number)
 }
 
+/// Keeps a client at a member from now on.
+pub(super) fn keep(head: &mut AnswerHead, pool: &Pool, member: u64, https: bool) {
+    if let Some(sticky) = &pool.sticky {
+        head.fields.push(b"Set-Cookie", write(pool, sticky, member, https).as_bytes());
+    }
+}
+
 /// The value of `Set-Cookie` for a member.
-pub(super) fn write(pool: &Pool, sticky: &Sticky, number: u64, https: bool) -> String {
+fn write(pool: &Pool, sticky: &Sticky, number: u64, https: bool) -> String {
     let signature = sign(pool, sticky, number);
     let mut cookie = format!("{}={number:016x}{signature}; Path=/; HttpOnly; SameSite=Lax", sticky.cookie);
     if sticky.max_age_s > 0 {

@@ -26,7 +26,7 @@ fn counts(balance: &Balance, standings: &[Standing], times: usize, seed: u64) ->
     let ring = Ring::new(Hash::Xxh3, &nodes);
     for _ in 0..times {
         let rolled = (dice(&mut state), dice(&mut state));
-        match picker.pick((balance, Some(&ring)), standings.len(), |at| standings[at], rolled) {
+        match picker.pick((balance, Some(&ring), true), standings.len(), |at| standings[at], rolled) {
             Picked::Member(member) => counts[member] += 1,
             other => panic!("{other:?}"),
         }
@@ -44,7 +44,7 @@ fn in_turn_every_weight_gets_exactly_its_share() {
     // As the example of nginx's own change that brought it: a, a, b, a, c, a, a.
     let (mut picker, standings) = (Picker::default(), [primary(5, 0), primary(1, 0), primary(1, 0)]);
     let turns: Vec<Picked> =
-        (0..7).map(|_| picker.pick((&Balance::RoundRobin, None), 3, |at| standings[at], (0, 0))).collect();
+        (0..7).map(|_| picker.pick((&Balance::RoundRobin, None, true), 3, |at| standings[at], (0, 0))).collect();
     assert_eq!(turns, [0, 0, 1, 0, 2, 0, 0].map(Picked::Member));
 }
 
@@ -55,7 +55,8 @@ fn the_fewest_for_its_weight_are_counted_as_they_change() {
         let (mut picker, mut counts) = (Picker::default(), [0; 3]);
         for _ in 0..600 {
             let stands = |at: usize| primary(weights[at], open[at]);
-            let Picked::Member(member) = picker.pick((&Balance::LeastOutstanding, None), 3, stands, (0, 0)) else {
+            let Picked::Member(member) = picker.pick((&Balance::LeastOutstanding, None, true), 3, stands, (0, 0))
+            else {
                 panic!()
             };
             (open[member], counts[member]) = (open[member] + 1, counts[member] + 1);
@@ -97,17 +98,17 @@ fn keys_stay_until_their_member_has_more_than_its_share() {
     let (mut state, mut picker) = (1, Picker::default());
     for _ in 0..1_000 {
         let key = dice(&mut state);
-        let Picked::Member(owner) = picker.pick((&by, Some(&ring)), 4, |at| calm[at], (key, 0)) else { panic!() };
+        let Picked::Member(owner) = picker.pick((&by, Some(&ring), true), 4, |at| calm[at], (key, 0)) else { panic!() };
         assert_eq!(owner, ring.owner(key));
         // With so many more than the others its keys go to their neighbour, the same for all.
         let mut busy = calm;
         busy[owner].outstanding = 10;
-        let Picked::Member(next) = picker.pick((&by, Some(&ring)), 4, |at| busy[at], (key, 0)) else { panic!() };
+        let Picked::Member(next) = picker.pick((&by, Some(&ring), true), 4, |at| busy[at], (key, 0)) else { panic!() };
         assert_eq!(Some(next), ring.walk(key).find(|at| *at != owner));
         // One that is gone leaves only its own keys to others.
         let mut gone = calm;
         gone[owner].tier = Tier::Out;
-        assert_eq!(picker.pick((&by, Some(&ring)), 4, |at| gone[at], (key, 0)), Picked::Member(next));
+        assert_eq!(picker.pick((&by, Some(&ring), true), 4, |at| gone[at], (key, 0)), Picked::Member(next));
     }
     for seed in 0..20 {
         let counts = counts(&by, &calm, 8_000, seed);
@@ -122,7 +123,7 @@ fn better_tiers_come_first() {
         let ring = Ring::new(Hash::Xxh3, &[("a".into(), 9), ("b".into(), 9), ("c".into(), 9)]);
         let all = [Balance::RoundRobin, Balance::LeastOutstanding, Balance::Latency, Balance::Hash(HashBy::Client)];
         let picked: Vec<Picked> =
-            all.iter().map(|one| Picker::default().pick((one, Some(&ring)), 3, stands, (7, 7))).collect();
+            all.iter().map(|one| Picker::default().pick((one, Some(&ring), true), 3, stands, (7, 7))).collect();
         assert!(picked.windows(2).all(|two| two[0] == two[1]), "{picked:?}");
         picked[0]
     };
@@ -133,7 +134,7 @@ fn better_tiers_come_first() {
     assert_eq!(of([(Out, false), (Out, false), (Out, false)]), Picked::Nobody);
     assert_eq!(of([(Primary, true), (Out, false), (Backup, false)]), Picked::Full);
     assert_eq!(
-        Picker::default().pick((&Balance::RoundRobin, None), 0, |_| Standing::default(), (0, 0)),
+        Picker::default().pick((&Balance::RoundRobin, None, true), 0, |_| Standing::default(), (0, 0)),
         Picked::Nobody
     );
 }

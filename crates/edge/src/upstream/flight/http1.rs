@@ -5,6 +5,7 @@
 
 use super::super::body::Outgoing;
 use super::super::connect::Connection;
+use super::INFORMATIONAL_MAX;
 use crate::clock::Clock;
 use crate::house::Spares;
 use crate::piece::Piece;
@@ -20,8 +21,6 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 
 /// The longest head of an answer.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Heads that may come before the one that counts.
-const INFORMATIONAL_MAX: u32 = 32;
 /// Room that a read finds.
 const READ_BYTES: usize = 64 * 1024;
 const HEAD_READ_BYTES: usize = 16 * 1024;

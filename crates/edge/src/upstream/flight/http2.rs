@@ -4,6 +4,7 @@
 //! Never:  does one answer that nobody takes hold up the others of its connection for longer than its window.
 
 use super::super::body::Outgoing;
+use super::INFORMATIONAL_MAX;
 use crate::clock::Clock;
 use crate::piece::Piece;
 use crate::stream::Stream;
@@ -85,6 +86,7 @@ pub(in super::super) struct OnStream {
     has_ended: bool,
     has_heard: bool,
     was_refused: bool,
+    informational: u32,
     trailers: Fields,
     pub(super) moved_ms: u64,
 }
@@ -117,6 +119,7 @@ impl OnStream {
             has_ended: false,
             has_heard: false,
             was_refused: false,
+            informational: 0,
             trailers: Fields::default(),
             moved_ms: now_ms,
         })
@@ -132,6 +135,13 @@ impl OnStream {
 
     pub(super) fn has_sent(&self) -> bool {
         self.has_sent || self.is_deaf
+    }
+
+    /// Nothing comes by this connection any more.
+    pub(super) fn note_deaf(&mut self) {
+        if !self.has_heard {
+            self.on.is_over.set(true);
+        }
     }
 
     pub(super) fn outgoing(&mut self) -> &mut Outgoing {
@@ -192,6 +202,11 @@ impl OnStream {
     pub(super) fn poll_head(&mut self, clock: &Clock, task: &mut Context<'_>) -> Poll<Result<ServerAnswer, Fault>> {
         self.send(clock, task);
         if let Poll::Ready(Some(Ok(more))) = self.answer.poll_informational(task) {
+            self.informational += 1;
+            if self.informational > INFORMATIONAL_MAX || more.status() == 101 {
+                self.send.send_reset(Reason::ENHANCE_YOUR_CALM);
+                return Poll::Ready(Err(Fault::BadAnswer("The server does not come to its answer.")));
+            }
             if more.status() == 100 {
                 self.outgoing.go_on();
             }
@@ -204,6 +219,9 @@ impl OnStream {
         };
         (self.has_heard, self.moved_ms) = (true, clock.coarse_ms());
         let (parts, body) = answer.into_parts();
+        if parts.status == 101 {
+            return Poll::Ready(Err(Fault::BadAnswer("The server changed the protocol, which HTTP/2 has no way for.")));
+        }
         let head = head_of(parts.status.as_u16(), &parts.headers)?;
         let ending =
             if body.is_end_stream() { Ending::None } else { head.length.map_or(Ending::Close, Ending::Length) };

@@ -18,6 +18,9 @@ pub(super) use http1::{OnConnection, Speech};
 pub(super) use http2::{Multiplexed, OnStream, converse};
 use std::task::{Context, Poll};
 
+/// Heads that may come before the one that counts.
+const INFORMATIONAL_MAX: u32 = 32;
+
 /// One request at a server.
 #[expect(
     clippy::large_enum_variant,
@@ -51,6 +54,13 @@ impl Flight {
         match self {
             Flight::OnConnection(_) => false,
             Flight::OnStream(stream) => stream.was_refused(),
+        }
+    }
+
+    /// It was not answered in time: a connection that is shared is not used again.
+    pub(super) fn note_deaf(&mut self) {
+        if let Flight::OnStream(stream) = self {
+            stream.note_deaf();
         }
     }
 
