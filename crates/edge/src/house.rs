@@ -28,6 +28,8 @@ use tokio::sync::Notify;
 const SPARE_MAX: usize = 64;
 /// A spare buffer that grew larger than this is let go.
 const SPARE_BYTES_MAX: usize = 64 * 1024;
+/// What a piece was in is kept up to this length: short answers come all the time, long ones may be anywhere.
+const SPARE_PIECE_BYTES_MAX: usize = 32 * 1024;
 
 /// One event loop's house.
 pub(crate) struct House {
@@ -117,7 +119,9 @@ impl Spares {
 
     /// Keeps what a piece was in, where that can be used again.
     pub(crate) fn keep_piece(&self, piece: Piece) {
-        if let Piece::Own { bytes, .. } = piece {
+        if let Piece::Own { bytes, .. } = piece
+            && bytes.capacity() <= SPARE_PIECE_BYTES_MAX
+        {
             self.keep_buffer(bytes);
         }
     }

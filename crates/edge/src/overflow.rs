@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Unread bytes of one answer in its file.
+/// Bytes of one answer in its file; when all are read, it begins anew.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// The file of one answer, made when it is first needed.
@@ -50,13 +50,13 @@ impl Overflow {
 
     /// Begins to write a batch behind what is there; gives it back where there is no room for it.
     pub(crate) fn writing(&mut self, batch: Vec<u8>) -> Result<Writing, Vec<u8>> {
-        let has_room = self.unread_bytes() + batch.len() as u64 <= FILE_BYTES_MAX;
-        if batch.is_empty() || !has_room || self.is_unusable || self.is_writing {
-            return Err(batch);
-        }
-        if self.unread_bytes() == 0 {
+        if self.unread_bytes() == 0 && !self.is_writing {
             // All was read: from the beginning again, so that the file does not grow for ever.
             (self.read_bytes, self.written_bytes) = (0, 0);
+        }
+        let has_room = self.written_bytes + batch.len() as u64 <= FILE_BYTES_MAX;
+        if batch.is_empty() || !has_room || self.is_unusable || self.is_writing {
+            return Err(batch);
         }
         self.is_writing = true;
         Ok(Writing { file: self.file.clone(), at: self.written_bytes, batch })

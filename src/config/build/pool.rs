@@ -81,6 +81,7 @@ impl Builder<'_> {
             pool.script = self.script(table, php);
         }
         self.check_buffers(table, &pool);
+        self.doubt(entry, table, &pool);
         pool.check = table.get("health").and_then(|node| self.check(node));
         pool.sticky = table.get("sticky").and_then(|node| self.sticky(node));
         pool.tls = table.get("tls").map(|node| self.pool_tls(node)).unwrap_or_default();
@@ -140,6 +141,27 @@ impl Builder<'_> {
             (None, false) => format!("there are {}", names.join(", ")),
         };
         self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
+    }
+
+    /// What can be served, and is most likely not meant.
+    fn doubt(&mut self, entry: &Entry, table: &Table, pool: &Pool) {
+        let speaks = |protocol| pool.servers.iter().any(|server| server.protocol == protocol);
+        match table.get("php") {
+            None if speaks(Protocol::FastCgi) => {
+                let mend = "PHP wants php = { root = \"/srv/app/public\" }";
+                self.problems
+                    .warn(entry.key_span, format!("the servers of '{}' are told of no scripts; {mend}", pool.name));
+            }
+            Some(node) if !speaks(Protocol::FastCgi) => {
+                let mend = "write servers = [\"fastcgi://unix:/run/php/php-fpm.sock\"]";
+                self.problems.add(node.span, format!("'php' is for servers that speak FastCGI; {mend}"));
+            }
+            _ => {}
+        }
+        if !pool.servers.is_empty() && pool.servers.iter().all(|server| server.weight == 0) {
+            let text = format!("no server of '{}' gets any request: all weights are 0", pool.name);
+            self.problems.warn(entry.key_span, text);
+        }
     }
 
     /// Protocols of gateways say how long a body is before it begins.

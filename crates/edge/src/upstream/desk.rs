@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::Notify;
 
+/// Between two words about nobody being there.
+const COMPLAIN_MS: u64 = 10_000;
 /// Partitions of a member on the ring, for each unit of its weight; all of them together are bounded.
 const PARTITIONS: u64 = 500;
 const PARTITIONS_MAX: u64 = 500_000;
@@ -56,6 +58,8 @@ pub(crate) struct PoolDesk {
     /// Requests that wait until a server has room.
     pub(super) waiting: AtomicUsize,
     pub(super) freed: Notify,
+    /// When it may be said again that nobody can be asked.
+    complain_ms: AtomicU64,
     /// Told when names have got addresses.
     pub(super) found: Notify,
     beginning: Instant,
@@ -72,6 +76,7 @@ impl PoolDesk {
             saved: AtomicI64::new(Budget::new(0).full()),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
+            complain_ms: AtomicU64::new(0),
             found: Notify::new(),
             beginning,
         }
@@ -162,6 +167,14 @@ impl PoolDesk {
     /// Whether a request may be sent again.
     pub(super) fn spend_retry(&self, budget: Budget) -> bool {
         self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| budget.spent(saved)).is_ok()
+    }
+
+    /// Whether it is to be said that nobody can be asked: not for each request.
+    pub(super) fn may_complain(&self, now_ms: u64) -> bool {
+        let at_ms = self.complain_ms.load(Ordering::Relaxed);
+        let again_ms = now_ms + COMPLAIN_MS;
+        now_ms >= at_ms
+            && self.complain_ms.compare_exchange(at_ms, again_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A server may have room again.

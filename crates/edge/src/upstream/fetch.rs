@@ -6,6 +6,7 @@
 use super::attempt::{Attempt, Failed, Sent};
 use super::body::Stream;
 use super::choose::{Choice, Held};
+use super::desk::PoolDesk;
 use super::server::Try;
 use super::sticky;
 use crate::deliver::now;
@@ -94,7 +95,10 @@ pub(crate) async fn fetch<W: Wire>(
                 match choose(&Choice { house, rules, pool: to.pool, key, tried: &tried, wanted }, exchange.wire).await {
                     Ok(held) => held,
                     // What went wrong before says more than that nobody is left.
-                    Err(fault) => return Err(failed.unwrap_or(fault)),
+                    Err(fault) => {
+                        complain(house, exchange, &pool, (&rules.pools[to.pool], fault));
+                        return Err(failed.unwrap_or(fault));
+                    }
                 }
             }
         };
@@ -124,8 +128,7 @@ pub(crate) async fn fetch<W: Wire>(
             continue;
         }
         let Failed { fault, why, was_sent, is_clients, has_taken, .. } = failure;
-        let status = fault.status();
-        trip.tries.push(Try { server: server.clone(), status, begun_us, took_us, has_answered: false });
+        trip.tries.push(Try { server: server.clone(), status: fault.status(), begun_us, took_us, has_answered: false });
         if is_clients {
             return Err(fault);
         }
@@ -172,6 +175,21 @@ async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W) -> Result<Held, Faul
         chosen => chosen,
     })
     .await
+}
+
+/// Says that nobody can be asked; once in a while, as it is so for every request.
+fn complain<W>(house: &House, exchange: &Exchange<'_, W>, pool: &Pool, (desk, fault): (&PoolDesk, Fault)) {
+    let why = match fault {
+        Fault::NoServer => "has no server that can be asked",
+        Fault::QueueFull => "has as many requests as it takes, and its queue is full",
+        Fault::QueueTimeout => "had no room for a request within queue.max_wait",
+        _ => return,
+    };
+    if desk.may_complain(house.clock.coarse_ms()) {
+        let path = String::from_utf8_lossy(exchange.head.path());
+        let status = fault.status();
+        house.log.error(&format!("pool {} {why}: {path}, and what follows, is answered {status}", pool.name));
+    }
 }
 
 /// Says which try failed, and what comes of it.

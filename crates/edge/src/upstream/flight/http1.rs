@@ -142,6 +142,7 @@ impl OnConnection {
                 Found::Head(length) if length <= HEAD_BYTES_MAX => {
                     let answer = parse_answer(&self.input[self.used..self.used + length], asked)?;
                     (self.used, self.scan) = (self.used + length, Scan::default());
+                    self.moved_ms = clock.coarse_ms();
                     return Poll::Ready(self.begin(answer));
                 }
                 Found::More if self.input.len() - self.used < HEAD_BYTES_MAX => {}
@@ -159,12 +160,17 @@ impl OnConnection {
             }
             self.input.reserve(HEAD_READ_BYTES);
             match ready!(pin!(self.connection.stream.read_buf(&mut self.input)).poll(task)) {
-                Ok(bytes) if bytes > 0 => {
-                    self.has_heard = true;
-                    self.moved_ms = clock.coarse_ms();
-                }
+                // A head that comes byte by byte has no more time than another one.
+                Ok(bytes) if bytes > 0 => self.note_heard(clock),
                 _ => return Poll::Ready(Err(Fault::ServerLost)),
             }
+        }
+    }
+
+    /// Something of a head has come.
+    fn note_heard(&mut self, clock: &Clock) {
+        if !std::mem::replace(&mut self.has_heard, true) {
+            self.moved_ms = clock.coarse_ms();
         }
     }
 
@@ -175,8 +181,7 @@ impl OnConnection {
                 Ok(ended) => ended,
                 Err(fault) => return Poll::Ready(Err(fault)),
             };
-            self.has_heard = true;
-            self.moved_ms = clock.coarse_ms();
+            self.note_heard(clock);
             match parse_gateway_head(&self.input)? {
                 Some((head, used)) => {
                     self.used = used;
