@@ -44,7 +44,12 @@ fn serve(stream: TcpStream, heard: &Heard) {
             .find_map(|line| line.strip_prefix("Content-Length: "))
             .map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        if head.contains("Transfer-Encoding: chunked") && !read_chunks(&mut reader, &mut body) {
+            return;
+        }
         // What is no request (the rest of a body that this server does not understand) is answered, too.
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         heard.lock().unwrap().push(head + &String::from_utf8_lossy(&body));
@@ -61,6 +66,25 @@ fn serve(stream: TcpStream, heard: &Heard) {
 }
 
 const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL";
+
+/// Reads a chunked body; `false` where it breaks off.
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> bool {
+    loop {
+        let mut line = String::new();
+        if !matches!(reader.read_line(&mut line), Ok(bytes) if bytes > 0) {
+            return false;
+        }
+        let Ok(size) = usize::from_str_radix(line.trim_end(), 16) else { return false };
+        let mut chunk = vec![0; size + 2];
+        if reader.read_exact(&mut chunk).is_err() {
+            return false;
+        }
+        body.extend_from_slice(&chunk[..size]);
+        if size == 0 {
+            return true;
+        }
+    }
+}
 
 /// What is answered at once, and what a moment later, when nobody has asked.
 fn answer(path: &str) -> (Vec<u8>, Option<Vec<u8>>) {

@@ -52,15 +52,14 @@ fn hup_replaces_every_worker_and_fails_no_request() {
     let (enough, asking) = ask_steadily(&hallway);
     std::fs::write(&path, APP.replace("one ", "two ")).unwrap();
     hallway.signal("HUP");
-    wait_until(|| {
+    let second = wait_until(|| {
         let now = hallway.children("hallway: app");
-        (now.len() == 2 && now.iter().all(|pid| !first.contains(pid))).then_some(())
+        (now.len() == 2 && now.iter().all(|pid| !first.contains(pid))).then_some(now)
     });
     assert!(get(hallway.address, "/").text().starts_with("two "), "the new code serves");
     hallway.wait_for_line(|line| line.contains("every worker is replaced"));
     // What does not load is not taken.
     std::fs::write(&path, "import no_such_package\n").unwrap();
-    let second = hallway.children("hallway: app");
     hallway.signal("HUP");
     hallway.wait_for_line(|line| line.contains("the app failed to load"));
     hallway.wait_for_line(|line| line.contains("the old workers go on serving"));
