@@ -48,6 +48,8 @@ class Open:
 
     p50: float
     p99: float
+    # Of a quarter of a second, in the median of all of them.
+    p99_window: float
 
 
 def run_closed(server: Server, spans: Spans) -> Closed:
@@ -75,7 +77,8 @@ def metered(server: Server, load: Callable[[], Answers]) -> tuple[Answers, float
 def run_open(server: Server, rate: float, spans: Spans) -> Open:
     words = ["open", "--rate", f"{rate:.1f}", "--connections", str(server.place.row.open_connections)]
     answers = run_load(server, [*words, "--seconds", str(spans.measured), "--warmup", str(spans.warmup)])
-    return Open(answers["latency_us"]["p50"], answers["latency_us"]["p99"])
+    took = answers["latency_us"]
+    return Open(took["p50"], took["p99"], took["p99_window"])
 
 
 def pids(processes) -> set[int]:

@@ -62,7 +62,9 @@ def start_pinned(command: list[str], cpus: frozenset[int], **options) -> subproc
         cwd=scratch,
         env=environment,
         stdin=subprocess.DEVNULL,
-        start_new_session=True,
+        # Of the same session: sessions share a CPU as such (CONFIG_SCHED_AUTOGROUP), and a generator that gives its turn
+        # away would give it to its own session only.
+        process_group=0,
         preexec_fn=lambda: os.sched_setaffinity(0, cpus),
         **options,
     )

@@ -32,6 +32,8 @@ pub(crate) enum Rolls {
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// For the instance to answer: as long as an app may take to load, and more.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// For it to say what it is doing.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Ask {
     /// As it goes over the socket: one line.
@@ -77,11 +79,20 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
         _ => format!("{shown}: {error}"),
     })?;
     let failed = |error: std::io::Error| format!("the instance does not answer ({shown}): {error}");
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    let patience = if *ask == Ask::Status { STATUS_PATIENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(patience)).map_err(failed)?;
     stream.write_all(ask.encode().as_bytes()).map_err(failed)?;
     let mut answer = Vec::new();
-    stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut answer).map_err(failed)?;
-    let answer: Value = serde_json::from_slice(&answer).map_err(|_| format!("the instance went away ({shown})"))?;
+    match stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut answer) {
+        // The master has answered, an edge that is stuck has not: what is known is shown.
+        Err(error) if answer.is_empty() => return Err(failed(error)),
+        _ => {}
+    }
+    let mut parts = serde_json::Deserializer::from_slice(&answer).into_iter::<Value>();
+    let mut answer = parts.next().and_then(Result::ok).ok_or_else(|| format!("the instance went away ({shown})"))?;
+    if let (Value::Object(known), Some(Ok(Value::Object(more)))) = (&mut answer, parts.next()) {
+        known.extend(more);
+    }
     match answer["problem"].as_str() {
         Some(problem) => Err(problem.trim_end().to_owned()),
         None => Ok(answer),
@@ -116,7 +127,46 @@ pub(crate) fn show_status(status: &Value) -> String {
             lines.push(format!("            pid {}, {}, {state}", number(&worker["pid"]), mib(&worker["rss_bytes"])));
         }
     }
+    match status["pools"].as_array() {
+        Some(pools) => pools.iter().for_each(|pool| show_pool(pool, &mut lines)),
+        None => lines.push("  pools   the edge does not say how they are; it is starting, or stuck".into()),
+    }
     lines.join("\n") + "\n"
+}
+
+fn show_pool(pool: &Value, lines: &mut Vec<String>) {
+    let none = Vec::new();
+    let servers = pool["servers"].as_array().unwrap_or(&none);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let ready = servers.iter().filter(|server| server["state"] == "ready").count();
+    let waiting = match number(&pool["waiting"]) {
+        0 => String::new(),
+        waiting => format!(", {waiting} requests waiting"),
+    };
+    lines.push(format!("  pool    {}: {ready} of {} servers ready{waiting}", text(&pool["name"]), servers.len()));
+    let named = |server: &Value| match text(&server["host"]) {
+        // An address stands for itself.
+        host if host.is_empty() || text(&server["server"]).contains(&host) => text(&server["server"]),
+        host => format!("{} ({host})", text(&server["server"])),
+    };
+    let width = servers.iter().map(|server| named(server).chars().count()).max().unwrap_or(0);
+    for server in servers {
+        let most = match number(&server["max_connections"]) {
+            0 => String::new(),
+            most => format!(" of {most}"),
+        };
+        let state = match &*text(&server["state"]) {
+            "ready" => "ready".to_owned(),
+            state => format!("{state} for {}: {}", shown_s(number(&server["since_s"])), text(&server["why"])),
+        };
+        let backup = if server["backup"] == true { ", backup" } else { "" };
+        let (name, open) = (named(server), number(&server["open"]));
+        lines.push(format!("            {name:width$}  {state}{backup}, {open}{most} open"));
+    }
+    for name in pool["unresolved"].as_array().unwrap_or(&none) {
+        lines.push(format!("            {}  has no address", text(name)));
+    }
 }
 
 fn shown_s(seconds: u64) -> String {

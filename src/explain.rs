@@ -5,7 +5,7 @@
 
 use crate::config::show::{conditions, target};
 use hallway_core::http1::parse_head;
-use hallway_core::plan::{Files, Listen, Most, Plan, Rate, Route, Target};
+use hallway_core::plan::{Balance, Files, HashBy, Listen, Most, Place, Plan, Pool, Rate, Route, Server, Target};
 use hallway_core::route::{Matched, Pattern, Sites, rewrite};
 use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
@@ -74,6 +74,12 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say("permit", &line);
     }
     say("target", &target(plan, route));
+    if let Target::Pool { pool, .. } = &route.target
+        && let Some(pool) = plan.pools.get(*pool).filter(|pool| !pool.name.contains(':'))
+    {
+        pool.servers.iter().for_each(|server| say("server", &shown_server(plan, server)));
+        say("chosen", &shown_balance(pool));
+    }
     let rewritten = rewrite(&head, route, &found).map_err(|fault| fault.detail().to_owned())?;
     if let Some(rewritten) = &rewritten {
         say("PATH", &String::from_utf8_lossy(rewritten.path()));
@@ -91,11 +97,55 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
             say("PATH", &String::from_utf8_lossy(rest));
         }
         Target::Files(Files { only: None, .. }) => say("file", &String::from_utf8_lossy(found.rest)),
+        Target::Pool { pool, strip } => {
+            let host = plan.pools[*pool].host.as_deref();
+            say("Host", host.unwrap_or(&String::from_utf8_lossy(head.host())));
+            let (prefix, rest) = head.path().split_at(if *strip { found.before(head.path()) } else { 0 });
+            say("PATH", &String::from_utf8_lossy(if rest.is_empty() { b"/" } else { rest }));
+            if !prefix.is_empty() {
+                say("X-Forwarded-Prefix", &String::from_utf8_lossy(prefix));
+            }
+        }
         _ => {}
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
     say("body", &format!("up to {}", shown_bytes(body_bytes_max)));
     Ok(text)
+}
+
+/// A server of a pool as it is written.
+fn shown_server(plan: &Plan, server: &Server) -> String {
+    let scheme = server.protocol.scheme();
+    let mut text = match &server.at {
+        Place::Host { name, port: Some(port) } if name.contains(':') => format!("{scheme}://[{name}]:{port}"),
+        Place::Host { name, port: Some(port) } => format!("{scheme}://{name}:{port}"),
+        Place::Host { name, port: None } => format!("{scheme}://{name}"),
+        Place::Unix(path) => format!("{scheme}://unix:{}", path.display()),
+        Place::Pool(number) => format!("pool:{}", plan.pools[*number].name),
+    };
+    if server.weight != 1 {
+        text += &format!(", weight {}", server.weight);
+    }
+    if server.connections_max > 0 {
+        text += &format!(", {} at a time", server.connections_max);
+    }
+    if server.is_backup { text + ", backup" } else { text }
+}
+
+fn shown_balance(pool: &Pool) -> String {
+    let by = match &pool.balance {
+        Balance::RoundRobin => "round-robin".to_owned(),
+        Balance::LeastOutstanding => "least-outstanding".into(),
+        Balance::Latency => "latency".into(),
+        Balance::Hash(HashBy::Path) => "hash:path".into(),
+        Balance::Hash(HashBy::Client) => "hash:client".into(),
+        Balance::Hash(HashBy::Header(name)) => format!("hash:header:{name}"),
+        Balance::Hash(HashBy::Cookie(name)) => format!("hash:cookie:{name}"),
+    };
+    match &pool.sticky {
+        Some(sticky) => format!("{by}; a client with the cookie '{}' keeps its server", sticky.cookie),
+        None => by,
+    }
 }
 
 /// Where a site sends requests that are not encrypted.

@@ -3,6 +3,7 @@
 //! Actors: the file system is asked for a list of keys.
 //! Never:  is a number told that was estimated.
 
+use crate::config::show::counted;
 use hallway_core::balance::ring::{Hash, Migration, Moved, Ring, Row, divided, moduloed};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -103,8 +104,8 @@ pub(crate) fn tell(question: &Question) -> Result<String, String> {
     let hash = Hash::NAMES.iter().find(|(_, hash)| *hash == question.hash).map_or("", |(name, _)| name);
     let _ = writeln!(
         text,
-        "{} nodes, {} partitions for each weight of 1, hash {hash}",
-        shown.names.len(),
+        "{}, {} partitions for each weight of 1, hash {hash}",
+        counted(shown.names.len(), "node"),
         question.partitions
     );
     put_tables(&mut text, question, shown);

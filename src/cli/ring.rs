@@ -14,7 +14,8 @@ const FLAGS: [&str; 9] = ["node", "partitions", "hash", "add", "remove", "key", 
 
 pub(super) const HELP: &str = "Usage: hallway ring --node NAME[=WEIGHT] --node NAME … [flags]\n\n\
     Shows a consistent-hashing ring: which node serves which hashes, and what moves when nodes come and go.\n\n  \
-    --node NAME[=WEIGHT]   a node; one of weight 2 has twice as many partitions\n  \
+    --node NAME[=WEIGHT]   a node; one of weight 2 has twice as many partitions. Servers of a pool have the name\n                         \
+    ADDRESS:PORT, as 'hallway status' shows them\n  \
     --partitions N         partitions of a node (default 500, as pools have it)\n  \
     --hash xxh3|sha1-28    64 bits of XXH3 (default), or the first seven hexadecimal digits of SHA-1\n  \
     --add NAME[=WEIGHT]    and what moves when this node comes\n  \

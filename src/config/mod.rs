@@ -12,6 +12,7 @@ mod read;
 mod schema;
 mod shape;
 pub(crate) mod show;
+mod synonyms;
 mod tables;
 #[cfg(test)]
 mod tests;

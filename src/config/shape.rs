@@ -6,6 +6,7 @@
 use super::declare::{Key, Kind};
 use super::node::{Data, Node, Span, Table};
 use super::problem::Problems;
+use super::synonyms;
 use crate::cli::nearest;
 use crate::settings::{duration_ms, log_format, percent, rate, read_address, size_bytes};
 use hallway_core::fields::is_token;
@@ -17,7 +18,7 @@ use hallway_core::route::Pattern;
 pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
     let wrong = |problems: &mut Problems| {
         let what = node.text().map_or_else(
-            || format!("'{name}' is {} here", node.kind()),
+            || format!("'{name}' cannot be {}", node.kind()),
             |text| format!("{name} = \"{text}\": this is no value of it"),
         );
         problems.add(node.span, format!("{what}; write {}", kind.wanted()));
@@ -74,8 +75,9 @@ pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, probl
                 let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
                 let built = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
                 let near = nearest(&entry.key, built.map(|key| key.name));
-                let mend = near
-                    .map_or_else(|| format!("it knows {}", list_of(keys)), |near| format!("did you mean '{near}'?"));
+                let near = near.map(|near| format!("did you mean '{near}'?"));
+                let known = synonyms::explain(&entry.key, keys).or(near);
+                let mend = known.unwrap_or_else(|| format!("it knows {}", list_of(keys)));
                 problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));
             }
         }

@@ -13,7 +13,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
     [counted(plan.sites.len(), "site"), counted(routes, "route"), counted(plan.apps.len(), "app")].join(", ")
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

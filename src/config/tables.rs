@@ -55,6 +55,12 @@ const SERVER: &[Key] = &[
     ),
     key("acme", Kind::Later, "How certificates are obtained."),
     key("user", TEXT, "Who the edge runs as, and apps that name nobody; only root can become somebody else."),
+    key_or(
+        "graceful_timeout",
+        Kind::Duration,
+        "How long a stop waits for requests in flight, and for WebSockets.",
+        "that of the most patient app; 30s without apps",
+    ),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
     key_or("target_max", Kind::Size, "The longest request target.", "8KiB"),
     key_or("body_max", Kind::Size, "The largest request body.", "128MiB"),
@@ -106,7 +112,7 @@ const APP: &[Key] = &[
 const POOL: &[Key] = &[
     key(
         "servers",
-        Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])),
+        Kind::Either(&[Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])), TEXT]),
         "Its servers: \"http://10.0.0.11:9000\", \"https://…\", \"h2c://…\", \"grpc://…\", \"fastcgi://…\", \"uwsgi://…\", \"unix:/run/app.sock\", \"pool:NAME\".",
     ),
     key_or(
@@ -115,7 +121,11 @@ const POOL: &[Key] = &[
         "How one is chosen: \"round-robin\", \"least-outstanding\", \"latency\", \"hash:path\", \"hash:client\", \"hash:header:NAME\", \"hash:cookie:NAME\".",
         "\"round-robin\"",
     ),
-    key("health", Kind::Table(HEALTH), "How servers are asked whether they are well, beside what their answers show."),
+    key(
+        "health",
+        Kind::Either(&[TEXT, Kind::Table(HEALTH)]),
+        "How servers are asked whether they are well, beside what their answers show: \"/healthz\".",
+    ),
     key(
         "eject",
         Kind::Table(&[
@@ -140,12 +150,8 @@ const POOL: &[Key] = &[
     ),
     key(
         "sticky",
-        Kind::Table(&[
-            key_or("cookie", TEXT, "Its name.", "\"hallway\""),
-            key_or("secret", Kind::Secret, "With which it is signed, the same on all machines.", "one of this machine"),
-            key_or("max_age", Kind::Duration, "For how long.", "until the browser is closed"),
-        ]),
-        "The cookie that keeps a client at its server.",
+        Kind::Either(&[Kind::Switch, Kind::Table(STICKY)]),
+        "Whether a cookie keeps each client at its server, and which.",
     ),
     key_or("slow_start", Kind::Duration, "How long a server that comes back gets less than its share.", "0s"),
     key(
@@ -170,6 +176,14 @@ const POOL: &[Key] = &[
         "How connections to servers are kept; idle = \"0s\" keeps none.",
     ),
     key_or("host", TEXT, "The Host that servers are asked for.", "the client's"),
+    key(
+        "request_headers",
+        Kind::Table(&[
+            key("set", Kind::Named("header", &Kind::Secret), "These, instead of what the client says."),
+            key("remove", Kind::OneOrMore(&FIELD_NAME), "Not these."),
+        ]),
+        "Headers of requests to servers: { set = { X-Api-Key = \"file:api.key\" } }.",
+    ),
     key_or(
         "buffer_requests",
         Kind::Switch,
@@ -186,6 +200,12 @@ const POOL: &[Key] = &[
         "Where the scripts are of servers that speak FastCGI.",
     ),
     key("tls", Kind::Table(TLS_OF_POOL), "How servers behind https are known."),
+];
+
+const STICKY: &[Key] = &[
+    key_or("cookie", TEXT, "Its name.", "\"hallway\""),
+    key_or("secret", Kind::Secret, "With which it is signed, the same on all machines.", "one of this machine"),
+    key_or("max_age", Kind::Duration, "For how long.", "until the browser is closed"),
 ];
 
 const HEALTH: &[Key] = &[

@@ -278,7 +278,8 @@ impl Master {
         self.former.clear();
         let plan = carry("hallway plan", &self.described)?;
         let sockets: Vec<BorrowedFd<'_>> = self.listeners.of(&self.plan).flat_map(Held::sockets).collect();
-        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets, self.plan.user.as_ref())
+        let has_workers = !self.plan.apps.is_empty();
+        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets, (self.plan.user.as_ref(), has_workers))
     }
 
     /// New lanes for one worker; a side that is gone finds out by itself.

@@ -15,7 +15,7 @@ impl Master {
         for command in commands {
             match command {
                 Command::Kill(Child::Edge) if tree.is_stopping() => {
-                    say("what was not answered within --graceful-timeout is cut");
+                    say("what was not answered within the graceful timeout is cut");
                 }
                 Command::DumpStacks(worker) => self.narrate_missing(*worker),
                 _ => {}

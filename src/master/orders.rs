@@ -4,12 +4,14 @@
 //! Never:  is an order carried out in part.
 
 use super::news::{say, shown, tell_unchanged};
-use super::{Hired, Master, Served, control};
+use super::{Hired, Master, Served, control, tell};
 use crate::asked::{Ask, Rolls};
+use hallway_core::control::Order;
 use hallway_core::plan::App;
 use hallway_core::supervise::{Event, Supervisor};
 use hallway_workers::resident_bytes;
 use serde_json::{Value, json};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 impl Master {
@@ -20,7 +22,13 @@ impl Master {
         let mut events = Vec::new();
         for (stream, ask) in asked {
             match ask {
-                Ask::Status => drop(control::answer(stream, &self.status(served, tree))),
+                Ask::Status => {
+                    let stream = control::answer(stream, &self.status(served, tree));
+                    // The edge says the rest: how the servers of its pools are.
+                    if let (Some(stream), Some(edge)) = (stream, &self.edge) {
+                        tell(edge, Order::Status, &[stream.as_fd()]);
+                    }
+                }
                 Ask::Stop => {
                     events.push(Event::Stop);
                     // Whoever asked reads until the end of this process closes it.

@@ -47,6 +47,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         trust: trust(raw)?,
         user: None,
         forward_proxy: None,
+        stop_timeout_ms: None,
         zones: Vec::new(),
         logs,
         log,

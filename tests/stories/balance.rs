@@ -19,6 +19,8 @@ fn file(threads: u32, pools: &str) -> String {
         [server]
         http = "HTTP"
         threads = {threads}
+        [log]
+        access = {{ format = "waited $queue_time $request" }}
         {pools}
         [site."*"]
         routes = [{{ path = "/*", pool = "all" }}]
@@ -144,6 +146,48 @@ fn who_finds_no_room_waits_and_not_for_ever() {
     let late = get(served.http, "/who");
     assert_eq!((late.status, late.header("proxy-status")), (503, Some("hallway; error=connection_limit_reached")));
     assert!(asked.into_iter().all(|one| one.join().unwrap() == 200));
+    // The log tells who waited, and for how long.
+    let waited_ms: Vec<u32> = wait_until(|| {
+        let written = served.hallway.written();
+        let lines = written.lines().filter_map(|line| line.strip_prefix("waited "));
+        let waited: Vec<u32> = lines.filter_map(|line| line.strip_prefix("0.")?.get(..3)?.parse().ok()).collect();
+        (waited.len() >= 4).then_some(waited)
+    });
+    assert!(waited_ms.iter().any(|ms| *ms >= 150), "{waited_ms:?}");
+    assert!(served.hallway.written().contains("waited - "), "who finds room has not waited");
+}
+
+#[test]
+fn the_operator_sees_how_servers_are() {
+    let (one, two) = (Upstream::start("one"), Upstream::start("two"));
+    let pools = format!(
+        "[pool.all]\nservers = [\"http://{}\", {{ url = \"http://{}\", backup = true, max_connections = 7 }}]\n\
+         health = {{ path = \"/health\", every = \"100ms\", rise = 2, fall = 2 }}\n\
+         [pool.far]\nservers = [\"http://nowhere.invalid:80\"]\n",
+        one.at, two.at
+    );
+    let served = Served::start(Stage::new(), &file(1, &pools));
+    let status = || {
+        let (went_well, said) = served.order(&["status"]);
+        assert!(went_well, "{said}");
+        said
+    };
+    let said = status();
+    assert!(said.contains("pool    all: 2 of 2 servers ready\n"), "{said}");
+    assert!(said.contains(&format!("{}  ready, 0 open\n", one.at)), "{said}");
+    assert!(said.contains(&format!("{}  ready, backup, 0 of 7 open\n", two.at)), "{said}");
+    assert!(said.contains("nowhere.invalid  has no address\n"), "{said}");
+    get(one.address(), "/sicken");
+    let line = format!("{}  down for 0 s: the check was answered 500", one.at);
+    wait_until(|| status().contains(&line).then_some(()));
+    assert!(status().contains("pool    all: 1 of 2 servers ready\n"), "{}", status());
+    get(one.address(), "/heal");
+    wait_until(|| status().contains("pool    all: 2 of 2 servers ready\n").then_some(()));
+    // Requests that are open now are those of this moment.
+    let http = served.http;
+    let asked = std::thread::spawn(move || get(http, "/slow?s=0.5").status);
+    wait_until(|| status().contains(&format!("{}  ready, 1 open\n", one.at)).then_some(()));
+    assert_eq!(asked.join().unwrap(), 200);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn served(servers: &[&Upstream], settings: &str) -> Served {
         [pool.named]
         servers = [{urls}]
         host = "inner.example:99"
+        request_headers = {{ set = {{ X-Api-Key = "file:key", Accept = "a/b" }}, remove = ["cookie"] }}
         [site."*"]
         routes = [
           {{ path = "/*", pool = "all" }},
@@ -39,7 +40,7 @@ fn served(servers: &[&Upstream], settings: &str) -> Served {
         ]
         "#
     );
-    Served::start(Stage::new(), &file)
+    Served::start(Stage::new().file("key", "s3cret\n"), &file)
 }
 
 fn field(text: &str, name: &str) -> Option<String> {
@@ -74,7 +75,11 @@ fn a_server_is_told_the_truth_and_clients_nothing_of_it() {
     assert_eq!(answer.header("server"), Some("hallway"));
     assert_eq!(answer.header("x-mine"), Some("1"));
 
-    let text = get(served.http, "/cut/deep/echo").text();
+    let text =
+        request(served.http, "GET", "/cut/deep/echo", "Cookie: a=1\r\nAccept: c/d\r\nX-API-KEY: guess\r\n").text();
+    assert_eq!(field(&text, "X-Api-Key").as_deref(), Some("s3cret"));
+    assert_eq!(field(&text, "Accept").as_deref(), Some("a/b"));
+    assert_eq!((field(&text, "Cookie"), text.contains("guess"), text.contains("c/d")), (None, false, false));
     assert!(text.contains(r#""path": "/deep/echo""#), "{text}");
     assert_eq!(field(&text, "X-Forwarded-Prefix").as_deref(), Some("/cut"));
     assert_eq!(field(&text, "Host").as_deref(), Some("inner.example:99"));
@@ -272,6 +277,49 @@ fn another_protocol_goes_through_both_ways() {
     assert_eq!(rest, " BYE");
     // Without being asked nothing changes.
     assert_eq!(get(served.http, "/upgrade").status, 502);
+}
+
+#[test]
+fn what_has_no_end_of_its_own_is_ended_by_a_stop() {
+    let one = Upstream::start("one");
+    let file = format!(
+        "[server]\nhttp = \"HTTP\"\ngraceful_timeout = \"2s\"\n[log]\naccess = {{ format = \"$status $request\" }}\n\
+         [site.\"*\"]\nroutes = [{{ path = \"/*\", proxy = \"http://{}\" }}]\n",
+        one.at
+    );
+    let mut served = Served::start(Stage::new(), &file);
+    let mut client = Connection::open(served.http);
+    client.send("GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: capitals\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+    let begun = Instant::now();
+    served.hallway.signal("TERM");
+    let mut heard = [0; 9];
+    client.reader().read_exact(&mut heard[..6]).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    client.send("now");
+    client.reader().read_exact(&mut heard[..3]).unwrap();
+    assert_eq!(&heard[..3], b"NOW", "it has the time that a stop gives");
+    let ended = served.hallway.wait_for_end();
+    let took = begun.elapsed();
+    assert!(ended.success() && (Duration::from_millis(1_300)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    assert_eq!(served.hallway.written(), "101 GET /upgrade HTTP/1.1\n");
+    assert!(!served.hallway.said().contains("is cut"), "{}", served.hallway.said());
+}
+
+#[test]
+fn a_server_of_another_kind_is_hinted_at() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let file =
+        format!("[server]\nhttp = \"HTTP\"\n[site.\"*\"]\nroutes = [{{ path = \"/*\", proxy = \"http://{at}\" }}]\n");
+    let served = Served::start(Stage::new(), &file);
+    assert_eq!(get(served.http, "/").status, 502);
+    let said = served.hallway.said();
+    assert!(
+        said.contains("has never answered: does it speak https://, fastcgi:// or uwsgi://?; it is answered 502"),
+        "{said}"
+    );
 }
 
 #[test]

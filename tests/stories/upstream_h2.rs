@@ -43,13 +43,26 @@ fn grpc_in_every_way_there_is() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("StatusCode.UNAVAILABLE"), "{output:?}");
 }
 
+const EC: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+fn openssl(stage: &Stage, words: &[&str]) {
+    let made = Command::new("openssl").args(words).current_dir(&stage.dir).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// A certificate that nobody but its key has signed, as people make one for a server, and the key.
+fn own_word(stage: &Stage, name: &str) -> [String; 2] {
+    let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
+    let [pem, key] = [format!("{name}.pem"), format!("{name}.key")];
+    let made = ["-days", "2", "-subj", &subject, "-addext", &names, "-keyout", &key, "-out", &pem];
+    openssl(stage, &[&["req", "-x509"], &EC[..], &made[..]].concat());
+    [pem, key].map(|file| stage.dir.join(file).display().to_string())
+}
+
 /// A certificate for 127.0.0.1 and `inner.example`, signed by an authority of its own: both, and the key.
 fn certificate(stage: &Stage, name: &str) -> [String; 3] {
-    let openssl = |words: &[&str]| {
-        let made = Command::new("openssl").args(words).current_dir(&stage.dir).output().unwrap();
-        assert!(made.status.success(), "{made:?}");
-    };
-    let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let openssl = |words: &[&str]| openssl(stage, words);
+    let ec = EC;
     let (authority, request) = (format!("/CN={name} authority"), format!("/CN={name}"));
     let of = |end: &str| format!("{name}{end}");
     openssl(
@@ -88,24 +101,31 @@ fn servers_behind_tls_show_who_they_are_and_so_does_hallway() {
     let [pem, ca, key] = certificate(&stage, "server");
     let [own_pem, own_ca, own_key] = certificate(&stage, "own");
     let inner = Upstream::start_with(&["inner", "127.0.0.1:0", &pem, &key]);
+    let [alone, alone_key] = own_word(&stage, "alone.example");
+    let selfish = Upstream::start_with(&["selfish", "127.0.0.1:0", &alone, &alone_key]);
     let asking = Upstream::start_with(&["asking", "127.0.0.1:0", &pem, &key, &own_ca]);
     let pool =
         |name: &str, at: &str, tls: &str| format!("[pool.{name}]\nservers = [\"https://{at}\"]\ntls = {{ {tls} }}\n");
     let file = format!(
-        "[server]\nhttp = \"HTTP\"\n{}{}{}{}{}{}[site.\"*\"]\nroutes = [\n{}]\n",
+        "[server]\nhttp = \"HTTP\"\n{}{}{}{}{}{}{}{}{}[site.\"*\"]\nroutes = [\n{}]\n",
         pool("trusted", &inner.at, &format!("ca = \"{ca}\"")),
         pool("unknown", &inner.at, ""),
         pool("anybody", &inner.at, "verify = false"),
         pool("named", &inner.at, &format!("ca = \"{ca}\", name = \"inner.example\"")),
         pool("misnamed", &inner.at, &format!("ca = \"{ca}\", name = \"other.example\"")),
         pool("shown", &asking.at, &format!("ca = \"{ca}\", cert = \"{own_pem}\", key = \"{own_key}\"")),
-        ["trusted", "unknown", "anybody", "named", "misnamed", "shown"]
+        pool("own-word", &selfish.at, &format!("ca = \"{alone}\", name = \"alone.example\"")),
+        pool("stranger", &selfish.at, &format!("ca = \"{ca}\", name = \"alone.example\"")),
+        pool("other-name", &selfish.at, &format!("ca = \"{alone}\"")),
+        ["trusted", "unknown", "anybody", "named", "misnamed", "shown", "own-word", "stranger", "other-name"]
             .map(|name| format!("  {{ path = \"/{name}/*\", pool = \"{name}\" }},\n"))
             .concat()
     );
     let served = Served::start(stage, &file);
     for (path, status) in
         [("trusted", 200), ("unknown", 502), ("anybody", 200), ("named", 200), ("misnamed", 502), ("shown", 200)]
+            .into_iter()
+            .chain([("own-word", 200), ("stranger", 502), ("other-name", 502)])
     {
         assert_eq!(get(served.http, &format!("/{path}/who")).status, status, "{path}: {}", served.hallway.said());
     }

@@ -28,6 +28,12 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.counts.fill(0);
+        (self.count, self.sum, self.max) = (0, 0, 0);
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

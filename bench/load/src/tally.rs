@@ -6,13 +6,20 @@
 use crate::connection::{Fault, Reach};
 use crate::histogram::Histogram;
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// One of the short intervals of which each has a p99 of its own: a machine that stalls spoils some of them, a server
+/// that does spoils most.
+const WINDOW: Duration = Duration::from_millis(250);
 
 /// What happened so far.
 pub(crate) struct Tally {
     measured_from: Instant,
     last_answer: Instant,
     latency_ns: Histogram,
+    window_ns: Histogram,
+    window_until: Instant,
+    window_p99s_ns: Vec<u64>,
     due: u64,
     ended: u64,
     errors: u64,
@@ -28,6 +35,9 @@ impl Tally {
             measured_from,
             last_answer: measured_from,
             latency_ns: Histogram::new(),
+            window_ns: Histogram::new(),
+            window_until: measured_from + WINDOW,
+            window_p99s_ns: Vec::new(),
             due: 0,
             ended: 0,
             errors: 0,
@@ -48,7 +58,12 @@ impl Tally {
         match outcome {
             Ok(reach) if due >= self.measured_from => {
                 let latency = now.saturating_duration_since(due).as_nanos();
-                self.latency_ns.record(u64::try_from(latency).unwrap_or(u64::MAX));
+                let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+                self.latency_ns.record(latency);
+                while due >= self.window_until {
+                    self.close_window();
+                }
+                self.window_ns.record(latency);
                 self.reconnects += u64::from(reach == Reach::Reconnected);
                 self.last_answer = self.last_answer.max(now);
             }
@@ -64,8 +79,18 @@ impl Tally {
         }
     }
 
+    fn close_window(&mut self) {
+        if self.window_ns.count() > 0 {
+            self.window_p99s_ns.push(self.window_ns.quantile(0.99));
+        }
+        self.window_ns.clear();
+        self.window_until += WINDOW;
+    }
+
     /// No request is waited for any longer: those without an answer are errors.
     pub(crate) fn close(&mut self) {
+        self.close_window();
+        self.window_p99s_ns.sort_unstable();
         let unanswered = self.due - self.ended;
         if unanswered > 0 {
             self.errors += unanswered;
@@ -80,6 +105,7 @@ impl Tally {
     pub(crate) fn report(&self) -> Value {
         let seconds = self.last_answer.duration_since(self.measured_from).as_secs_f64();
         let requests = self.latency_ns.count();
+        let window_p99 = self.window_p99s_ns.get(self.window_p99s_ns.len() / 2).copied().unwrap_or(0);
         let quantile = |share| micros(self.latency_ns.quantile(share) as f64);
         json!({
             "requests": requests,
@@ -94,6 +120,7 @@ impl Tally {
                 "p99": quantile(0.99),
                 "p999": quantile(0.999),
                 "max": micros(self.latency_ns.max() as f64),
+                "p99_window": micros(window_p99 as f64),
                 "mean": micros(self.latency_ns.mean()),
             },
             "first_fault": self.first_fault,
@@ -127,6 +154,22 @@ mod tests {
         assert_eq!((&report["seconds"], &report["rate"]), (&json!(0.5), &json!(4.0)));
         assert_eq!((&report["latency_us"]["max"], &report["first_fault"]), (&json!(490_000.0), &json!("status 500")));
         assert!(!tally.is_clean());
+    }
+
+    #[test]
+    fn one_stall_spoils_one_window() {
+        let start = Instant::now();
+        let mut tally = Tally::new(start);
+        for number in 0..1000_u64 {
+            tally.begin();
+            let due = start + Duration::from_millis(number);
+            let took_ms = if (300..320).contains(&number) { 50 } else { 1 };
+            tally.end(due, due + Duration::from_millis(took_ms), Ok(Reach::Kept));
+        }
+        tally.close();
+        let latency = &tally.report()["latency_us"];
+        assert!(latency["p99"].as_f64().unwrap() > 49_000.0, "{latency}");
+        assert!((990.0..1010.0).contains(&latency["p99_window"].as_f64().unwrap()), "{latency}");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Order {
     },
     /// Edge: open the log files anew; they were moved away.
     ReopenLogs,
+    /// Edge: say how the servers of the pools are. Beside it: the socket of who asks.
+    Status,
 }
 
 /// What a child tells the master.
@@ -91,6 +93,7 @@ impl Order {
             Order::Gone { worker } => packet(4, &[worker]),
             Order::Sockets => packet(5, &[]),
             Order::Plan { serial } => packet(6, &[serial]),
+            Order::Status => packet(7, &[]),
         }
     }
 
@@ -104,6 +107,7 @@ impl Order {
             4 => Order::Gone { worker: reader.u32()? },
             5 => Order::Sockets,
             6 => Order::Plan { serial: reader.u32()? },
+            7 => Order::Status,
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -164,6 +168,7 @@ mod tests {
             Order::Gone { worker: 3 },
             Order::Sockets,
             Order::Plan { serial: 9 },
+            Order::Status,
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }

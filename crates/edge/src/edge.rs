@@ -10,22 +10,26 @@ use crate::log::{self, Batches, Sink};
 use crate::posts::{Post, Posts};
 use crate::rules::{Parts, Rules};
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
-use crate::upstream::{Discoverer, PoolDesk, Watched};
+use crate::upstream::{self, Discoverer, PoolDesk, Watched};
 use crate::voice::Voice;
 use hallway_core::plan::{AccessLog, Plan, Pool, Zone};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
+use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// Where fewer connections than this are possible the operator is told.
 const FEW_CONNECTIONS: usize = 256;
+/// For an answer to be taken by who asked how everything is.
+const ASKER_TIME: Duration = Duration::from_millis(500);
 
 /// Everything an edge begins with.
 pub struct Ground {
@@ -54,6 +58,8 @@ struct Keeper {
     desks: HashMap<usize, Arc<AppDesk>>,
     /// By their names.
     pools: HashMap<String, Arc<PoolDesk>>,
+    /// Those of the plan, in its order.
+    pooled: Vec<(Arc<Pool>, Arc<PoolDesk>)>,
     discoverer: Discoverer,
     /// What is counted, by the names of the zones.
     limiters: HashMap<String, Arc<Limiter>>,
@@ -82,6 +88,7 @@ impl Edge {
             beginning: Instant::now(),
             desks: HashMap::new(),
             pools: HashMap::new(),
+            pooled: Vec::new(),
             discoverer: Discoverer::default(),
             limiters: HashMap::new(),
             writers: Arc::default(),
@@ -142,6 +149,16 @@ impl Edge {
         }
     }
 
+    /// Tells this socket how the servers of the pools are, as JSON.
+    pub fn tell_status(&self, asker: OwnedFd) {
+        let pools: Vec<Value> = self.keeper.pooled.iter().map(|(pool, desk)| upstream::status(pool, desk)).collect();
+        let mut asker = UnixStream::from(asker);
+        // Who asks and does not read holds this thread up for no longer.
+        let _ = asker.set_nonblocking(false);
+        let _ = asker.set_write_timeout(Some(ASKER_TIME));
+        let _ = asker.write_all(json!({ "pools": pools }).to_string().as_bytes());
+    }
+
     /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
     pub fn forget(&self, worker: u32) {
         self.posts.gone(worker);
@@ -187,6 +204,7 @@ impl Keeper {
             desks.push(desk.clone());
         }
         self.discoverer.watch(watched, &plan.resolvers)?;
+        self.pooled = plan.pools.iter().cloned().zip(desks.iter().cloned()).collect();
         Ok(desks)
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct House {
     pub(crate) log: Log,
     /// Set once: no further connection is taken, nor a further request on those that are open.
     pub(crate) draining: Cell<bool>,
+    /// Set once, a moment before the end: what has no end of its own is ended.
+    pub(crate) cutting: Cell<bool>,
     pub(crate) spares: Spares,
     pub(crate) crowd: Arc<Crowd>,
     /// How many answers are being compressed.

@@ -142,6 +142,7 @@ fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Re
         cut: begun && outcome.is_err(),
         total_us: now_us.saturating_sub(trip.begun_us),
         lane: trip.lane,
+        queue_us: trip.queue_us,
         tries: &tries,
     };
     house.log.access(sink, &facts);

@@ -35,6 +35,8 @@ const RESERVED_DESCRIPTORS: u64 = 100;
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
+/// What has no end of its own ends so long before all is cut.
+const CUT_BEFORE: Duration = Duration::from_millis(500);
 /// For the accepting tasks to empty their queues when the door closes.
 const CLOSING: Duration = Duration::from_millis(2);
 /// For a head that has begun to arrive before the door closed, beyond that.
@@ -100,6 +102,7 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
         ids,
         log: Log::default(),
         draining: Cell::new(false),
+        cutting: Cell::new(false),
         spares: Spares::default(),
         crowd: shared.crowd,
         packers: Packers::default(),
@@ -179,6 +182,13 @@ async fn close(door: &Rc<Door>) {
         house.deadlines.end(Wait::Fresh);
         tokio::time::sleep(HEAD_GRACE).await;
         house.deadlines.end(Wait::Head);
+    });
+    // Upgraded connections have no end of their own: they get the time that there is, and their line in the log.
+    let (house, graceful_ms) = (door.house.clone(), door.house.rules().plan.graceful_timeout_ms());
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(Duration::from_millis(graceful_ms).saturating_sub(CUT_BEFORE)).await;
+        house.cutting.set(true);
+        house.deadlines.end(Wait::Tunnel);
     });
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Trip {
     pub(crate) tries: Vec<Try>,
     /// What the lane saw, once the application had the request.
     pub(crate) lane: Option<LaneFacts>,
+    /// How long it waited for a server that has room, where it had to.
+    pub(crate) queue_us: Option<u64>,
     /// What was answered; 0 until then.
     pub(crate) status: u16,
     /// Body bytes that were sent.
@@ -72,6 +74,7 @@ impl Trip {
             is_copy: false,
             tries: Vec::new(),
             lane: None,
+            queue_us: None,
             status: 0,
             body_bytes: 0,
         }

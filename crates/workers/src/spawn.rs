@@ -43,7 +43,7 @@ impl Spawned {
 }
 
 /// Starts this program again as the edge: the plan's serial number, then channel, plan and sockets are on its
-/// command line.
+/// command line. `has_workers` says whether it shares the cores with any.
 ///
 /// # Errors
 /// Those of starting a process.
@@ -51,15 +51,16 @@ pub fn spawn_edge(
     program: &Path,
     (plan, serial): (BorrowedFd<'_>, u32),
     sockets: &[BorrowedFd<'_>],
-    user: Option<&User>,
+    (user, has_workers): (Option<&User>, bool),
 ) -> io::Result<Spawned> {
     let mut command = Command::new(program);
     command.arg0("hallway: edge").arg(serial.to_string());
     let mut given = vec![plan];
     given.extend_from_slice(sockets);
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
-    // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md).
-    start(command, &given, Some(libc::SCHED_BATCH), user)
+    // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md). Without
+    // workers it would wait for strangers.
+    start(command, &given, has_workers.then_some(libc::SCHED_BATCH), user)
 }
 
 /// Starts a worker: the user's own interpreter, which loads the extension and then the application.

@@ -49,6 +49,9 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     builder.pools(table);
     let log = builder.access_log(table);
     let sites = builder.sites(table, &names, log);
+    if builder.problems.is_empty() {
+        builder.doubt_unused(table, &sites);
+    }
     let plan = Plan {
         listeners: builder.listeners(table),
         edge_threads: builder.threads(table),
@@ -59,6 +62,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         apps,
         trust: builder.trust(table),
         forward_proxy: builder.forward_proxy(table),
+        stop_timeout_ms: builder.stop_timeout_ms(table),
         user,
         zones: std::mem::take(&mut builder.zones),
         logs: std::mem::take(&mut builder.logs),

@@ -3,13 +3,16 @@
 //! Actors: the file system is asked for certificates.
 //! Never:  is a pool taken that leads to itself, or an address that is guessed.
 
-use super::{Builder, count, named, switch, time_ms, whole};
+use super::{Builder, count, named, switch, texts, time_ms, whole};
 use crate::certificates;
 use crate::cli::nearest;
 use crate::config::node::{Entry, Node, Span, Table};
+use crate::config::synonyms;
 use crate::settings::percent;
-use hallway_core::fields::is_token;
-use hallway_core::plan::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Script, Secret, Server, Sticky};
+use hallway_core::fields::{Name, is_token, is_value};
+use hallway_core::plan::{
+    Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server, Site, Sticky, Target,
+};
 use std::sync::Arc;
 
 /// How URLs of servers begin, what is spoken there, and the port where none is named.
@@ -57,6 +60,7 @@ impl Builder<'_> {
         pool.buffers_requests = table.get("buffer_requests").and_then(switch).unwrap_or(pool.buffers_requests);
         pool.balance = table.get("balance").and_then(|node| self.balance(node)).unwrap_or(pool.balance);
         pool.host = table.get("host").and_then(|node| self.upstream_host(node));
+        pool.request_lines = table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default();
         let inner = |key: &str| table.get(key).and_then(Node::table);
         if let Some(eject) = inner("eject") {
             pool.eject_after = eject.get("after").and_then(whole).map_or(pool.eject_after, |count| count as u32);
@@ -104,13 +108,18 @@ impl Builder<'_> {
             let Some((at, protocol)) = url.text().and_then(|text| self.place(text, url.span, names)) else { continue };
             let given = |key: &str| table.and_then(|table| table.get(key));
             let number = |key: &str| given(key).and_then(whole).map(|number| number as u32);
-            servers.push(Server {
+            let server = Server {
                 at,
                 protocol,
                 weight: number("weight").unwrap_or(1),
                 is_backup: given("backup").and_then(switch).unwrap_or(false),
                 connections_max: number("max_connections").unwrap_or(0),
-            });
+            };
+            if servers.iter().any(|other: &Server| other.at == server.at && other.protocol == protocol) {
+                let text = "this server is here twice, and counts once; for more of the work write weight = 2";
+                self.problems.warn(url.span, text);
+            }
+            servers.push(server);
         }
         servers
     }
@@ -129,6 +138,33 @@ impl Builder<'_> {
             Err(mend) => {
                 self.problems.add(span, format!("'{text}': {mend}"));
                 None
+            }
+        }
+    }
+
+    /// Tells of pools that nothing leads to.
+    pub(super) fn doubt_unused(&mut self, table: &Table, sites: &[Site]) {
+        let mut used = vec![false; self.pools.len()];
+        let pool_of = |target: &Target| if let Target::Pool { pool, .. } = target { Some(*pool) } else { None };
+        let routes = sites.iter().flat_map(|site| &site.routes);
+        let mut left: Vec<usize> = routes
+            .flat_map(|route| {
+                let split = route.split.as_ref().and_then(|split| pool_of(&split.to));
+                [pool_of(&route.target), split, route.mirror.as_ref().map(|mirror| mirror.pool)]
+            })
+            .flatten()
+            .collect();
+        while let Some(number) = left.pop() {
+            if !std::mem::replace(&mut used[number], true) {
+                let below = self.pools[number].servers.iter();
+                left.extend(below.filter_map(|server| if let Place::Pool(at) = server.at { Some(at) } else { None }));
+            }
+        }
+        for (entry, _) in named(table, "pool") {
+            let number = self.pools.iter().position(|pool| pool.name == entry.key);
+            if number.is_some_and(|number| !used[number]) {
+                let text = format!("no route leads to the pool '{}'; write pool = \"{}\" in one", entry.key, entry.key);
+                self.problems.warn(entry.key_span, text);
             }
         }
     }
@@ -191,11 +227,12 @@ impl Builder<'_> {
     }
 
     fn check(&mut self, node: &Node) -> Option<Check> {
-        let table = node.table()?;
+        let none = Table::default();
+        let table = node.table().unwrap_or(&none);
         let time = |key: &str, default: u64| table.get(key).and_then(time_ms).unwrap_or(default);
         let number = |key: &str, default: u32| table.get(key).and_then(whole).map_or(default, |number| number as u32);
         let statuses = table.get("status").map_or(&[][..], Node::members);
-        let path = table.text("path").unwrap_or("/");
+        let path = node.text().or(table.text("path")).unwrap_or("/");
         let is_plain = path.starts_with('/') && path.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte.is_ascii());
         if !is_plain {
             let span = table.get("path").map_or(node.span, |node| node.span);
@@ -214,7 +251,11 @@ impl Builder<'_> {
     }
 
     fn sticky(&mut self, node: &Node) -> Option<Sticky> {
-        let table = node.table()?;
+        if switch(node) == Some(false) {
+            return None;
+        }
+        let none = Table::default();
+        let table = node.table().unwrap_or(&none);
         let cookie = table.text("cookie").unwrap_or("hallway");
         if !is_token(cookie.as_bytes()) {
             let span = table.get("cookie").map_or(node.span, |node| node.span);
@@ -240,7 +281,8 @@ impl Builder<'_> {
         };
         if found.is_none() {
             let words = ["round-robin", "least-outstanding", "latency", "hash:path", "hash:client"];
-            let mend = match nearest(text, words.iter().copied()) {
+            let near = synonyms::balance(text).or_else(|| nearest(text, words.iter().copied()));
+            let mend = match near {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => format!("write {}, hash:header:NAME or hash:cookie:NAME", words.join(", ")),
             };
@@ -258,6 +300,42 @@ impl Builder<'_> {
             self.problems.add(node.span, format!("by = \"{text}\": {mend}"));
         }
         found
+    }
+
+    fn request_lines(&mut self, node: &Node) -> RequestLines {
+        let Some(table) = node.table() else { return RequestLines::default() };
+        let mut lines = RequestLines::default();
+        for entry in table.get("set").and_then(Node::table).map_or(&[][..], |table| &table.entries) {
+            self.check_sendable(&entry.key, entry.key_span);
+            let Some(value) = self.secret(&entry.value) else { continue };
+            if is_value(value.as_bytes()) {
+                lines.set.push((entry.key.clone(), Secret(value.into_bytes())));
+            } else {
+                let text = "the value of a header has no line breaks or other control characters";
+                self.problems.add(entry.value.span, text);
+            }
+        }
+        for (name, span) in texts(table.get("remove")) {
+            self.check_sendable(name, span);
+            lines.remove.push(name.into());
+        }
+        lines
+    }
+
+    /// Where a request ends, and for whom it is, is said elsewhere.
+    fn check_sendable(&mut self, name: &str, span: Span) {
+        let mend = match Name::of(name.as_bytes()) {
+            Name::Host => "write host = \"…\" in the pool",
+            Name::ContentLength
+            | Name::TransferEncoding
+            | Name::Connection
+            | Name::KeepAlive
+            | Name::Te
+            | Name::Upgrade
+            | Name::Expect => "take it out",
+            _ => return,
+        };
+        self.problems.add(span, format!("'{name}' is hallway's to say; {mend}"));
     }
 
     fn upstream_host(&mut self, node: &Node) -> Option<String> {
@@ -319,6 +397,11 @@ impl Builder<'_> {
         }
         let (at, protocol) = match place(text) {
             Ok(found) => found,
+            Err(_) if text.starts_with("pool:") => {
+                let mend = format!("write pool = \"{}\"", &text["pool:".len()..]);
+                self.problems.add(node.span, format!("'proxy' is for a server; {mend}"));
+                return None;
+            }
             Err(mend) => {
                 self.problems.add(node.span, format!("'{text}': {mend}"));
                 return None;
@@ -364,6 +447,9 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
         return socket(path).map(|place| (place, Protocol::Http));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
+        if let Some((address, _)) = text.split_once(' ') {
+            return Err(format!("write a table: {{ url = \"http://{address}\", weight = … }}"));
+        }
         return Err(format!("write a URL, as in \"http://{text}\""));
     };
     let Some((_, protocol, default_port)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
@@ -373,12 +459,17 @@ fn place(text: &str) -> Result<(Place, Protocol), String> {
     if let Some(path) = rest.strip_prefix("unix:") {
         return socket(path).map(|place| (place, *protocol));
     }
+    if rest.starts_with('/') {
+        return Err(format!("write a socket with 'unix:': \"{scheme}://unix:{rest}\""));
+    }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
         return Err("a server has no path; change paths in the route, by 'strip' or 'rewrite'".into());
     }
     if authority.contains('@') {
-        return Err("a server has no user; write headers for it in the route".into());
+        return Err(
+            "a server has no user; write request_headers = { set = { Authorization = \"Basic …\" } } in a pool".into(),
+        );
     }
     let (name, port) = match authority.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => {

@@ -35,6 +35,11 @@ impl Builder<'_> {
         listeners
     }
 
+    /// How long a stop waits.
+    pub(super) fn stop_timeout_ms(&mut self, table: &Table) -> Option<u64> {
+        section(table, "server")?.get("graceful_timeout").and_then(time_ms)
+    }
+
     /// Who the edge runs as.
     pub(super) fn user(&mut self, table: &Table) -> Option<User> {
         self.user_of(section(table, "server")?)

@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use crate::http1::parse_head;
     use crate::lane::Addresses;
+    use crate::plan::RequestLines;
     use crate::semantics::ForwardedFacts;
 
     fn variables(raw: &str, script: Option<&Script>, prefix_bytes: usize) -> Vec<(String, String)> {
@@ -151,6 +152,7 @@ mod tests {
             facts: &facts,
             prefix_bytes,
             host: None,
+            lines: &RequestLines::default(),
             framing: head.framing,
             upgrades: false,
             expects_continue: false,

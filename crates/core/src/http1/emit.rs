@@ -7,6 +7,7 @@ use crate::decimal::digits;
 use crate::fault::reason_phrase;
 use crate::fields::{Fields, Name, list_members};
 use crate::head::{Framing, Head};
+use crate::plan::{RequestLines, Secret};
 use crate::semantics::{ForwardedFacts, put_forwarded};
 
 /// How the body of an answer is delimited on the wire (RFC 9112, 6.3).
@@ -111,6 +112,8 @@ pub struct Onward<'a> {
     pub prefix_bytes: usize,
     /// The host that is asked for, where it is not the client's.
     pub host: Option<&'a str>,
+    /// What the pool says instead of the client.
+    pub lines: &'a RequestLines,
     /// How its body is delimited.
     pub framing: Framing,
     /// Whether the connection may change to what the client wants.
@@ -134,10 +137,12 @@ impl Onward<'_> {
             put(b"Host", host.as_bytes());
         }
         put_forwarded(head, self.facts, |name, value| {
-            if self.host.is_none() || !name.eq_ignore_ascii_case(b"host") {
+            let is_host = self.host.is_some() && name.eq_ignore_ascii_case(b"host");
+            if !is_host && !self.lines.replaces(name) {
                 put(name, value);
             }
         });
+        self.lines.set.iter().for_each(|(name, Secret(value))| put(name.as_bytes(), value));
         if self.prefix_bytes > 0 {
             put(b"X-Forwarded-Prefix", &head.path()[..self.prefix_bytes]);
         }

@@ -16,7 +16,7 @@ use app::GRACEFUL_TIMEOUT_MS;
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
-pub use pool::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, Script, Server, Sticky};
+pub use pool::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Server, Sticky};
 pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
 pub use site::{Maintenance, Site};
 
@@ -57,12 +57,15 @@ pub struct Plan {
     pub log: Option<usize>,
     /// Sizes and times that bound every client.
     pub limits: Limits,
+    /// How long a stop waits for requests in flight, where that is said. Milliseconds.
+    pub stop_timeout_ms: Option<u64>,
 }
 
 impl Plan {
-    /// How long a stop waits for requests in flight: as long as the most patient app.
+    /// How long a stop waits for requests in flight; where that is not said, as long as the most patient app.
     pub fn graceful_timeout_ms(&self) -> u64 {
-        self.apps.iter().map(|app| app.graceful_timeout_ms).max().unwrap_or(GRACEFUL_TIMEOUT_MS)
+        let longest = || self.apps.iter().map(|app| app.graceful_timeout_ms).max();
+        self.stop_timeout_ms.or_else(longest).unwrap_or(GRACEFUL_TIMEOUT_MS)
     }
 }
 

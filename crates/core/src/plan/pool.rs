@@ -53,6 +53,8 @@ pub struct Pool {
     pub keep_connections: usize,
     /// The `Host` that servers are asked for, where it is not the client's.
     pub host: Option<String>,
+    /// What servers are told instead of what the client says.
+    pub request_lines: RequestLines,
     /// Whether a request body is here as a whole before a server gets any of it.
     pub buffers_requests: bool,
     /// How servers behind TLS are known.
@@ -88,10 +90,35 @@ impl Pool {
             keep_age_ms: 3_600_000,
             keep_connections: 256,
             host: None,
+            request_lines: RequestLines::default(),
             buffers_requests: !converses,
             tls: PoolTls::default(),
             script: Script::default(),
         }
+    }
+}
+
+/// Header lines of requests that a pool changes.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct RequestLines {
+    /// These, instead of what the request has: names and values, which may be secrets.
+    pub set: Vec<(String, Secret)>,
+    /// Not these.
+    pub remove: Vec<String>,
+}
+
+impl RequestLines {
+    /// Whether what the client says under this name does not go on.
+    pub fn replaces(&self, name: &[u8]) -> bool {
+        let is = |known: &String| known.as_bytes().eq_ignore_ascii_case(name);
+        self.set.iter().any(|(known, _)| is(known)) || self.remove.iter().any(is)
+    }
+}
+
+impl fmt::Debug for RequestLines {
+    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.set.iter().map(|(name, _)| name).collect();
+        form.debug_struct("RequestLines").field("set", &names).field("remove", &self.remove).finish()
     }
 }
 

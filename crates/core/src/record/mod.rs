@@ -66,6 +66,8 @@ pub struct Facts<'a> {
     pub cut: bool,
     /// What the lane saw, if the application had the request.
     pub lane: Option<LaneFacts>,
+    /// How long it waited for a server that has room, where it had to.
+    pub queue_us: Option<u64>,
     /// Each time it was sent to a server of a pool.
     pub tries: &'a [TryFacts<'a>],
 }
@@ -184,6 +186,9 @@ fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
         let (queue, app) = (Seconds(lane.queue_us), Seconds(lane.app_us));
         let _ = write!(out, ",\"queue_time\":{queue},\"app_time\":{app},\"worker_pid\":{}", lane.worker_pid);
     }
+    if let Some(queue_us) = facts.queue_us {
+        let _ = write!(out, ",\"queue_time\":{}", Seconds(queue_us));
+    }
     if !facts.tries.is_empty() {
         out.extend_from_slice(b",\"upstream\":[");
         for (at, one) in facts.tries.iter().enumerate() {
@@ -286,6 +291,7 @@ mod tests {
             app: "shop",
             cut: false,
             tries: &[],
+            queue_us: None,
             lane: Some(LaneFacts { queue_us: 7, app_us: 1_200_000, worker_pid: 42 }),
         };
         let mut out = Vec::new();
@@ -336,6 +342,7 @@ mod tests {
             app: "",
             cut: false,
             lane: None,
+            queue_us: Some(31),
             tries: &tries,
         };
         let told = |format: &LogFormat| {

@@ -66,7 +66,7 @@ variables! {
     "upstream_status" => UpstreamStatus: "what each of them answered",
     "upstream_response_time" => UpstreamTime: "seconds until the last byte of each; of an app, until its first",
     "upstream_header_time" => UpstreamHeadTime: "seconds until the first byte of each",
-    "queue_time" => QueueTime: "seconds that it waited for a worker",
+    "queue_time" => QueueTime: "seconds that it waited for a worker, or for a server with room",
     "app_time" => AppTime: "seconds that the app took to its first byte",
     "worker_pid" => WorkerPid: "the worker's process",
 }
@@ -205,7 +205,7 @@ fn put_variable(out: &mut Vec<u8>, variable: Variable, facts: &Facts<'_>) {
             None => out.push(b'-'),
         },
         Variable::UpstreamTime | Variable::UpstreamHeadTime => put_seconds(out, lane.map(|lane| lane.app_us)),
-        Variable::QueueTime => put_microseconds(out, lane.map(|lane| lane.queue_us)),
+        Variable::QueueTime => put_microseconds(out, lane.map(|lane| lane.queue_us).or(facts.queue_us)),
         Variable::AppTime => put_microseconds(out, lane.map(|lane| lane.app_us)),
         Variable::WorkerPid => match lane {
             Some(lane) => drop(write!(out, "{}", lane.worker_pid)),

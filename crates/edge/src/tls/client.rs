@@ -6,9 +6,11 @@
 use super::provider;
 use hallway_core::plan::{Pool, Protocol};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +27,10 @@ pub(crate) fn client_config(pool: &Pool) -> io::Result<Option<Arc<ClientConfig>>
     let builder = if pool.tls.trusts_all {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
     } else {
-        builder.with_root_certificates(roots(&pool.tls.roots)?)
+        let authorities = WebPkiServerVerifier::builder_with_provider(roots(&pool.tls.roots)?, provider());
+        let authorities = authorities.build().map_err(io::Error::other)?;
+        let known = pool.tls.roots.clone();
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Known { authorities, known }))
     };
     let mut config = match &pool.tls.own {
         None => builder.with_no_client_auth(),
@@ -52,6 +57,64 @@ fn roots(given: &[Vec<u8>]) -> io::Result<Arc<RootCertStore>> {
         return Ok(OWN.get_or_init(read).clone());
     }
     super::authorities(given).map(Arc::new).map_err(io::Error::other)
+}
+
+/// Believes whom an authority vouches for; and who shows one of the given certificates itself, as servers do that
+/// signed their own: what `openssl req -x509` makes calls itself an authority, which no server may be (RFC 5280, 4.2.1.9).
+#[derive(Debug)]
+struct Known {
+    authorities: Arc<WebPkiServerVerifier>,
+    /// DER.
+    known: Vec<Vec<u8>>,
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = self.authorities.verify_server_cert(certificate, chain, name, ocsp, now);
+        match found {
+            // Found after its dates and before its name.
+            Err(error) if is_authority(&error) && self.known.iter().any(|known| **known == **certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            found => found,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate was refused because it is that of an authority.
+pub(crate) fn is_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return false };
+    matches!(other.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// Believes anybody: `tls = { verify = false }`.

@@ -9,7 +9,7 @@ mod vet;
 use crate::exchange::TlsFacts;
 use crate::rules::Rules;
 use crate::stream::Socket;
-pub(crate) use client::client_config;
+pub(crate) use client::{client_config, is_authority};
 use hallway_core::plan::{Certificate, ClientCertificates, Plan, Site, SiteTls};
 use hallway_core::route::Sites;
 use rustls::crypto::CryptoProvider;

@@ -33,6 +33,9 @@ use std::task::Poll;
 
 /// For a server to say whether it wants a body, before it is sent all the same (RFC 9110, 10.1.1).
 const WORD_MS: u64 = 1_000;
+/// What a server does that was taken for another kind of server.
+const AT_ONCE: &str =
+    "it ended the connection without a word, and has never answered: does it speak https://, fastcgi:// or uwsgi://?";
 const FOR_EVER_MS: u64 = u64::MAX / 4;
 
 /// One try of a request.
@@ -111,7 +114,11 @@ impl Attempt<'_> {
                 let is_stale = flight.may_be_stale() && fault == Fault::ServerLost;
                 let is_stale = is_stale && (was_refused || head.is_idempotent());
                 let can_repeat = head.framing == Framing::None || self.body.is_some();
-                let failed = Failed { was_sent: !was_refused, has_taken, ..Failed::unsent(fault) };
+                let why = match fault {
+                    Fault::ServerLost if speaks_http && !held.server.has_ever_answered() => AT_ONCE.into(),
+                    _ => String::new(),
+                };
+                let failed = Failed { why, was_sent: !was_refused, has_taken, ..Failed::unsent(fault) };
                 if is_stale && can_repeat && !is_repeated {
                     return Err(Failed { stale: Some(held), ..failed });
                 }
@@ -258,6 +265,7 @@ impl Attempt<'_> {
             facts,
             prefix_bytes: self.to.prefix_bytes,
             host: self.pool.host.as_deref().or(Some(held.server.host()).filter(|_| head.host().is_empty())),
+            lines: &self.pool.request_lines,
             framing,
             upgrades,
             expects_continue: self.is_fed(head) && head.expects_continue,

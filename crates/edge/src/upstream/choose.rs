@@ -102,7 +102,9 @@ impl Choice<'_> {
         loop {
             let mut freed = std::pin::pin!(desk.freed.notified());
             let mut found = std::pin::pin!(desk.found.notified());
-            freed.as_mut().enable();
+            if self.tried.is_empty() {
+                freed.as_mut().enable();
+            }
             found.as_mut().enable();
             let patience_ms = match self.look_twice() {
                 Found::Held(held) => return Ok(held),
@@ -110,9 +112,11 @@ impl Choice<'_> {
                 Found::Full => pool.queue_max_wait_ms,
                 Found::Unknown => pool.connect_timeout_ms,
             };
+            // Room at a server that had this request already is for somebody else.
+            let takes_word = self.tried.is_empty();
             let either = std::future::poll_fn(|task| {
                 use std::future::Future;
-                if freed.as_mut().poll(task).is_ready() || found.as_mut().poll(task).is_ready() {
+                if takes_word && freed.as_mut().poll(task).is_ready() || found.as_mut().poll(task).is_ready() {
                     return std::task::Poll::Ready(());
                 }
                 std::task::Poll::Pending
@@ -173,7 +177,7 @@ impl Choice<'_> {
                     Picked::Member(at) => Ok(members.list[at].server.clone()),
                     Picked::Full => Err(Found::Full),
                     Picked::Nobody if is_full => Err(Found::Full),
-                    Picked::Nobody if members.unknown > 0 && members.list.is_empty() => Err(Found::Unknown),
+                    Picked::Nobody if !members.unknown.is_empty() && members.list.is_empty() => Err(Found::Unknown),
                     Picked::Nobody => Err(Found::Nobody),
                 }
             });

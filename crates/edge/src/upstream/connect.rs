@@ -7,6 +7,7 @@ use super::server::{Address, Server};
 use crate::deadline::{Deadline, SWEEP};
 use crate::house::House;
 use crate::stream::{Socket, Stream};
+use crate::tls::is_authority;
 use hallway_core::Fault;
 use hallway_core::plan::Pool;
 use rustix::io::Errno;
@@ -105,11 +106,7 @@ fn explain(error: &io::Error, pool: &Pool) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => ("its certificate is not valid for this name", "name = \"the.name.in.it\""),
-        rustls::Error::InvalidCertificate(CertificateError::Other(_))
-            if why.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            return "its certificate is that of an authority; have it show one that an authority signed".into();
-        }
+        why if is_authority(why) => ("it has signed its certificate itself", "ca = \"that-certificate.pem\""),
         rustls::Error::InvalidMessage(_) => return "it does not speak TLS; write http:// in its URL".into(),
         _ => return error.to_string(),
     };

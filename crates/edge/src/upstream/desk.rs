@@ -42,7 +42,9 @@ pub(crate) struct Members {
     pub(crate) list: Vec<Member>,
     pub(super) ring: Option<Ring>,
     /// Names whose addresses are not known yet.
-    pub(super) unknown: usize,
+    pub(super) unknown: Vec<String>,
+    /// Names that stand for nothing.
+    pub(super) nowhere: Vec<String>,
 }
 
 /// A pool, for all event loops and all plans that have one of its name.
@@ -87,6 +89,11 @@ impl PoolDesk {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Now, on the clock that event loops go by.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.beginning.elapsed().as_millis() as u64
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -106,9 +113,9 @@ impl PoolDesk {
         }
         *latest = serial;
         let before = self.members();
-        let now_ms = self.beginning.elapsed().as_millis() as u64;
+        let now_ms = self.now_ms();
         let since_ms = if before.list.is_empty() { 0 } else { now_ms.max(1) };
-        let (mut list, mut unknown) = (Vec::new(), 0);
+        let (mut list, mut unknown, mut nowhere) = (Vec::new(), Vec::new(), Vec::new());
         for (at, server) in pool.servers.iter().enumerate() {
             let addresses = match &server.at {
                 Place::Unix(path) => vec![(Address::Unix(path.clone()), 0, false)],
@@ -117,7 +124,7 @@ impl PoolDesk {
                     (Ok(address), Some(port)) => vec![(Address::Tcp(SocketAddr::new(address, *port)), 0, false)],
                     _ => found(at).map_or_else(
                         || {
-                            unknown += 1;
+                            unknown.push(name.clone());
                             Vec::new()
                         },
                         |found| {
@@ -128,6 +135,9 @@ impl PoolDesk {
                 },
             };
             let host = if let Place::Host { name, .. } = &server.at { name.clone() } else { String::new() };
+            if addresses.is_empty() && !unknown.contains(&host) {
+                nowhere.push(host.clone());
+            }
             for (address, weight, is_backup) in addresses {
                 let identity =
                     Identity { address, protocol: server.protocol, host: host.clone(), tls: pool.tls.clone() };
@@ -148,7 +158,8 @@ impl PoolDesk {
             }
         }
         let ring = matches!(pool.balance, Balance::Hash(_)).then(|| ring(&list));
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Members { list, ring, unknown });
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Members { list, ring, unknown, nowhere });
         self.version.fetch_add(1, Ordering::AcqRel);
         self.found.notify_waiters();
         self.freed.notify_waiters();

@@ -92,7 +92,8 @@ pub(crate) async fn fetch<W: Wire>(
         let held = match same.take() {
             Some(held) => held,
             None => {
-                match choose(&Choice { house, rules, pool: to.pool, key, tried: &tried, wanted }, exchange.wire).await {
+                let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
+                match choose(&choice, exchange.wire, &mut trip.queue_us).await {
                     Ok(held) => held,
                     // What went wrong before says more than that nobody is left.
                     Err(fault) => {
@@ -163,18 +164,22 @@ async fn gathered<W: Wire>(
     Ok(Some(whole(Box::pin(gather(exchange.wire, &limits)).await?)))
 }
 
-/// Chooses while the client waits for it.
-async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W) -> Result<Held, Fault> {
+/// Chooses while the client waits for it; adds to `queue_us` how long that took, where nobody had room.
+async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Option<u64>) -> Result<Held, Fault> {
     let mut choosing = pin!(choice.choose());
     if let Some(chosen) = poll_fn(|task| Poll::Ready(now(choosing.as_mut().poll(task)))).await {
         return chosen;
     }
+    let since_us = choice.house.clock.now_us();
     let mut gone = pin!(wire.gone());
-    poll_fn(|task| match choosing.as_mut().poll(task) {
+    let chosen = poll_fn(|task| match choosing.as_mut().poll(task) {
         Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
         chosen => chosen,
     })
-    .await
+    .await;
+    let waited_us = choice.house.clock.now_us().saturating_sub(since_us);
+    *queue_us = Some(queue_us.unwrap_or(0) + waited_us);
+    chosen
 }
 
 /// Says that nobody can be asked; once in a while, as it is so for every request.

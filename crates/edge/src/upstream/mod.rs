@@ -15,6 +15,7 @@ mod flight;
 mod idle;
 mod look;
 mod server;
+mod status;
 mod sticky;
 
 pub(crate) use body::Stream as UpstreamStream;
@@ -24,3 +25,4 @@ pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch, hash_by};
 pub(crate) use idle::Upstreams;
 pub(crate) use look::look_after;
 pub(crate) use server::Try;
+pub(crate) use status::status;

@@ -50,6 +50,20 @@ pub(super) struct Identity {
     pub(super) tls: PoolTls,
 }
 
+/// What a server that is not asked is out for.
+#[derive(Clone, Default)]
+pub(super) struct Trouble {
+    pub(super) since_ms: u64,
+    pub(super) why: String,
+}
+
+/// What is known of how it is, and since when it is not well.
+#[derive(Default)]
+struct Kept {
+    health: Health,
+    trouble: Option<Trouble>,
+}
+
 /// One server. It outlives plans that have it.
 pub(crate) struct Server {
     /// Unlike that of any other.
@@ -59,7 +73,7 @@ pub(crate) struct Server {
     pub(super) name: String,
     outstanding: AtomicU32,
     latency: AtomicU64,
-    health: Mutex<Health>,
+    health: Mutex<Kept>,
     is_troubled: AtomicBool,
     /// 0 where it is ready, `DOWN`, or until when it is ejected.
     not_before_ms: AtomicU64,
@@ -147,10 +161,33 @@ impl Server {
         }
     }
 
+    /// Requests that it has.
+    pub(super) fn outstanding(&self) -> u32 {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Whether any answer of it has come since it is known.
+    pub(super) fn has_ever_answered(&self) -> bool {
+        self.latency.load(Ordering::Relaxed) != 0
+    }
+
+    /// How it is, in a word; what is wrong.
+    pub(super) fn state(&self, now_ms: u64) -> (&'static str, Option<Trouble>) {
+        let kept = self.lock();
+        let word = match kept.health.readiness(now_ms) {
+            Readiness::Ready => "ready",
+            Readiness::OnTrial => "on trial",
+            Readiness::Ejected(_) => "out",
+            Readiness::Down => "down",
+        };
+        (word, kept.trouble.clone().filter(|_| word != "ready"))
+    }
+
     /// Nobody looks how it is any more.
     pub(super) fn forget_looks(&self) {
-        let mut health = self.lock();
-        if health.forget_looks() {
+        let mut kept = self.lock();
+        if kept.health.forget_looks() {
+            kept.trouble = None;
             self.not_before_ms.store(0, Ordering::Relaxed);
         }
     }
@@ -178,17 +215,25 @@ impl Server {
     }
 
     fn change(&self, pool: &Pool, now_ms: u64, why: &str, change: impl FnOnce(&mut Health) -> Option<Change>) {
-        let mut health = self.lock();
-        let changed = change(&mut health);
-        let not_before_ms = match health.readiness(now_ms) {
+        let mut kept = self.lock();
+        let changed = change(&mut kept.health);
+        match changed {
+            Some(Change::Ejected(_) | Change::Fell) => {
+                let since_ms = kept.trouble.as_ref().map_or(now_ms, |trouble| trouble.since_ms);
+                kept.trouble = Some(Trouble { since_ms, why: why.into() });
+            }
+            Some(Change::Returned | Change::Rose) => kept.trouble = None,
+            None => {}
+        }
+        let not_before_ms = match kept.health.readiness(now_ms) {
             Readiness::Ready => 0,
             Readiness::Down => DOWN,
             Readiness::OnTrial => now_ms,
             Readiness::Ejected(until_ms) => until_ms,
         };
         self.not_before_ms.store(not_before_ms, Ordering::Relaxed);
-        self.is_troubled.store(health.is_troubled(), Ordering::Relaxed);
-        drop(health);
+        self.is_troubled.store(kept.health.is_troubled(), Ordering::Relaxed);
+        drop(kept);
         let told = match changed {
             None => return,
             Some(Change::Ejected(out_ms)) => format!("is out for {} s: {why}", out_ms as f64 / 1000.0),
@@ -202,7 +247,7 @@ impl Server {
         Voice::of_process().say(&format!("pool {}: server {} {told}", pool.name, self.name));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Health> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // A panic ends the process, so a poisoned lock is never seen.
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
