@@ -49,6 +49,8 @@ bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /u
 		--venv $(VENVS)/bench --out bench/results/itself.md
 	$(PYTHON) -B bench/edge.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--out bench/results/edge.md
+	$(PYTHON) -B bench/proxy.py --hallway target/release/hallway --load target/load/release/hallway-load \
+		--rounds 5 --seconds 4 --out bench/results/proxy.md
 	cargo bench --bench ring
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.

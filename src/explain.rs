@@ -6,7 +6,7 @@
 use crate::config::show::{conditions, target};
 use hallway_core::http1::parse_head;
 use hallway_core::plan::{Balance, Files, HashBy, Listen, Most, Place, Plan, Pool, Rate, Route, Server, Target};
-use hallway_core::route::{Matched, Pattern, Sites, rewrite};
+use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite};
 use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
 use std::net::IpAddr;
@@ -74,43 +74,47 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say("permit", &line);
     }
     say("target", &target(plan, route));
-    if let Target::Pool { pool, .. } = &route.target
-        && let Some(pool) = plan.pools.get(*pool).filter(|pool| !pool.name.contains(':'))
-    {
-        pool.servers.iter().for_each(|server| say("server", &shown_server(plan, server)));
-        say("chosen", &shown_balance(pool));
-    }
-    let rewritten = rewrite(&head, route, &found).map_err(|fault| fault.detail().to_owned())?;
-    if let Some(rewritten) = &rewritten {
-        say("PATH", &String::from_utf8_lossy(rewritten.path()));
-    }
-    match &route.target {
-        _ if rewritten.is_some() => {}
-        Target::Redirect { status, to } => {
-            let answer = redirect(&head, *status, to, &found);
-            let location = answer.fields.iter().next().map(|field| String::from_utf8_lossy(field.value).into_owned());
-            say("Location", &location.unwrap_or_default());
-        }
-        Target::App { strip: true, .. } => {
-            let (script, rest) = head.path().split_at(found.before(head.path()));
-            say("SCRIPT", &String::from_utf8_lossy(script));
-            say("PATH", &String::from_utf8_lossy(rest));
-        }
-        Target::Files(Files { only: None, .. }) => say("file", &String::from_utf8_lossy(found.rest)),
-        Target::Pool { pool, strip } => {
-            let host = plan.pools[*pool].host.as_deref();
-            say("Host", host.unwrap_or(&String::from_utf8_lossy(head.host())));
-            let (prefix, rest) = head.path().split_at(if *strip { found.before(head.path()) } else { 0 });
-            say("PATH", &String::from_utf8_lossy(if rest.is_empty() { b"/" } else { rest }));
-            if !prefix.is_empty() {
-                say("X-Forwarded-Prefix", &String::from_utf8_lossy(prefix));
-            }
-        }
-        _ => {}
+    for (name, what) in details(plan, route, &head, &found)? {
+        say(name, &what);
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
     say("body", &format!("up to {}", shown_bytes(body_bytes_max)));
     Ok(text)
+}
+
+/// What the target sees of the request.
+fn details(plan: &Plan, route: &Route, head: &Head, found: &Found<'_>) -> Result<Vec<(&'static str, String)>, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut lines = Vec::new();
+    if let Target::Pool { pool, .. } = &route.target {
+        let pool = &plan.pools[*pool];
+        // A server that the route names itself has been told already.
+        if !pool.name.contains(':') {
+            lines.extend(pool.servers.iter().map(|server| ("server", shown_server(plan, server))));
+            lines.push(("chosen", shown_balance(pool)));
+        }
+        lines.push(("Host", pool.host.clone().unwrap_or_else(|| text(head.host()))));
+    }
+    let rewritten = rewrite(head, route, found).map_err(|fault| fault.detail().to_owned())?;
+    if let Some(rewritten) = &rewritten {
+        lines.push(("PATH", text(rewritten.path())));
+        return Ok(lines);
+    }
+    let (before, rest) = head.path().split_at(found.before(head.path()));
+    match &route.target {
+        Target::Redirect { status, to } => {
+            let answer = redirect(head, *status, to, found);
+            lines.push(("Location", answer.fields.iter().next().map_or_else(String::new, |field| text(field.value))));
+        }
+        Target::App { strip: true, .. } => lines.extend([("SCRIPT", text(before)), ("PATH", text(rest))]),
+        Target::Pool { strip: true, .. } => {
+            lines.push(("PATH", text(if rest.is_empty() { b"/" } else { rest })));
+            lines.push(("X-Forwarded-Prefix", text(before)));
+        }
+        Target::Files(Files { only: None, .. }) => lines.push(("file", text(found.rest))),
+        _ => {}
+    }
+    Ok(lines)
 }
 
 /// A server of a pool as it is written.

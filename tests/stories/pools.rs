@@ -315,11 +315,8 @@ fn a_server_of_another_kind_is_hinted_at() {
         format!("[server]\nhttp = \"HTTP\"\n[site.\"*\"]\nroutes = [{{ path = \"/*\", proxy = \"http://{at}\" }}]\n");
     let served = Served::start(Stage::new(), &file);
     assert_eq!(get(served.http, "/").status, 502);
-    let said = served.hallway.said();
-    assert!(
-        said.contains("has never answered: does it speak https://, fastcgi:// or uwsgi://?; it is answered 502"),
-        "{said}"
-    );
+    let hint = "has never answered: does it speak https://, fastcgi:// or uwsgi://?; it is answered 502";
+    wait_until(|| served.hallway.said().contains(hint).then_some(()));
 }
 
 #[test]

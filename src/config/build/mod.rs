@@ -5,6 +5,7 @@
 
 mod app;
 mod modifiers;
+mod place;
 mod pool;
 mod route;
 mod server;

@@ -3,6 +3,7 @@
 //! Actors: the file system is asked for certificates.
 //! Never:  is a pool taken that leads to itself, or an address that is guessed.
 
+use super::place::{hash_by, place};
 use super::{Builder, count, named, switch, texts, time_ms, whole};
 use crate::certificates;
 use crate::cli::nearest;
@@ -14,18 +15,6 @@ use hallway_core::plan::{
     Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server, Site, Sticky, Target,
 };
 use std::sync::Arc;
-
-/// How URLs of servers begin, what is spoken there, and the port where none is named.
-const SCHEMES: [(&str, Protocol, Option<u16>); 8] = [
-    ("http", Protocol::Http, Some(80)),
-    ("https", Protocol::Https, Some(443)),
-    ("h2c", Protocol::H2c, Some(80)),
-    ("h2", Protocol::H2, Some(443)),
-    ("grpc", Protocol::H2c, Some(80)),
-    ("grpcs", Protocol::H2, Some(443)),
-    ("fastcgi", Protocol::FastCgi, Some(9000)),
-    ("uwsgi", Protocol::Uwsgi, None),
-];
 
 impl Builder<'_> {
     pub(super) fn pools(&mut self, table: &Table) {
@@ -413,17 +402,6 @@ impl Builder<'_> {
     }
 }
 
-fn hash_by(text: &str) -> Option<HashBy> {
-    let name = |name: &str| is_token(name.as_bytes()).then(|| name.to_owned());
-    match (text, text.split_once(':')) {
-        ("path", _) => Some(HashBy::Path),
-        ("client", _) => Some(HashBy::Client),
-        (_, Some(("header", of))) => name(of).map(HashBy::Header),
-        (_, Some(("cookie", of))) => name(of).map(HashBy::Cookie),
-        _ => None,
-    }
-}
-
 /// Whether a server of a pool, or of one below it, is told the length of a body first.
 fn has_gateway(pools: &[(Span, Pool)], at: usize, depth: usize) -> bool {
     pools[at].1.servers.iter().any(|server| match server.at {
@@ -439,70 +417,4 @@ fn leads_to(pools: &[(Span, Pool)], from: usize, to: usize, depth: usize) -> boo
         _ => None,
     });
     depth <= pools.len() && below.any(|number| number == to || leads_to(pools, number, to, depth + 1))
-}
-
-/// Reads the URL of a server.
-fn place(text: &str) -> Result<(Place, Protocol), String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return socket(path).map(|place| (place, Protocol::Http));
-    }
-    let Some((scheme, rest)) = text.split_once("://") else {
-        if let Some((address, _)) = text.split_once(' ') {
-            return Err(format!("write a table: {{ url = \"http://{address}\", weight = … }}"));
-        }
-        return Err(format!("write a URL, as in \"http://{text}\""));
-    };
-    let Some((_, protocol, default_port)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
-        let names = SCHEMES.map(|(name, ..)| name);
-        return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
-    };
-    if let Some(path) = rest.strip_prefix("unix:") {
-        return socket(path).map(|place| (place, *protocol));
-    }
-    if rest.starts_with('/') {
-        return Err(format!("write a socket with 'unix:': \"{scheme}://unix:{rest}\""));
-    }
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.contains(['/', '?', '#']) {
-        return Err("a server has no path; change paths in the route, by 'strip' or 'rewrite'".into());
-    }
-    if authority.contains('@') {
-        return Err(
-            "a server has no user; write request_headers = { set = { Authorization = \"Basic …\" } } in a pool".into(),
-        );
-    }
-    let (name, port) = match authority.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => {
-            let number = port.parse().ok().filter(|port| *port != 0);
-            (name, Some(number.ok_or_else(|| format!("'{port}' is no port; write 1 to 65535"))?))
-        }
-        _ => (authority, None),
-    };
-    let is_service = name.starts_with('_');
-    let port = match (port, default_port, is_service) {
-        (Some(_), _, true) => return Err("the SRV records of this name say the port; take it out".into()),
-        (None, _, true) => None,
-        (Some(port), ..) => Some(port),
-        (None, Some(port), _) => Some(*port),
-        (None, None, _) => return Err(format!("write its port: \"{scheme}://{name}:PORT\"")),
-    };
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let is_address = name.parse::<std::net::IpAddr>().is_ok();
-    let name = if is_address { name.to_owned() } else { super::site::ascii(name)? };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    if !is_address && !name.trim_end_matches('.').split('.').all(is_label) {
-        return Err(format!("'{name}' is no host"));
-    }
-    Ok((Place::Host { name, port }, *protocol))
-}
-
-fn socket(path: &str) -> Result<Place, String> {
-    if path.starts_with('/') && path.len() < 108 {
-        return Ok(Place::Unix(path.into()));
-    }
-    Err("write the whole path of the socket, as in \"unix:/run/app.sock\"; it has at most 107 bytes".into())
 }

@@ -6,7 +6,6 @@
 use super::attempt::{Attempt, Failed, Sent};
 use super::body::Stream;
 use super::choose::{Choice, Held};
-use super::desk::PoolDesk;
 use super::server::Try;
 use super::sticky;
 use crate::deliver::now;
@@ -93,14 +92,8 @@ pub(crate) async fn fetch<W: Wire>(
             Some(held) => held,
             None => {
                 let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
-                match choose(&choice, exchange.wire, &mut trip.queue_us).await {
-                    Ok(held) => held,
-                    // What went wrong before says more than that nobody is left.
-                    Err(fault) => {
-                        complain(house, exchange, &pool, (&rules.pools[to.pool], fault));
-                        return Err(failed.unwrap_or(fault));
-                    }
-                }
+                // What went wrong before says more than that nobody is left.
+                choose(&choice, exchange, &mut trip.queue_us).await.map_err(|fault| failed.unwrap_or(fault))?
             }
         };
         let server = held.server.clone();
@@ -165,7 +158,19 @@ async fn gathered<W: Wire>(
 }
 
 /// Chooses while the client waits for it; adds to `queue_us` how long that took, where nobody had room.
-async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Option<u64>) -> Result<Held, Fault> {
+async fn choose<W: Wire>(
+    choice: &Choice<'_>,
+    exchange: &mut Exchange<'_, W>,
+    queue_us: &mut Option<u64>,
+) -> Result<Held, Fault> {
+    let chosen = choose_or_wait(choice, exchange.wire, queue_us).await;
+    if let Err(fault) = chosen {
+        complain(choice, exchange, fault);
+    }
+    chosen
+}
+
+async fn choose_or_wait<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Option<u64>) -> Result<Held, Fault> {
     let mut choosing = pin!(choice.choose());
     if let Some(chosen) = poll_fn(|task| Poll::Ready(now(choosing.as_mut().poll(task)))).await {
         return chosen;
@@ -183,7 +188,9 @@ async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Optio
 }
 
 /// Says that nobody can be asked; once in a while, as it is so for every request.
-fn complain<W>(house: &House, exchange: &Exchange<'_, W>, pool: &Pool, (desk, fault): (&PoolDesk, Fault)) {
+fn complain<W>(choice: &Choice<'_>, exchange: &Exchange<'_, W>, fault: Fault) {
+    let Choice { house, rules, pool: number, .. } = *choice;
+    let (pool, desk) = (&rules.plan.pools[number], &rules.pools[number]);
     let why = match fault {
         Fault::NoServer => "has no server that can be asked",
         Fault::QueueFull => "has as many requests as it takes, and its queue is full",
