@@ -28,6 +28,9 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
         match (table.get(key.name), &key.kind) {
             (Some(node), kind) => match (node.table(), kind) {
                 (Some(table), Kind::Table(keys)) => below.push((inner(key.name), table, *keys)),
+                (Some(table), Kind::Either(kinds)) if table_of(kinds).is_some() => {
+                    below.push((inner(key.name), table, table_of(kinds).unwrap_or_default()));
+                }
                 (Some(named), Kind::Named(_, Kind::Table(keys))) => {
                     let of = |entry: &'_ super::node::Entry| format!("{}.{}", inner(key.name), quoted(&entry.key));
                     below.extend(
@@ -43,6 +46,11 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
     for (name, table, keys) in below {
         put_table(lines, &name, table, keys, sources);
     }
+}
+
+/// The table among several kinds.
+fn table_of(kinds: &'static [Kind]) -> Option<&'static [Key]> {
+    kinds.iter().find_map(|kind| if let Kind::Table(keys) = kind { Some(*keys) } else { None })
 }
 
 fn put_value(lines: &mut Vec<String>, key: &Key, node: &Node, sources: &Sources) {

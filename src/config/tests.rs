@@ -4,7 +4,7 @@
 //! Never:  is a message changed without anybody looking at it: `UPDATE_CASES=1` writes what is said now.
 
 use super::declare::{Key, Kind};
-use super::{load, routes, schema, summary};
+use super::{effective, load, routes, schema, summary};
 use hallway_core::record::VARIABLES;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -181,4 +181,29 @@ fn the_schema_names_every_key() {
     assert_eq!(site["routes"]["items"]["properties"]["path"]["pattern"], "^/");
     assert_eq!(schema["properties"]["server"]["additionalProperties"], false);
     assert!(site["routes"]["items"]["properties"]["jobs"].is_null(), "what is not built yet is not offered");
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let dir = directory("secrets");
+    let file = dir.join("hallway.toml");
+    let text = r#"
+[app.web]
+wsgi = "shop.wsgi:application"
+env = { KEY = "s3cret-1" }
+[pool.api]
+servers = ["http://10.0.0.1"]
+sticky = { secret = "s3cret-2" }
+request_headers = { set = { X-Api-Key = "s3cret-3" } }
+[site."*"]
+basic_auth = { users = { alice = "s3cret-4" } }
+routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } } }]
+"#;
+    fs::write(&file, text).unwrap();
+    let shown = effective(&file, &variable);
+    assert!(shown.contains("X-Api-Key = …") && shown.contains("secret = …") && !shown.contains("s3cret"), "{shown}");
+    // Neither where something is wrong with them.
+    let said = said(&dir, text);
+    assert!(said.contains("no hash of bcrypt") && !said.contains("s3cret"), "{said}");
+    fs::remove_dir_all(dir).unwrap();
 }

@@ -23,7 +23,7 @@ pub(super) const POOL: &[Key] = &[
         Kind::Either(&[TEXT, Kind::Table(HEALTH)]),
         "How servers are asked whether they are well, beside what their answers show: \"/healthz\".",
     ),
-    key(
+    key_or(
         "eject",
         Kind::Table(&[
             key_or("after", Kind::Whole(0, 1_000_000), "Failed requests, one after the other; 0 for never.", "3"),
@@ -31,8 +31,9 @@ pub(super) const POOL: &[Key] = &[
             key_or("max", Kind::Duration, "For how long at most.", "60s"),
         ]),
         "When a server that fails is left alone for a while. One where nobody listens is at once.",
+        "{ after = 3, for = \"1s\", max = \"60s\" }",
     ),
-    key(
+    key_or(
         "retry",
         Kind::Table(&[
             key_or(
@@ -44,6 +45,7 @@ pub(super) const POOL: &[Key] = &[
             key_or("budget", Kind::Percent, "How many of all requests may be sent again.", "\"20%\""),
         ]),
         "When a request goes to another server: where it was not sent, or its method may be repeated.",
+        "{ tries = 2, budget = \"20%\" }",
     ),
     key(
         "sticky",
@@ -51,19 +53,20 @@ pub(super) const POOL: &[Key] = &[
         "Whether a cookie keeps each client at its server, and which.",
     ),
     key_or("slow_start", Kind::Duration, "How long a server that comes back gets less than its share.", "0s"),
-    key(
+    key_or(
         "queue",
         Kind::Table(&[
             key_or("size", COUNT, "Requests that may wait.", "256"),
             key_or("max_wait", Kind::Duration, "How long each may.", "10s"),
         ]),
         "How requests wait while every server has its max_connections.",
+        "{ size = 256, max_wait = \"10s\" }",
     ),
     key_or("connect_timeout", Kind::Duration, "For a server to take a connection.", "5s"),
     key_or("answer_timeout", Kind::Duration, "For a server to begin its answer.", "60s"),
     key_or("pause_timeout", Kind::Duration, "Longest pause inside an answer.", "60s"),
     key_or("tunnel_timeout", Kind::Duration, "Longest silence of a WebSocket, of both sides.", "1h"),
-    key(
+    key_or(
         "keep_alive",
         Kind::Table(&[
             key_or("idle", Kind::Duration, "How long a connection may be idle before it is used again.", "30s"),
@@ -71,6 +74,7 @@ pub(super) const POOL: &[Key] = &[
             key_or("connections", COUNT, "How many each event loop keeps for one server.", "256"),
         ]),
         "How connections to servers are kept; idle = \"0s\" keeps none.",
+        "{ idle = \"30s\", age = \"1h\", connections = 256 }",
     ),
     key_or("host", TEXT, "The Host that servers are asked for.", "the client's"),
     key(
