@@ -32,6 +32,8 @@ pub(crate) enum Rolls {
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// For the instance to answer: as long as an app may take to load, and more.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How deep pools stand in pools.
+const POOLS_DEPTH_MAX: usize = 8;
 /// For it to say what it is doing.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,7 +87,7 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
     let mut answer = Vec::new();
     match stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut answer) {
         // The master has answered, an edge that is stuck has not: what is known is shown.
-        Err(error) if answer.is_empty() => return Err(failed(error)),
+        Err(error) if answer.is_empty() || *ask != Ask::Status => return Err(failed(error)),
         _ => {}
     }
     let mut parts = serde_json::Deserializer::from_slice(&answer).into_iter::<Value>();
@@ -128,23 +130,36 @@ pub(crate) fn show_status(status: &Value) -> String {
         }
     }
     match status["pools"].as_array() {
-        Some(pools) => pools.iter().for_each(|pool| show_pool(pool, &mut lines)),
+        Some(pools) => pools.iter().for_each(|pool| show_pool(pool, pools, &mut lines)),
         None => lines.push("  pools   the edge does not say how they are; it is starting, or stuck".into()),
     }
     lines.join("\n") + "\n"
 }
 
-fn show_pool(pool: &Value, lines: &mut Vec<String>) {
+/// How a server of a pool is; one that is a pool itself, by the servers below it.
+fn state_of(server: &Value, pools: &[Value], depth: usize) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let below = text(&server["server"]).strip_prefix("pool:").map(str::to_owned);
+    let Some(pool) = below.and_then(|name| pools.iter().find(|pool| pool["name"] == name)) else {
+        return text(&server["state"]);
+    };
+    let servers = pool["servers"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_ready = |server: &Value| depth < POOLS_DEPTH_MAX && state_of(server, pools, depth + 1) == "ready";
+    if servers.iter().any(is_ready) { "ready".into() } else { "down".into() }
+}
+
+fn show_pool(pool: &Value, pools: &[Value], lines: &mut Vec<String>) {
     let none = Vec::new();
     let servers = pool["servers"].as_array().unwrap_or(&none);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let ready = servers.iter().filter(|server| server["state"] == "ready").count();
+    let ready = servers.iter().filter(|server| state_of(server, pools, 0) == "ready").count();
     let waiting = match number(&pool["waiting"]) {
         0 => String::new(),
         waiting => format!(", {waiting} requests waiting"),
     };
-    lines.push(format!("  pool    {}: {ready} of {} servers ready{waiting}", text(&pool["name"]), servers.len()));
+    let what = if servers.len() == 1 { "server" } else { "servers" };
+    lines.push(format!("  pool    {}: {ready} of {} {what} ready{waiting}", text(&pool["name"]), servers.len()));
     let named = |server: &Value| match text(&server["host"]) {
         // An address stands for itself.
         host if host.is_empty() || text(&server["server"]).contains(&host) => text(&server["server"]),
@@ -156,9 +171,11 @@ fn show_pool(pool: &Value, lines: &mut Vec<String>) {
             0 => String::new(),
             most => format!(" of {most}"),
         };
-        let state = match &*text(&server["state"]) {
-            "ready" => "ready".to_owned(),
-            state => format!("{state} for {}: {}", shown_s(number(&server["since_s"])), text(&server["why"])),
+        let state = match (&*state_of(server, pools, 0), &*text(&server["why"])) {
+            ("ready", _) => "ready".to_owned(),
+            (_, "") => "down: no server of it is ready".to_owned(),
+            ("on trial", why) => format!("to be tried again, out since {}: {why}", shown_s(number(&server["since_s"]))),
+            (state, why) => format!("{state} since {}: {why}", shown_s(number(&server["since_s"]))),
         };
         let backup = if server["backup"] == true { ", backup" } else { "" };
         let (name, open) = (named(server), number(&server["open"]));

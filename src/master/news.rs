@@ -15,7 +15,7 @@ impl Master {
         for command in commands {
             match command {
                 Command::Kill(Child::Edge) if tree.is_stopping() => {
-                    say("what was not answered within the graceful timeout is cut");
+                    say("the edge does not end by itself: what it has is cut");
                 }
                 Command::DumpStacks(worker) => self.narrate_missing(*worker),
                 _ => {}

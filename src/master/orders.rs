@@ -4,7 +4,7 @@
 //! Never:  is an order carried out in part.
 
 use super::news::{say, shown, tell_unchanged};
-use super::{Hired, Master, Served, control, tell};
+use super::{Hired, Master, Served, control};
 use crate::asked::{Ask, Rolls};
 use hallway_core::control::Order;
 use hallway_core::plan::App;
@@ -26,7 +26,8 @@ impl Master {
                     let stream = control::answer(stream, &self.status(served, tree));
                     // The edge says the rest: how the servers of its pools are.
                     if let (Some(stream), Some(edge)) = (stream, &self.edge) {
-                        tell(edge, Order::Status, &[stream.as_fd()]);
+                        // One that takes no order just now is not asked.
+                        let _ = edge.channel.send(&Order::Status.encode(), &[stream.as_fd()]);
                     }
                 }
                 Ask::Stop => {

@@ -178,7 +178,7 @@ fn the_operator_sees_how_servers_are() {
     assert!(said.contains(&format!("{}  ready, backup, 0 of 7 open\n", two.at)), "{said}");
     assert!(said.contains("nowhere.invalid  has no address\n"), "{said}");
     get(one.address(), "/sicken");
-    let line = format!("{}  down for 0 s: the check was answered 500", one.at);
+    let line = format!("{}  down since 0 s: the check was answered 500", one.at);
     wait_until(|| status().contains(&line).then_some(()));
     assert!(status().contains("pool    all: 1 of 2 servers ready\n"), "{}", status());
     get(one.address(), "/heal");

@@ -141,5 +141,9 @@ fn a_drain_has_an_end() {
     hallway.wait_for_end();
     let took = stop.elapsed();
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(6), "{took:?}");
-    assert!(hallway.said().contains("not answered within the graceful timeout is cut"), "{}", hallway.said());
+    assert!(
+        hallway.said().contains("1 request that was not answered within the graceful timeout is cut"),
+        "{}",
+        hallway.said()
+    );
 }

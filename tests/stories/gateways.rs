@@ -48,7 +48,7 @@ case 'upload':
 case 'big': for ($i = 0; $i < 40000; $i++) { echo str_pad((string)$i, 99, '.'), "\n"; } exit;
 }
 foreach (['REQUEST_METHOD', 'SCRIPT_NAME', 'PATH_INFO', 'QUERY_STRING', 'REMOTE_ADDR', 'SERVER_NAME', 'HTTP_HOST',
-          'HTTP_X_FORWARDED_FOR', 'HTTP_PROXY', 'REQUEST_URI', 'DOCUMENT_ROOT', 'CONTENT_LENGTH'] as $name) {
+          'HTTP_X_FORWARDED_FOR', 'HTTP_PROXY', 'REQUEST_URI', 'DOCUMENT_ROOT', 'CONTENT_TYPE', 'HTTP_X_MINE', 'CONTENT_LENGTH'] as $name) {
     echo $name, '=', $_SERVER[$name] ?? '-', "\n";
 }
 echo 'body=', file_get_contents('php://input');
@@ -56,7 +56,8 @@ echo 'body=', file_get_contents('php://input');
 
 #[test]
 fn pages_of_php() {
-    let stage = Stage::new().file("site/index.php", PAGE).file("site/deep/page.php", PAGE).file(
+    let stage = Stage::new().file("site/index.php", PAGE).file("site/deep/page.php", PAGE);
+    let stage = stage.file("site/admin/index.php", PAGE).file("site/ill.php", "<?php http_response_code(500);").file(
         "fpm.conf",
         "[global]\nerror_log = DIR/fpm.log\ndaemonize = no\n[www]\nlisten = DIR/php.sock\nuser = root\ngroup = root\n\
          pm = static\npm.max_children = 2\ncatch_workers_output = no\n",
@@ -78,8 +79,21 @@ fn pages_of_php() {
         [pool.front]
         servers = ["fastcgi://unix:DIR/php.sock"]
         php = { root = "DIR/site", front = "index.php" }
+        [pool.ill]
+        servers = ["fastcgi://unix:DIR/php.sock"]
+        php = { root = "DIR/site" }
+        health = { path = "/ill.php", every = "100ms" }
+        [pool.well]
+        servers = ["fastcgi://unix:DIR/php.sock"]
+        php = { root = "DIR/site" }
+        health = { path = "/index.php", every = "100ms", body = "SCRIPT_NAME=" }
+        request_headers = { set = { Content-Type = "a/b" }, remove = ["X-Mine"] }
         [site."*"]
-        routes = [{ path = "/*", pool = "php" }]
+        routes = [
+          { path = "/*", pool = "php" },
+          { path = "/ill/*", pool = "ill", strip = true },
+          { path = "/well/*", pool = "well", strip = true },
+        ]
         [site."front.example"]
         routes = [{ path = "/*", pool = "front" }]
         "#;
@@ -134,7 +148,22 @@ fn pages_of_php() {
     assert_eq!((not_there.status, not_there.text().trim()), (404, "File not found."));
     // One script has what names none.
     let front = request(http, "GET", "http://front.example/rooms/7", "");
-    assert!(front.text().contains("SCRIPT_NAME=/index.php\nPATH_INFO=/rooms/7"), "{}", front.text());
+    assert!(front.text().contains("SCRIPT_NAME=/index.php\nPATH_INFO=\n"), "{}", front.text());
+    assert!(front.text().contains("REQUEST_URI=/rooms/7\n"), "{}", front.text());
+    // But a directory that has its own.
+    let admin = request(http, "GET", "http://front.example/admin/", "");
+    assert!(admin.text().contains("SCRIPT_NAME=/admin/index.php\n"), "{}", admin.text());
+    // What names no script is nothing that a server is asked for, and none of its failures.
+    for _ in 0..20 {
+        assert_eq!(get(http, "/a.jpg").status, 404);
+    }
+    wait_until(|| served.hallway.said().contains("this path names none").then_some(()));
+    assert_eq!(served.hallway.said().matches("/a.jpg").count(), 1, "{}", served.hallway.said());
+    // Its health is what its script says.
+    wait_until(|| served.hallway.said().contains("pool ill: server unix:").then_some(()));
+    assert_eq!((get(http, "/ill/index.php").status, get(http, "/well/index.php").status), (503, 200));
+    let changed = served.curl(&["-d", "x", "-H", "X-Mine: 1", "http://HTTP_AT/well/index.php"]);
+    assert!(changed.contains("CONTENT_TYPE=a/b\nHTTP_X_MINE=-\n"), "{changed}");
 }
 
 #[test]

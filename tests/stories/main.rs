@@ -56,6 +56,7 @@ mod timeout;
 mod tls;
 mod trusted_proxies;
 mod upstream_h2;
+mod waiting;
 mod websocket;
 mod worker_killed;
 mod wsgi;

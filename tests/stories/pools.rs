@@ -196,7 +196,7 @@ fn a_request_goes_to_another_server_when_it_may() {
     }
     let out = format!("pool all: server {at_two} is out for 1 s");
     wait_until(|| served.hallway.said().contains(&out).then_some(()));
-    assert!(served.hallway.said().contains("Connection refused (os error 111); it goes to another one"));
+    assert!(served.hallway.said().contains("Connection refused; it goes to another one"));
     wait_until(|| served.hallway.written().contains(" 502, 200").then_some(()));
     // It comes back by itself.
     let two = Upstream::start_at("two", &at_two);
@@ -210,7 +210,7 @@ fn a_request_goes_to_another_server_when_it_may() {
     let answer = get(served.http, "/who");
     assert_eq!((answer.status, answer.header("proxy-status")), (502, Some("hallway; error=connection_refused")));
     assert!(begun.elapsed() < Duration::from_secs(1));
-    for said in [format!("server {at_one}: Connection refused (os error 111); it"), "; it is answered 502".into()] {
+    for said in [format!("server {at_one}: Connection refused; it"), "; it is answered 502".into()] {
         wait_until(|| served.hallway.said().contains(&said).then_some(()));
     }
 }
@@ -303,7 +303,7 @@ fn what_has_no_end_of_its_own_is_ended_by_a_stop() {
     let took = begun.elapsed();
     assert!(ended.success() && (Duration::from_millis(1_300)..Duration::from_secs(4)).contains(&took), "{took:?}");
     assert_eq!(served.hallway.written(), "101 GET /upgrade HTTP/1.1\n");
-    assert!(!served.hallway.said().contains("is cut"), "{}", served.hallway.said());
+    assert!(served.hallway.said().contains("1 request that was not answered"), "{}", served.hallway.said());
 }
 
 #[test]

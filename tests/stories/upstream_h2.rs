@@ -60,7 +60,7 @@ fn own_word(stage: &Stage, name: &str) -> [String; 2] {
 }
 
 /// A certificate for 127.0.0.1 and `inner.example`, signed by an authority of its own: both, and the key.
-fn certificate(stage: &Stage, name: &str) -> [String; 3] {
+pub fn certificate(stage: &Stage, name: &str) -> [String; 3] {
     let openssl = |words: &[&str]| openssl(stage, words);
     let ec = EC;
     let (authority, request) = (format!("/CN={name} authority"), format!("/CN={name}"));

@@ -48,6 +48,10 @@ pub enum Fault {
     NotImplemented(&'static str),
     /// 502: the server that a client of the forward proxy asked for does not answer.
     Unreachable,
+    /// 502: no encrypted connection to the server came about.
+    ServerTls,
+    /// 502: the server's certificate is none that is trusted.
+    ServerCertificate,
     /// 502: the server ended the connection before its answer was whole.
     ServerLost,
     /// 502: the worker died or broke the lane while it had this request.
@@ -96,7 +100,8 @@ impl Fault {
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
-            Fault::Unreachable | Fault::ServerLost | Fault::WorkerLost | Fault::BadAnswer(_) => 502,
+            Fault::Unreachable | Fault::ServerTls | Fault::ServerCertificate | Fault::ServerLost => 502,
+            Fault::WorkerLost | Fault::BadAnswer(_) => 502,
             Fault::NoServer | Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
             Fault::AppTimeout | Fault::ConnectTimeout | Fault::ServerTimeout => 504,
             Fault::VersionUnsupported => 505,
@@ -126,13 +131,17 @@ impl Fault {
             Fault::ClientGone => "The client left.",
             Fault::AppFailed => "The application failed on this request.",
             Fault::Unreachable => "That server does not answer.",
+            Fault::ServerTls => "No encrypted connection to that server came about.",
+            Fault::ServerCertificate => "The certificate of that server is not trusted.",
             Fault::ServerLost => "The server ended the connection before it had answered.",
             Fault::NoServer => "No server can be asked for this at the moment. Try again in a moment.",
             Fault::ConnectTimeout => "The server could not be reached in time.",
             Fault::ServerTimeout => "The server took too long to answer.",
             Fault::WorkerLost => "The application stopped while it worked on this request.",
-            Fault::QueueFull => "The application is busy and its queue is full. Try again in a moment.",
-            Fault::QueueTimeout => "The application was busy for too long. Try again in a moment.",
+            Fault::QueueFull => {
+                "Whatever answers here is busy, and the queue before it is full. Try again in a moment."
+            }
+            Fault::QueueTimeout => "Whatever answers here was busy for too long. Try again in a moment.",
             Fault::AppTimeout => "The application took too long to answer.",
             Fault::VersionUnsupported => "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2 here.",
         }
@@ -142,6 +151,8 @@ impl Fault {
     pub fn proxy_error(self) -> Option<&'static str> {
         Some(match self {
             Fault::Unreachable => "connection_refused",
+            Fault::ServerTls => "tls_protocol_error",
+            Fault::ServerCertificate => "tls_certificate_error",
             Fault::ConnectTimeout => "connection_timeout",
             Fault::ServerLost => "connection_terminated",
             Fault::ServerTimeout => "http_response_timeout",

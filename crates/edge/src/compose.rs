@@ -10,6 +10,7 @@ use crate::house::House;
 use crate::permit::permit;
 use crate::target;
 use crate::trip::Trip;
+use crate::upstream::Try;
 use hallway_core::fields::Name;
 use hallway_core::head::Framing;
 use hallway_core::method::Methods;
@@ -33,13 +34,15 @@ struct Answered {
     status: u16,
     /// As JSON.
     body: Vec<u8>,
+    /// The servers that were asked for it.
+    tries: Vec<Try>,
 }
 
 /// Asks for all parts.
 pub(crate) async fn fetch<W: Wire>(
     house: &Rc<House>,
     exchange: &Exchange<'_, W>,
-    trip: &Trip,
+    trip: &mut Trip,
     (parts, found): (&[Part], &Found<'_>),
 ) -> Result<Answer, Fault> {
     if !matches!(exchange.head.method(), b"GET" | b"HEAD") {
@@ -47,7 +50,8 @@ pub(crate) async fn fetch<W: Wire>(
         methods.add("GET");
         return Err(Fault::MethodNotAllowed(methods));
     }
-    let mut asked: Vec<Asking<'_>> = parts.iter().map(|part| ask(house, exchange, trip, (part, found))).collect();
+    let whole: &Trip = trip;
+    let mut asked: Vec<Asking<'_>> = parts.iter().map(|part| ask(house, exchange, whole, (part, found))).collect();
     let mut answered: Vec<Option<Answered>> = parts.iter().map(|_| None).collect();
     poll_fn(|task| {
         for (asking, answered) in asked.iter_mut().zip(&mut answered) {
@@ -60,8 +64,10 @@ pub(crate) async fn fetch<W: Wire>(
         if answered.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+    drop(asked);
     let mut body = vec![b'{'];
     for (part, answered) in parts.iter().zip(answered.into_iter().flatten()) {
+        trip.tries.extend(answered.tries);
         if body.len() > 1 {
             body.push(b',');
         }
@@ -84,16 +90,18 @@ fn ask<'a, W: Wire>(
     (part, found): (&'a Part, &'a Found<'_>),
 ) -> Asking<'a> {
     Box::pin(async move {
-        let mut trip = trip.copied(house);
+        let (mut trip, whole) = (trip.copied(house), trip);
         let head = part_head(exchange.head, part, found);
         let asking = async { answer(house, exchange, &mut trip, &head?).await };
         let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
         let fault = match answered {
-            Ok(Ok(answered)) => return answered,
+            Ok(Ok(answered)) => return Answered { tries: std::mem::take(&mut trip.tries), ..answered },
             Ok(Err(fault)) => fault,
             Err(_) => Fault::ServerTimeout,
         };
-        Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }
+        let (path, id) = (String::from_utf8_lossy(exchange.head.path()), whole.request_id.as_str());
+        house.log.error(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
+        Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()), tries: trip.tries }
     })
 }
 
@@ -145,7 +153,7 @@ async fn answer<W: Wire>(
     let mut wire = Detached::new(None);
     let mut exchange = Exchange { head, arrival, rules, wire: &mut wire };
     if let Some(answer) = permit(house, &exchange, trip, (matched.route, matched.number)).await? {
-        return Ok(Answered { status: answer.status, body: b"null".to_vec() });
+        return Ok(Answered { status: answer.status, body: b"null".to_vec(), tries: Vec::new() });
     }
     let mut answer = Box::pin(target::fetch(house, &mut exchange, trip, &matched)).await?;
     let mut body = Vec::new();
@@ -165,7 +173,7 @@ async fn answer<W: Wire>(
         false if is_json => body,
         false => quoted(&body),
     };
-    Ok(Answered { status: answer.head.status, body })
+    Ok(Answered { status: answer.head.status, body, tries: Vec::new() })
 }
 
 fn quoted(text: &[u8]) -> Vec<u8> {

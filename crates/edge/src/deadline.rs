@@ -28,8 +28,6 @@ pub(crate) enum Wait {
     KeptAlive,
     /// The rest of a head.
     Head,
-    /// What either side says after an upgrade.
-    Tunnel,
 }
 
 /// The time of a wait is over.

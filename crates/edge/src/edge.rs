@@ -21,7 +21,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
@@ -29,7 +29,9 @@ use tokio::sync::mpsc::unbounded_channel;
 /// Where fewer connections than this are possible the operator is told.
 const FEW_CONNECTIONS: usize = 256;
 /// For an answer to be taken by who asked how everything is.
-const ASKER_TIME: Duration = Duration::from_millis(500);
+const ASKER_TIME: Duration = Duration::from_millis(2_000);
+/// And how many are told at a time.
+const ASKERS_MAX: usize = 8;
 
 /// Everything an edge begins with.
 pub struct Ground {
@@ -47,6 +49,8 @@ pub struct Ground {
 pub struct Edge {
     posts: Posts,
     keeper: Keeper,
+    /// Who is being told how everything is.
+    askers: Arc<AtomicUsize>,
 }
 
 /// What outlives a plan.
@@ -102,6 +106,7 @@ impl Edge {
             crowd: Arc::default(),
             starting: Arc::new(AtomicUsize::new(receivers.len())),
             serving: Arc::new(AtomicUsize::new(receivers.len())),
+            cut: Arc::default(),
             flush_logs: Arc::new(move || locked(&writers).values().for_each(log::flush)),
         };
         for (thread, (sockets, inbox)) in ground.sockets.into_iter().zip(receivers).enumerate() {
@@ -109,7 +114,7 @@ impl Edge {
             let run = move || run_loop(thread as u16, shared, sockets, inbox);
             std::thread::Builder::new().name(format!("edge {thread}")).spawn(run)?;
         }
-        Ok(Edge { posts, keeper })
+        Ok(Edge { posts, keeper, askers: Arc::default() })
     }
 
     /// Goes by another plan from now on, with these further sockets for each event loop. Requests that
@@ -152,11 +157,19 @@ impl Edge {
     /// Tells this socket how the servers of the pools are, as JSON.
     pub fn tell_status(&self, asker: OwnedFd) {
         let pools: Vec<Value> = self.keeper.pooled.iter().map(|(pool, desk)| upstream::status(pool, desk)).collect();
-        let mut asker = UnixStream::from(asker);
-        // Who asks and does not read holds this thread up for no longer.
-        let _ = asker.set_nonblocking(false);
-        let _ = asker.set_write_timeout(Some(ASKER_TIME));
-        let _ = asker.write_all(json!({ "pools": pools }).to_string().as_bytes());
+        // Who asks and does not read holds nobody up but those who ask, too.
+        if self.askers.fetch_add(1, Ordering::AcqRel) >= ASKERS_MAX {
+            self.askers.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let (askers, text) = (self.askers.clone(), json!({ "pools": pools }).to_string());
+        let telling = std::thread::Builder::new().name("status".into()).spawn(move || {
+            tell(UnixStream::from(asker), text.as_bytes());
+            askers.fetch_sub(1, Ordering::AcqRel);
+        });
+        if telling.is_err() {
+            self.askers.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// The master saw this worker end. Its lanes may seem alive: a process that it forked holds them.
@@ -243,6 +256,22 @@ impl Keeper {
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic ends the process (see `threads`), so a poisoned lock is never seen.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes as much as is taken in time.
+fn tell(mut asker: UnixStream, mut text: &[u8]) {
+    let until = Instant::now() + ASKER_TIME;
+    let _ = asker.set_nonblocking(false);
+    while !text.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || asker.set_write_timeout(Some(left)).is_err() {
+            return;
+        }
+        match asker.write(text) {
+            Ok(bytes) if bytes > 0 => text = &text[bytes..],
+            _ => return,
+        }
+    }
 }
 
 impl Bound {

@@ -54,8 +54,10 @@ pub(crate) struct House {
     pub(crate) log: Log,
     /// Set once: no further connection is taken, nor a further request on those that are open.
     pub(crate) draining: Cell<bool>,
-    /// Set once, a moment before the end: what has no end of its own is ended.
+    /// Set once: the graceful timeout is over, and what is still in flight is cut.
     pub(crate) cutting: Cell<bool>,
+    /// How many requests were.
+    pub(crate) cut: Cell<usize>,
     pub(crate) spares: Spares,
     pub(crate) crowd: Arc<Crowd>,
     /// How many answers are being compressed.

@@ -21,23 +21,45 @@ use std::rc::Rc;
 
 /// Carries one request from its head to its log line. Arriving (1) and reading (2) were the
 /// listener's and the engine's; there is no cache yet to look up in (6).
-pub(crate) async fn travel<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_, W>) {
-    let mut trip = Trip::begin(house);
-    trip.learn_client(&exchange);
-    let answer = answer(house, &mut exchange, &mut trip).await;
+pub(crate) async fn travel<W: Wire>(house: &Rc<House>, exchange: Exchange<'_, W>) {
+    let mut voyage = Voyage { house, exchange, trip: Trip::begin(house), outcome: None };
+    let Voyage { exchange, trip, .. } = &mut voyage;
+    trip.learn_client(exchange);
+    let answer = answer(house, exchange, trip).await;
     let outcome = match answer {
-        Ok(answer) => deliver(house, &mut exchange, &mut trip, answer).await,
+        Ok(answer) => deliver(house, exchange, trip, answer).await,
         Err(Fault::ClientGone) => Err(Fault::ClientGone),
         Err(fault) => {
-            complain(house, exchange.head, &trip, fault);
-            let explained = explain(exchange.rules, &trip, fault, Some(exchange.head));
-            deliver(house, &mut exchange, &mut trip, explained).await
+            complain(house, exchange.head, trip, fault);
+            let explained = explain(exchange.rules, trip, fault, Some(exchange.head));
+            deliver(house, exchange, trip, explained).await
         }
     };
     if let Err(fault) = outcome {
-        complain(house, exchange.head, &trip, fault);
+        complain(house, exchange.head, trip, fault);
     }
-    record(house, &exchange, &trip, outcome);
+    voyage.outcome = Some(outcome);
+}
+
+/// A request on its way: it has its line in the log also where its task is ended.
+struct Voyage<'h, 'e, W> {
+    house: &'h House,
+    exchange: Exchange<'e, W>,
+    trip: Trip,
+    outcome: Option<Result<(), Fault>>,
+}
+
+impl<W> Drop for Voyage<'_, '_, W> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.unwrap_or_else(|| {
+            if !self.house.cutting.get() {
+                return Err(Fault::ClientGone);
+            }
+            self.house.cut.set(self.house.cut.get() + 1);
+            Err(Fault::Internal("The time of a stop was over."))
+        });
+        record(self.house, &self.exchange, &self.trip, outcome);
+    }
 }
 
 /// Stops 3 to 9.
@@ -110,9 +132,24 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
 
 /// Tells the operator what no log line of a request could say.
 fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
-    if let Fault::BadAnswer(_) | Fault::Internal(_) = fault {
-        let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-        house.log.error(&format!("{method} {path} ({}): {}", trip.request_id.as_str(), fault.detail()));
+    let (method, path, id) =
+        (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()), trip.request_id.as_str());
+    match (fault, trip.tries.last()) {
+        // What a try failed by was told then.
+        (_, Some(last)) if !last.has_answered => {}
+        (Fault::ServerLost | Fault::ServerTimeout | Fault::BadAnswer(_), Some(last)) => {
+            let why = match fault {
+                Fault::ServerLost => "it ended the connection in the middle",
+                Fault::ServerTimeout => "it paused for longer than it may",
+                fault => fault.detail().trim_end_matches('.'),
+            };
+            let server = &last.server.name;
+            house.log.error(&format!("{method} {path} ({id}): server {server}: its answer is cut: {why}"));
+        }
+        (Fault::BadAnswer(_) | Fault::Internal(_), _) => {
+            house.log.error(&format!("{method} {path} ({id}): {}", fault.detail()));
+        }
+        _ => {}
     }
 }
 

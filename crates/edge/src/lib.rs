@@ -49,5 +49,5 @@ pub use listen::{Bound, Socket};
 pub use log::open_log;
 pub use passwords::vet_password;
 pub use stream::UNSENT_BYTES;
-pub use tls::{vet, vet_authorities};
+pub use tls::{vet, vet_authorities, vet_pair};
 pub use voice::Voice;

@@ -33,6 +33,8 @@ pub(crate) enum Post {
     Emptied,
     /// Answer what is there, then end.
     Finish,
+    /// The time for that is over.
+    Cut,
 }
 
 /// How anything reaches the event loops.
@@ -71,6 +73,13 @@ impl Posts {
     pub(crate) fn emptied(&self, thread: u16) {
         if let Some(owner) = self.loops.get(usize::from(thread)) {
             let _ = owner.send(Post::Emptied);
+        }
+    }
+
+    /// Tells a loop that its time is over.
+    pub(crate) fn cut(&self, thread: u16) {
+        if let Some(owner) = self.loops.get(usize::from(thread)) {
+            let _ = owner.send(Post::Cut);
         }
     }
 

@@ -35,8 +35,6 @@ const RESERVED_DESCRIPTORS: u64 = 100;
 /// Threads for files of one event loop, and how long an idle one stays.
 const FILE_THREADS: usize = 4;
 const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
-/// What has no end of its own ends so long before all is cut.
-const CUT_BEFORE: Duration = Duration::from_millis(500);
 /// For the accepting tasks to empty their queues when the door closes.
 const CLOSING: Duration = Duration::from_millis(2);
 /// For a head that has begun to arrive before the door closed, beyond that.
@@ -54,13 +52,16 @@ pub(crate) struct Shared {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) starting: Arc<AtomicUsize>,
     pub(crate) serving: Arc<AtomicUsize>,
+    /// Requests that the end of all has cut.
+    pub(crate) cut: Arc<AtomicUsize>,
     /// Told when the last loop has ended, for the last lines of the logs.
     pub(crate) flush_logs: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Serves on this thread until it is told to finish.
 pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: UnboundedReceiver<Post>) {
-    let (master, flush_logs, serving) = (shared.master.clone(), shared.flush_logs.clone(), shared.serving.clone());
+    let (master, flush_logs) = (shared.master.clone(), shared.flush_logs.clone());
+    let (serving, cut) = (shared.serving.clone(), shared.cut.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -70,45 +71,39 @@ pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: 
         .max_blocking_threads(FILE_THREADS)
         .thread_keep_alive(FILE_THREAD_IDLE)
         .build_local(tokio::runtime::LocalOptions::default());
+    // The runtime ends here, and with it the tasks of whatever is still open.
     let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, shared, sockets, inbox)));
-    if let Err(error) = served {
-        Voice::of_process().say(&format!("an event loop could not start: {error}"));
-        Voice::of_process().finish();
-        std::process::exit(1);
+    match served {
+        Ok(house) => {
+            house.log.send();
+            cut.fetch_add(house.cut.get(), Ordering::AcqRel);
+        }
+        Err(error) => {
+            Voice::of_process().say(&format!("an event loop could not start: {error}"));
+            Voice::of_process().finish();
+            std::process::exit(1);
+        }
     }
     if serving.fetch_sub(1, Ordering::AcqRel) == 1 {
         flush_logs();
+        match cut.load(Ordering::Acquire) {
+            0 => {}
+            1 => Voice::of_process().say("1 request that was not answered within the graceful timeout is cut"),
+            many => Voice::of_process()
+                .say(&format!("{many} requests that were not answered within the graceful timeout are cut")),
+        }
         Voice::of_process().finish();
         master.edge_has_drained();
     }
 }
 
-async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: UnboundedReceiver<Post>) -> io::Result<()> {
-    let loops = shared.rules.plan.edge_threads;
-    let answer_bytes = Rc::<Cell<usize>>::default();
-    let ids = RequestIds::new()?;
-    let house = Rc::new(House {
-        rules: RefCell::new(Rc::new(LoopRules(shared.rules.clone()))),
-        master: shared.master,
-        clock: Clock::new(shared.beginning),
-        deadlines: Rc::new(Deadlines::default()),
-        calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
-        answer_bytes,
-        copies: Cell::new(0),
-        upstreams: Upstreams::new(ids.chance()),
-        outbounds: Outbounds::default(),
-        shelf: Shelf::default(),
-        posts: shared.posts.clone(),
-        ids,
-        log: Log::default(),
-        draining: Cell::new(false),
-        cutting: Cell::new(false),
-        spares: Spares::default(),
-        crowd: shared.crowd,
-        packers: Packers::default(),
-        passwords: Passwords::default(),
-        work: Notify::new(),
-    });
+async fn serve(
+    thread: u16,
+    shared: Shared,
+    sockets: Vec<Bound>,
+    mut inbox: UnboundedReceiver<Post>,
+) -> io::Result<Rc<House>> {
+    let (loops, house) = (shared.rules.plan.edge_threads, open_house(thread, &shared)?);
     outbound::serve_hooks(Some(house.clone()));
     let door = Door::new(house.clone(), shared.posts, open_max(loops));
     door.adopt(shared.rules, sockets);
@@ -140,7 +135,12 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
             }
             Some(Post::Finish) if !finishing => {
                 finishing = true;
-                close(&door).await;
+                close(&door, thread).await;
+            }
+            Some(Post::Cut) => {
+                // Each request that ends with its task has its line in the log.
+                house.cutting.set(true);
+                break;
             }
             Some(Post::Finish | Post::Emptied | Post::Rules(..)) => {}
             None => break,
@@ -148,7 +148,36 @@ async fn serve(thread: u16, shared: Shared, sockets: Vec<Bound>, mut inbox: Unbo
     }
     house.log.send();
     outbound::serve_hooks(None);
-    Ok(())
+    Ok(house)
+}
+
+/// What the requests of one event loop share.
+fn open_house(thread: u16, shared: &Shared) -> io::Result<Rc<House>> {
+    let answer_bytes = Rc::<Cell<usize>>::default();
+    let ids = RequestIds::new()?;
+    Ok(Rc::new(House {
+        rules: RefCell::new(Rc::new(LoopRules(shared.rules.clone()))),
+        master: shared.master.clone(),
+        clock: Clock::new(shared.beginning),
+        deadlines: Rc::new(Deadlines::default()),
+        calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
+        answer_bytes,
+        copies: Cell::new(0),
+        upstreams: Upstreams::new(ids.chance()),
+        outbounds: Outbounds::default(),
+        shelf: Shelf::default(),
+        posts: shared.posts.clone(),
+        ids,
+        log: Log::default(),
+        draining: Cell::new(false),
+        cutting: Cell::new(false),
+        cut: Cell::new(0),
+        spares: Spares::default(),
+        crowd: shared.crowd.clone(),
+        packers: Packers::default(),
+        passwords: Passwords::default(),
+        work: Notify::new(),
+    }))
 }
 
 /// Waits for the end of a worker, which its socket tells.
@@ -170,7 +199,7 @@ async fn watch(house: Rc<House>, lane: Arc<Lane>) {
 }
 
 /// Lets in what stands in the accept queues, then nobody; ends connections that carry no request.
-async fn close(door: &Rc<Door>) {
+async fn close(door: &Rc<Door>, thread: u16) {
     let house = door.house.clone();
     house.draining.set(true);
     door.close();
@@ -183,12 +212,10 @@ async fn close(door: &Rc<Door>) {
         tokio::time::sleep(HEAD_GRACE).await;
         house.deadlines.end(Wait::Head);
     });
-    // Upgraded connections have no end of their own: they get the time that there is, and their line in the log.
-    let (house, graceful_ms) = (door.house.clone(), door.house.rules().plan.graceful_timeout_ms());
+    let (posts, graceful_ms) = (door.house.posts.clone(), door.house.rules().plan.graceful_timeout_ms());
     tokio::task::spawn_local(async move {
-        tokio::time::sleep(Duration::from_millis(graceful_ms).saturating_sub(CUT_BEFORE)).await;
-        house.cutting.set(true);
-        house.deadlines.end(Wait::Tunnel);
+        tokio::time::sleep(Duration::from_millis(graceful_ms)).await;
+        posts.cut(thread);
     });
 }
 

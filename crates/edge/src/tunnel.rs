@@ -3,7 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  does a connection that is silent hold a buffer, or more wait for one side than one read of the other.
 
-use crate::deadline::{Deadline, SWEEP, Wait};
+use crate::deadline::{Deadline, SWEEP};
 use crate::house::House;
 use crate::stream::Stream;
 use std::future::{Future, poll_fn};
@@ -110,9 +110,9 @@ pub(crate) async fn join(
             }
         });
         let due_ms = house.clock.coarse_ms() + silence_ms + SWEEP.as_millis() as u64;
-        let has_ended = deadline.wait(Wait::Tunnel, due_ms, both).await.is_ok();
+        let has_ended = deadline.until(due_ms, both).await.is_ok();
         let is_silent = house.clock.coarse_ms() >= up.moved_ms.max(down.moved_ms).saturating_add(silence_ms);
-        if has_ended || is_silent || house.cutting.get() {
+        if has_ended || is_silent {
             return;
         }
     }

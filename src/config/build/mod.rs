@@ -4,6 +4,8 @@
 //! Never:  is a plan made of values with problems.
 
 mod app;
+mod doubts;
+mod hierarchy;
 mod modifiers;
 mod place;
 mod pool;
@@ -19,8 +21,12 @@ use super::shape;
 use super::tables::FILE;
 use crate::settings::{duration_ms, size_bytes};
 use hallway_core::plan::{AccessLog, Certificate, Plan, Pool, Zone};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The longest secret in a file.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What every part of a build needs.
 pub(super) struct Builder<'a> {
@@ -70,6 +76,9 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         log,
         limits: builder.limits(table),
     };
+    if builder.problems.is_empty() {
+        builder.doubt_plan(table, &plan);
+    }
     problems.is_empty().then_some(plan)
 }
 
@@ -84,7 +93,7 @@ impl Builder<'_> {
         let text = node.text()?;
         let Some(file) = text.strip_prefix("file:") else { return Some(text.into()) };
         let path = self.sources.directory(node.span.file).join(file);
-        match std::fs::read_to_string(&path) {
+        match read_secret(&path) {
             Ok(content) => Some(content.trim_end_matches(['\r', '\n']).into()),
             Err(error) => {
                 self.problems.add(node.span, format!("{} cannot be read: {error}", path.display()));
@@ -103,6 +112,18 @@ impl Builder<'_> {
         self.problems.add(node.span, format!("{why}: {}", path.display()));
         None
     }
+}
+
+/// What is in a file of a secret: no pipe that nobody writes to, nothing without an end.
+fn read_secret(path: &Path) -> io::Result<String> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    if meta.len() > SECRET_BYTES_MAX {
+        return Err(io::Error::other(format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// The entries of a table of names: `[app.…]`, `[site.…]`.

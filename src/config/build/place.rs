@@ -23,12 +23,21 @@ pub(super) fn place(text: &str) -> Result<(Place, Protocol), String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return socket(path).map(|place| (place, Protocol::Http));
     }
+    if text.contains(',') {
+        let all: Vec<String> = text.split(',').map(|one| format!("\"{}\"", one.trim())).collect();
+        return Err(format!("write a list: [{}]", all.join(", ")));
+    }
+    if let Some(path) = text.strip_prefix("unix//") {
+        return Err(format!("write \"unix:/{path}\""));
+    }
     let Some((scheme, rest)) = text.split_once("://") else {
         if let Some((address, _)) = text.split_once(' ') {
             return Err(format!("write a table: {{ url = \"http://{address}\", weight = … }}"));
         }
-        return Err(format!("write a URL, as in \"http://{text}\""));
+        let host = if text.starts_with(':') { "127.0.0.1" } else { "" };
+        return Err(format!("write a URL, as in \"http://{host}{text}\""));
     };
+    let scheme = &*scheme.to_ascii_lowercase();
     let Some((_, protocol, default_port)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
         let names = SCHEMES.map(|(name, ..)| name);
         return Err(format!("there is no scheme '{scheme}'; there are {}", names.join(", ")));
@@ -63,6 +72,12 @@ pub(super) fn place(text: &str) -> Result<(Place, Protocol), String> {
         (None, Some(port), _) => Some(*port),
         (None, None, _) => return Err(format!("write its port: \"{scheme}://{name}:PORT\"")),
     };
+    if name.contains(':') && !name.starts_with('[') {
+        return Err(format!("write an address of IPv6 in brackets: \"{scheme}://[{name}]:PORT\""));
+    }
+    if name.is_empty() {
+        return Err(format!("write its host: \"{scheme}://127.0.0.1:PORT\""));
+    }
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let name = if is_address { name.to_owned() } else { super::site::ascii(name)? };
@@ -78,6 +93,9 @@ pub(super) fn place(text: &str) -> Result<(Place, Protocol), String> {
 }
 
 fn socket(path: &str) -> Result<Place, String> {
+    if let Some(path) = path.strip_suffix(":/").or(path.strip_suffix(':')) {
+        return Err(format!("the path of the socket ends where it ends: \"unix:{path}\""));
+    }
     if path.starts_with('/') && path.len() < 108 {
         return Ok(Place::Unix(path.into()));
     }

@@ -3,6 +3,7 @@
 //! Actors: the file system is asked for certificates.
 //! Never:  is a pool taken that leads to itself, or an address that is guessed.
 
+use super::hierarchy;
 use super::place::{hash_by, place};
 use super::{Builder, count, named, switch, texts, time_ms, whole};
 use crate::certificates;
@@ -12,26 +13,34 @@ use crate::config::synonyms;
 use crate::settings::percent;
 use hallway_core::fields::{Name, is_token, is_value};
 use hallway_core::plan::{
-    Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server, Site, Sticky, Target,
+    Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server, Sticky,
 };
 use std::sync::Arc;
+
+/// How deep pools may stand in pools.
+const DEPTH_MAX: usize = 7;
+/// Between two looks at a server.
+const EVERY_MS_MIN: u64 = 50;
 
 impl Builder<'_> {
     pub(super) fn pools(&mut self, table: &Table) {
         let names: Vec<String> = named(table, "pool").map(|(entry, _)| entry.key.clone()).collect();
         let pools: Vec<(Span, Pool)> =
             named(table, "pool").map(|(entry, pool)| (entry.key_span, self.pool(entry, pool, &names))).collect();
-        for (at, (span, pool)) in pools.iter().enumerate() {
-            if leads_to(&pools, at, at, 0) {
+        let below = hierarchy::survey(pools.iter().map(|(_, pool)| pool));
+        for ((span, pool), below) in pools.iter().zip(&below) {
+            if below.leads_to_itself {
                 self.problems.add(*span, format!("the pool '{}' leads to itself", pool.name));
+            } else if below.depth > DEPTH_MAX {
+                let text = format!("{} pools stand below '{}'; at most {DEPTH_MAX} may", below.depth, pool.name);
+                self.problems.add(*span, text);
             }
         }
-        let needs_whole: Vec<bool> = (0..pools.len()).map(|at| has_gateway(&pools, at, 0)).collect();
         self.pools = pools
             .into_iter()
-            .zip(needs_whole)
-            .map(|((_, mut pool), needs_whole)| {
-                pool.buffers_requests |= needs_whole;
+            .zip(below)
+            .map(|((_, mut pool), below)| {
+                pool.buffers_requests |= below.has_gateway;
                 Arc::new(pool)
             })
             .collect();
@@ -131,33 +140,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Tells of pools that nothing leads to.
-    pub(super) fn doubt_unused(&mut self, table: &Table, sites: &[Site]) {
-        let mut used = vec![false; self.pools.len()];
-        let pool_of = |target: &Target| if let Target::Pool { pool, .. } = target { Some(*pool) } else { None };
-        let routes = sites.iter().flat_map(|site| &site.routes);
-        let mut left: Vec<usize> = routes
-            .flat_map(|route| {
-                let split = route.split.as_ref().and_then(|split| pool_of(&split.to));
-                [pool_of(&route.target), split, route.mirror.as_ref().map(|mirror| mirror.pool)]
-            })
-            .flatten()
-            .collect();
-        while let Some(number) = left.pop() {
-            if !std::mem::replace(&mut used[number], true) {
-                let below = self.pools[number].servers.iter();
-                left.extend(below.filter_map(|server| if let Place::Pool(at) = server.at { Some(at) } else { None }));
-            }
-        }
-        for (entry, _) in named(table, "pool") {
-            let number = self.pools.iter().position(|pool| pool.name == entry.key);
-            if number.is_some_and(|number| !used[number]) {
-                let text = format!("no route leads to the pool '{}'; write pool = \"{}\" in one", entry.key, entry.key);
-                self.problems.warn(entry.key_span, text);
-            }
-        }
-    }
-
     pub(super) fn unknown_pool(&mut self, name: &str, span: Span, names: &[String]) {
         let near = nearest(name, names.iter().map(String::as_str));
         let mend = match (near, names.is_empty()) {
@@ -166,27 +148,6 @@ impl Builder<'_> {
             (None, false) => format!("there are {}", names.join(", ")),
         };
         self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
-    }
-
-    /// What can be served, and is most likely not meant.
-    fn doubt(&mut self, entry: &Entry, table: &Table, pool: &Pool) {
-        let speaks = |protocol| pool.servers.iter().any(|server| server.protocol == protocol);
-        match table.get("php") {
-            None if speaks(Protocol::FastCgi) => {
-                let mend = "PHP wants php = { root = \"/srv/app/public\" }";
-                self.problems
-                    .warn(entry.key_span, format!("the servers of '{}' are told of no scripts; {mend}", pool.name));
-            }
-            Some(node) if !speaks(Protocol::FastCgi) => {
-                let mend = "write servers = [\"fastcgi://unix:/run/php/php-fpm.sock\"]";
-                self.problems.add(node.span, format!("'php' is for servers that speak FastCGI; {mend}"));
-            }
-            _ => {}
-        }
-        if !pool.servers.is_empty() && pool.servers.iter().all(|server| server.weight == 0) {
-            let text = format!("no server of '{}' gets any request: all weights are 0", pool.name);
-            self.problems.warn(entry.key_span, text);
-        }
     }
 
     /// Protocols of gateways say how long a body is before it begins.
@@ -205,7 +166,7 @@ impl Builder<'_> {
         let root = php.text("root").unwrap_or_default();
         if !root.starts_with('/') {
             let span = php.get("root").or(table.get("php")).map_or(Span::default(), |node| node.span);
-            let mend = "write root = \"/srv/app/public\"";
+            let mend = "write the whole path: root = \"/srv/app/public\"";
             self.problems.add(span, format!("where are the scripts, as the PHP server sees them? {mend}"));
         }
         Script {
@@ -227,12 +188,17 @@ impl Builder<'_> {
             let span = table.get("path").map_or(node.span, |node| node.span);
             self.problems.add(span, format!("'{path}' is no path; begin with '/', write what is not ASCII as %XX"));
         }
+        let every_ms = time("every", 5_000);
+        if every_ms < EVERY_MS_MIN {
+            let span = table.get("every").map_or(node.span, |node| node.span);
+            self.problems.add(span, format!("write {EVERY_MS_MIN}ms or more"));
+        }
         Some(Check {
             path: path.into(),
             host: table.get("host").and_then(|node| self.upstream_host(node)),
             statuses: statuses.iter().filter_map(whole).map(|status| status as u16).collect(),
             body: table.text("body").map(Into::into),
-            every_ms: time("every", 5_000),
+            every_ms: every_ms.max(EVERY_MS_MIN),
             timeout_ms: time("timeout", 2_000),
             rise: number("rise", 2),
             fall: number("fall", 3),
@@ -297,6 +263,7 @@ impl Builder<'_> {
         for entry in table.get("set").and_then(Node::table).map_or(&[][..], |table| &table.entries) {
             self.check_sendable(&entry.key, entry.key_span);
             let Some(value) = self.secret(&entry.value) else { continue };
+            self.doubt_variable(&value, entry.value.span);
             if is_value(value.as_bytes()) {
                 lines.set.push((entry.key.clone(), Secret(value.into_bytes())));
             } else {
@@ -316,6 +283,7 @@ impl Builder<'_> {
         let mend = match Name::of(name.as_bytes()) {
             Name::Host => "write host = \"…\" in the pool",
             Name::ContentLength
+            | Name::ProxyConnection
             | Name::TransferEncoding
             | Name::Connection
             | Name::KeepAlive
@@ -329,6 +297,7 @@ impl Builder<'_> {
 
     fn upstream_host(&mut self, node: &Node) -> Option<String> {
         let text = node.text()?;
+        self.doubt_variable(text, node.span);
         if hallway_core::http1::is_authority(text.as_bytes()) && !text.is_empty() {
             return Some(text.into());
         }
@@ -353,7 +322,10 @@ impl Builder<'_> {
             (Some(cert), Some(key)) => {
                 let (chain, secret) = (self.path(cert).unwrap_or_default(), self.path(key).unwrap_or_default());
                 match certificates::read_pair(&chain, &secret) {
-                    Ok(own) => tls.own = Some(own),
+                    Ok((chain, key)) => match hallway_edge::vet_pair(&chain, &key) {
+                        Ok(()) => tls.own = Some((chain, key)),
+                        Err(problem) => self.problems.add(cert.span, problem),
+                    },
                     Err(problem) => self.problems.add(cert.span, problem),
                 }
             }
@@ -400,21 +372,4 @@ impl Builder<'_> {
         self.pools.push(Arc::new(Pool::new(text, vec![server])));
         Some(self.pools.len() - 1)
     }
-}
-
-/// Whether a server of a pool, or of one below it, is told the length of a body first.
-fn has_gateway(pools: &[(Span, Pool)], at: usize, depth: usize) -> bool {
-    pools[at].1.servers.iter().any(|server| match server.at {
-        Place::Pool(number) => depth < pools.len() && has_gateway(pools, number, depth + 1),
-        _ => matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi),
-    })
-}
-
-/// Whether a pool is found below another one.
-fn leads_to(pools: &[(Span, Pool)], from: usize, to: usize, depth: usize) -> bool {
-    let mut below = pools[from].1.servers.iter().filter_map(|server| match server.at {
-        Place::Pool(number) => Some(number),
-        _ => None,
-    });
-    depth <= pools.len() && below.any(|number| number == to || leads_to(pools, number, to, depth + 1))
 }

@@ -39,7 +39,7 @@ pub(super) const POOL: &[Key] = &[
             key_or(
                 "tries",
                 Kind::Whole(1, 100),
-                "How often a request is sent at most, each time to another server.",
+                "How often a request is sent at most, each time to another server; 1: never to another one. A server that takes no connection has not been sent it.",
                 "2",
             ),
             key_or("budget", Kind::Percent, "How many of all requests may be sent again.", "\"20%\""),
@@ -95,7 +95,12 @@ pub(super) const POOL: &[Key] = &[
         "php",
         Kind::Table(&[
             key("root", TEXT, "The directory of the scripts, as the PHP server sees it."),
-            key_or("index", TEXT, "The script of a directory.", "\"index.php\""),
+            key_or(
+                "index",
+                TEXT,
+                "The script of a directory. Beside front, where this machine sees it.",
+                "\"index.php\"",
+            ),
             key("front", TEXT, "The script that has every request whose path names none: \"index.php\"."),
         ]),
         "Where the scripts are of servers that speak FastCGI.",

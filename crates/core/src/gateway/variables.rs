@@ -57,7 +57,11 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
         Framing::Length(bytes) => put(b"CONTENT_LENGTH", digits(bytes, &mut [0; 20])),
         Framing::None | Framing::Chunked => put(b"CONTENT_LENGTH", b""),
     }
-    put(b"CONTENT_TYPE", head.fields.get(Name::ContentType).unwrap_or_default());
+    let content_type = match onward.lines.replaces(b"content-type") {
+        true => onward.lines.set(b"content-type"),
+        false => head.fields.get(Name::ContentType),
+    };
+    put(b"CONTENT_TYPE", content_type.unwrap_or_default());
     match script {
         None => {
             put(b"SCRIPT_NAME", &prefix);
@@ -108,7 +112,8 @@ fn split<'p>(script: &Script, path: &'p [u8]) -> (Vec<u8>, &'p [u8]) {
         }
     }
     match &script.only {
-        Some(only) => (format!("/{}", only.trim_start_matches('/')).into_bytes(), path),
+        // As after nginx's try_files: what was asked for is in REQUEST_URI.
+        Some(only) => (format!("/{}", only.trim_start_matches('/')).into_bytes(), b""),
         None if path.ends_with(b"/") => ([path, script.index.as_bytes()].concat(), b""),
         None => (path.to_vec(), b""),
     }
@@ -181,7 +186,7 @@ mod tests {
             (&script, "/a/b.php/c/d", "/a/b.php", "/c/d"),
             (&script, "/a/b.PHP/x%20y", "/a/b.PHP", "/x y"),
             (&script, "/.php", "/.php", ""),
-            (&front, "/rooms/7", "/index.php", "/rooms/7"),
+            (&front, "/rooms/7", "/index.php", ""),
             (&front, "/tool.php/x", "/tool.php", "/x"),
         ] {
             let seen = variables(&format!("GET {path}?q=1 HTTP/1.1\r\nHost: shop\r\n\r\n"), Some(script), 0);

@@ -143,7 +143,7 @@ impl Onward<'_> {
             }
         });
         self.lines.set.iter().for_each(|(name, Secret(value))| put(name.as_bytes(), value));
-        if self.prefix_bytes > 0 {
+        if self.prefix_bytes > 0 && !self.lines.replaces(b"x-forwarded-prefix") {
             put(b"X-Forwarded-Prefix", &head.path()[..self.prefix_bytes]);
         }
     }

@@ -64,6 +64,18 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Whether servers of the other pool can be asked as those of this one are: what is said to them, and how they are
+    /// known, is the same.
+    pub fn asks_like(&self, other: &Pool) -> bool {
+        let speaks = |server: &Server| self.servers.iter().any(|own| own.protocol == server.protocol);
+        self.tls == other.tls
+            && self.request_lines == other.request_lines
+            && self.host == other.host
+            && self.script == other.script
+            && self.buffers_requests == other.buffers_requests
+            && other.servers.iter().all(speaks)
+    }
+
     /// A pool with every default, which `docs/LIMITS.md` lists.
     pub fn new(name: &str, servers: Vec<Server>) -> Pool {
         // What is said by HTTP/2 is often a conversation (gRPC), which cannot be gathered first.
@@ -99,7 +111,7 @@ impl Pool {
 }
 
 /// Header lines of requests that a pool changes.
-#[derive(Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RequestLines {
     /// These, instead of what the request has: names and values, which may be secrets.
     pub set: Vec<(String, Secret)>,
@@ -108,10 +120,18 @@ pub struct RequestLines {
 }
 
 impl RequestLines {
-    /// Whether what the client says under this name does not go on.
+    /// Whether what the client says under this name does not go on. Gateways cannot tell `_` from `-`.
     pub fn replaces(&self, name: &[u8]) -> bool {
-        let is = |known: &String| known.as_bytes().eq_ignore_ascii_case(name);
+        let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        let is =
+            |known: &String| known.len() == name.len() && known.bytes().map(plain).eq(name.iter().copied().map(plain));
         self.set.iter().any(|(known, _)| is(known)) || self.remove.iter().any(is)
+    }
+
+    /// What servers get under this name instead, where it is replaced.
+    pub fn set(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.set.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(_, Secret(value))| value.as_slice())
     }
 }
 

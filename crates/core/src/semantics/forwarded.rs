@@ -52,6 +52,29 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
     put(b"X-Request-Start", &start[..2 + milliseconds.len()]);
 }
 
+/// Whether a field may stand behind the body of a message that goes on: none that says where the body ends, for whom the
+/// message is, or what only the edge says (RFC 9110, 6.5.1).
+pub fn may_trail(raw_name: &[u8]) -> bool {
+    let name = Name::of(raw_name);
+    name != Name::Host && !ends_here(&Field { name, raw_name, value: b"" })
+}
+
+/// The same of an answer: what says how it is framed, or is of its connection, is only for its head.
+pub fn may_trail_answer(raw_name: &[u8]) -> bool {
+    !matches!(
+        Name::of(raw_name),
+        Name::Connection
+            | Name::ContentLength
+            | Name::Host
+            | Name::KeepAlive
+            | Name::ProxyConnection
+            | Name::Te
+            | Name::Trailer
+            | Name::TransferEncoding
+            | Name::Upgrade
+    )
+}
+
 /// Fields of this connection only (RFC 9110, 7.6.1), fields that only the edge writes, and names
 /// with `_`, which WSGI and CGI cannot tell from those with `-`.
 fn ends_here(field: &Field<'_>) -> bool {

@@ -22,7 +22,7 @@ pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
 pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
-pub use forwarded::{ForwardedFacts, put_forwarded};
+pub use forwarded::{ForwardedFacts, may_trail, may_trail_answer, put_forwarded};
 pub use packed::pack;
 pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};

@@ -23,6 +23,8 @@ const BACK_OFF_MAX_MS: u64 = 10_000;
 const SECOND_STOP_MS: u64 = 500;
 /// What an application gets to load; a worker that needs longer is taken to be stuck.
 const BOOT_MS: u64 = 120_000;
+/// For the edge to cut what is still in flight after the graceful timeout, and to write what is to be said of it.
+const CUT_MS: u64 = 1_000;
 /// What a worker gets to leave once the edge has drained: it has nothing left to do.
 const LEAVE_MS: u64 = 3_000;
 
@@ -392,7 +394,7 @@ impl Supervisor {
         self.phase = Phase::Draining;
         if self.edge.is_there() {
             out.push(Command::Finish(Child::Edge));
-            self.edge.kill_at_ms = Some(now_ms + self.graceful_timeout_ms);
+            self.edge.kill_at_ms = Some(now_ms + self.graceful_timeout_ms + CUT_MS);
         } else {
             self.let_workers_go(now_ms, out);
         }

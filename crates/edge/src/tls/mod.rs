@@ -24,7 +24,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-pub use vet::{vet, vet_authorities};
+pub use vet::{vet, vet_authorities, vet_pair};
 
 /// The protocols that are spoken inside, the best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];

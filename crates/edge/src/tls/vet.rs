@@ -4,7 +4,7 @@
 //! Never:  is a plan made with a key that is another certificate's.
 
 use super::provider;
-use hallway_core::plan::Certificate;
+use hallway_core::plan::{Certificate, Secret};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, Error, KeyUsage};
@@ -19,13 +19,7 @@ pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<Option<String>
         certificate.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let Some(first) = chain.first() else { return Err("there is no certificate in it".into()) };
     let parsed = EndEntityCert::try_from(first).map_err(|error| format!("the certificate cannot be read: {error}"))?;
-    let key = PrivateKeyDer::try_from(certificate.key.0.clone()).map_err(|why| format!("the key: {why}"))?;
-    let owned = chain.iter().map(|one| one.clone().into_owned()).collect();
-    let made = CertifiedKey::from_der(owned, key, &provider());
-    made.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate; name its own".to_owned(),
-        other => format!("certificate and key cannot be used: {other}"),
-    })?;
+    vet_pair(&certificate.chain, &certificate.key)?;
     if let Some(doubt) = dates(&parsed) {
         return Ok(Some(doubt.into()));
     }
@@ -39,6 +33,19 @@ pub fn vet(certificate: &Certificate, hosts: &[String]) -> Result<Option<String>
         }
         _ => Ok(None),
     }
+}
+
+/// Whether a certificate (DER, with those that sign it) and a key belong together.
+///
+/// # Errors
+/// They do not, or one of them cannot be used.
+pub fn vet_pair(chain: &[Vec<u8>], key: &Secret) -> Result<(), String> {
+    let key = PrivateKeyDer::try_from(key.0.clone()).map_err(|why| format!("the key: {why}"))?;
+    let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+    CertifiedKey::from_der(chain, key, &provider()).map(drop).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => "the key is not that of the certificate; name its own".to_owned(),
+        other => format!("certificate and key cannot be used: {other}"),
+    })
 }
 
 /// Looks whether certificates can be those of authorities (DER).

@@ -20,7 +20,7 @@ use hallway_core::fields::{Name, list_members};
 use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
-use hallway_core::plan::{Pool, Protocol};
+use hallway_core::plan::{Pool, Protocol, Script};
 use hallway_core::semantics::{AnswerHead, ForwardedFacts};
 use hallway_core::{Fault, Head};
 use http::{HeaderName, HeaderValue};
@@ -34,7 +34,7 @@ use std::task::Poll;
 /// For a server to say whether it wants a body, before it is sent all the same (RFC 9110, 10.1.1).
 const WORD_MS: u64 = 1_000;
 /// What a server does that was taken for another kind of server.
-const AT_ONCE: &str =
+pub(super) const AT_ONCE: &str =
     "it ended the connection without a word, and has never answered: does it speak https://, fastcgi:// or uwsgi://?";
 const FOR_EVER_MS: u64 = u64::MAX / 4;
 
@@ -63,13 +63,20 @@ pub(super) struct Failed {
     pub(super) is_clients: bool,
     /// Whether anything of the client's body went with it, which cannot be had again.
     pub(super) has_taken: bool,
+    /// Whether it is hallway's own word: no server has it, or would have another.
+    pub(super) is_ours: bool,
     /// The server, where only its connection was too old.
     pub(super) stale: Option<Held>,
 }
 
 impl Failed {
     fn unsent(fault: Fault) -> Failed {
-        Failed { fault, why: String::new(), was_sent: false, is_clients: false, has_taken: false, stale: None }
+        let (why, stale) = (String::new(), None);
+        Failed { fault, why, was_sent: false, is_clients: false, has_taken: false, is_ours: false, stale }
+    }
+
+    fn by_us(fault: Fault) -> Failed {
+        Failed { is_ours: true, ..Failed::unsent(fault) }
     }
 }
 
@@ -137,6 +144,8 @@ impl Attempt<'_> {
     ) -> Result<Flight, Failed> {
         let Attempt { house, pool, .. } = *self;
         let now_ms = house.clock.coarse_ms();
+        // Nobody is asked where this is no request for such a server.
+        let (speech, outgoing) = self.outgoing(exchange, (held, upgrades)).map_err(Failed::by_us)?;
         let is_safe = exchange.head.is_idempotent();
         let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
         // What may not be sent twice does not go by a connection that could be ending just now.
@@ -145,7 +154,6 @@ impl Attempt<'_> {
             Some(connection) => connection,
             None => Box::pin(self.connect(exchange.rules, held)).await?,
         };
-        let (speech, outgoing) = self.outgoing(exchange, (held, upgrades)).map_err(Failed::unsent)?;
         Ok(Flight::OnConnection(OnConnection::new(connection, speech, outgoing, now_ms)))
     }
 
@@ -173,6 +181,7 @@ impl Attempt<'_> {
     async fn begin_stream<W: Wire>(&self, exchange: &Exchange<'_, W>, held: &Held) -> Result<Flight, Failed> {
         let Attempt { house, pool, .. } = *self;
         let now_ms = house.clock.coarse_ms();
+        let (request, outgoing) = self.request(exchange, held).map_err(Failed::by_us)?;
         let foul = |error: String| self.unreachable(held, Fault::Unreachable, &error);
         let shared = match house.upstreams.shared(held.server.number, pool, now_ms) {
             Some(shared) => shared,
@@ -184,7 +193,6 @@ impl Attempt<'_> {
                 made
             }
         };
-        let (request, outgoing) = self.request(exchange, held).map_err(Failed::unsent)?;
         let deadline = Deadline::new(&house.deadlines);
         let due_ms = now_ms + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
         match deadline.until(due_ms, OnStream::begin(shared.clone(), request, outgoing, now_ms)).await {
@@ -238,7 +246,7 @@ impl Attempt<'_> {
             put(b"te", b"trailers");
         }
         let outgoing = match self.is_fed(head) {
-            true => Outgoing::fed(Vec::new(), Coding::Frames, onward.expects_continue),
+            true => Outgoing::fed(Vec::new(), (Coding::Frames, self.pool), onward.expects_continue),
             false => Outgoing::new(Vec::new(), self.body, Coding::Frames),
         };
         Ok((request, outgoing))
@@ -311,7 +319,9 @@ impl Attempt<'_> {
         let facts = self.trip.forwarded(self.house, exchange);
         let onward = self.onward((head, held), &facts, upgrades);
         let mut out = self.house.spares.buffer();
-        let script = Some(&self.pool.script).filter(|script| !script.root.is_empty());
+        let own = Some(&self.pool.script).filter(|script| !script.root.is_empty());
+        let directory = own.and_then(|script| of_directory(script, onward.path(head)));
+        let script = directory.as_ref().or(own);
         let gateway = Gateway { onward: &onward, script };
         let (speech, coding) = match held.server.identity.protocol {
             Protocol::FastCgi => {
@@ -329,7 +339,7 @@ impl Attempt<'_> {
             }
         };
         let outgoing = if self.is_fed(head) {
-            Outgoing::fed(out, coding, onward.expects_continue)
+            Outgoing::fed(out, (coding, self.pool), onward.expects_continue)
         } else {
             Outgoing::new(out, self.body, coding)
         };
@@ -431,6 +441,19 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// Where one script has all that names none, a directory may have one of its own (`/wp-admin/`): its server and this one
+/// often see the same files.
+fn of_directory(script: &Script, path: &[u8]) -> Option<Script> {
+    let is_directory = script.only.is_some() && path.len() > 1 && path.ends_with(b"/");
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte);
+    if !is_directory || !path.iter().all(is_plain) {
+        return None;
+    }
+    let path = std::str::from_utf8(path).ok()?;
+    let index = format!("{}{path}{}", script.root.trim_end_matches('/'), script.index);
+    std::path::Path::new(&index).is_file().then(|| Script { only: None, ..script.clone() })
 }
 
 /// Whether a protocol is one of those that the client offered (RFC 9110, 7.8).

@@ -12,8 +12,11 @@ use crate::rules::Rules;
 use hallway_core::Fault;
 use hallway_core::balance::{Picked, Standing, Tier};
 use hallway_core::plan::Pool;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 /// Between two looks of a request that waits, where nobody tells it.
 const LOOK_MS: u64 = 200;
@@ -63,6 +66,16 @@ pub(super) struct Choice<'a> {
     pub(super) wanted: Option<u64>,
 }
 
+/// Why one that waits looks again.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Word {
+    /// A server has room.
+    Freed,
+    /// Names have got addresses, or members have changed.
+    Found,
+    Time,
+}
+
 enum Found {
     Held(Held),
     Full,
@@ -74,8 +87,18 @@ enum Found {
 impl Choice<'_> {
     /// Whether anybody is left who has not had it.
     pub(super) fn has_other(&self) -> bool {
-        let members = self.rules.pools[self.pool].members();
-        members.list.iter().any(|member| !self.tried.contains(&member.server.number))
+        self.is_anybody_open(self.pool, 0)
+    }
+
+    fn is_anybody_open(&self, number: usize, depth: usize) -> bool {
+        let Some(desk) = self.rules.pools.get(number).filter(|_| depth < DEPTH_MAX) else { return false };
+        desk.members().list.iter().any(|member| match &member.server.identity.address {
+            Address::Pool(name) => {
+                let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
+                below.is_some_and(|below| self.is_anybody_open(below, depth + 1))
+            }
+            _ => member.weight > 0 && !member.server.is_down() && !self.tried.contains(&member.server.number),
+        })
     }
 
     /// A server; waits for one where all have as many as they take.
@@ -92,43 +115,45 @@ impl Choice<'_> {
                 Found::Full | Found::Unknown => {}
             }
         }
-        if desk.waiting.fetch_add(1, Ordering::Relaxed) >= pool.queue_size {
-            desk.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Fault::QueueFull);
-        }
-        let waiting = Waiting(desk);
+        let is_picky = !self.tried.is_empty() || self.wanted.is_some();
+        let waiting = desk.queue_up(pool.queue_size, is_picky).ok_or(Fault::QueueFull)?;
         let deadline = crate::deadline::Deadline::new(&self.house.deadlines);
         let since_ms = self.house.clock.coarse_ms();
+        // Its place among those who are told is kept for as long as it is not told.
+        let mut freed = pin!(desk.freed.notified());
+        freed.as_mut().enable();
+        let (mut word, mut patience_ms) = (Word::Found, 0);
         loop {
-            let mut freed = std::pin::pin!(desk.freed.notified());
-            let mut found = std::pin::pin!(desk.found.notified());
-            if self.tried.is_empty() {
-                freed.as_mut().enable();
-            }
+            let mut found = pin!(desk.found.notified());
             found.as_mut().enable();
-            let patience_ms = match self.look_twice() {
-                Found::Held(held) => return Ok(held),
-                Found::Nobody => return Err(Fault::NoServer),
-                Found::Full => pool.queue_max_wait_ms,
-                Found::Unknown => pool.connect_timeout_ms,
-            };
-            // Room at a server that had this request already is for somebody else.
-            let takes_word = self.tried.is_empty();
-            let either = std::future::poll_fn(|task| {
-                use std::future::Future;
-                if takes_word && freed.as_mut().poll(task).is_ready() || found.as_mut().poll(task).is_ready() {
-                    return std::task::Poll::Ready(());
+            // Who waits behind others looks when it is told to, so that nobody is overtaken.
+            if word != Word::Time || waiting.is_first() {
+                patience_ms = match self.look_twice() {
+                    Found::Held(held) => return Ok(held),
+                    Found::Nobody => return Err(Fault::NoServer),
+                    Found::Full => pool.queue_max_wait_ms,
+                    Found::Unknown => pool.connect_timeout_ms,
+                };
+                if word == Word::Freed {
+                    waiting.pass_on();
                 }
-                std::task::Poll::Pending
+            }
+            let either = poll_fn(|task| {
+                if freed.as_mut().poll(task).is_ready() {
+                    return Poll::Ready(Word::Freed);
+                }
+                found.as_mut().poll(task).map(|()| Word::Found)
             });
-            // A pool below has its own who wait: it is looked at again in any case.
+            // Servers have room again by time alone, too: that of a pool below, or one that was out.
             let now_ms = self.house.clock.coarse_ms();
             let due_ms = (since_ms + patience_ms).min(now_ms + LOOK_MS);
-            let is_over =
-                deadline.until(due_ms, either).await.is_err() && self.house.clock.coarse_ms() >= since_ms + patience_ms;
-            if is_over {
-                drop(waiting);
+            word = deadline.until(due_ms, either).await.unwrap_or(Word::Time);
+            if word == Word::Time && self.house.clock.coarse_ms() >= since_ms + patience_ms {
                 return Err(if patience_ms == pool.queue_max_wait_ms { Fault::QueueTimeout } else { Fault::NoServer });
+            }
+            if word == Word::Freed {
+                freed.set(desk.freed.notified());
+                freed.as_mut().enable();
             }
         }
     }
@@ -150,37 +175,42 @@ impl Choice<'_> {
         let (mut refused, mut is_full) = (Vec::new(), false);
         loop {
             let rolled = (self.key, self.house.upstreams.dice());
-            let picked = self.house.upstreams.with_turns(desk, |Turns { members, picker, .. }| {
-                let stands = |at: usize| {
-                    let member: &Member = &members.list[at];
-                    if self.tried.contains(&member.server.number) || refused.contains(&member.server.number) {
-                        return Standing::default();
-                    }
-                    standing(member, pool, now_ms)
-                };
-                if let Some(wanted) = self.wanted.filter(|_| depth == 0) {
-                    let found = (0..members.list.len()).find(|at| sticky::number(&members.list[*at].server) == wanted);
-                    let is_open = |at: &usize| {
-                        let one = stands(*at);
-                        one.tier >= Tier::Backup && !one.is_full
+            let picked = self.house.upstreams.with_turns(
+                desk,
+                (pool, self.rules.serial),
+                |Turns { members, picker, .. }| {
+                    let stands = |at: usize| {
+                        let member: &Member = &members.list[at];
+                        if self.tried.contains(&member.server.number) || refused.contains(&member.server.number) {
+                            return Standing::default();
+                        }
+                        standing(member, pool, now_ms)
                     };
-                    if let Some(at) = found.filter(is_open) {
-                        return Ok(members.list[at].server.clone());
+                    if let Some(wanted) = self.wanted.filter(|_| depth == 0) {
+                        let found =
+                            (0..members.list.len()).find(|at| sticky::number(&members.list[*at].server) == wanted);
+                        let stands = found.map(|at| (at, stands(at))).filter(|(_, one)| one.tier >= Tier::Backup);
+                        match stands {
+                            // What is known of the client is there: it waits.
+                            Some((_, one)) if one.is_full => return Err(Found::Full),
+                            Some((at, _)) => return Ok(members.list[at].server.clone()),
+                            None => {}
+                        }
                     }
-                }
-                match picker.pick(
-                    (&pool.balance, members.ring.as_ref(), last_resort),
-                    members.list.len(),
-                    stands,
-                    rolled,
-                ) {
-                    Picked::Member(at) => Ok(members.list[at].server.clone()),
-                    Picked::Full => Err(Found::Full),
-                    Picked::Nobody if is_full => Err(Found::Full),
-                    Picked::Nobody if !members.unknown.is_empty() && members.list.is_empty() => Err(Found::Unknown),
-                    Picked::Nobody => Err(Found::Nobody),
-                }
-            });
+                    match picker.pick(
+                        (&pool.balance, members.ring.as_ref(), last_resort),
+                        members.list.len(),
+                        stands,
+                        rolled,
+                    ) {
+                        Picked::Member(at) => Ok(members.list[at].server.clone()),
+                        Picked::Full => Err(Found::Full),
+                        Picked::Nobody if is_full => Err(Found::Full),
+                        Picked::Nobody if !members.unknown.is_empty() && members.list.is_empty() => Err(Found::Unknown),
+                        Picked::Nobody => Err(Found::Nobody),
+                    }
+                },
+            );
             let server = match picked {
                 Ok(server) => server,
                 Err(found) => return found,
@@ -225,13 +255,4 @@ fn standing(member: &Member, pool: &Pool, now_ms: u64) -> Standing {
         standing.tier = Tier::Backup;
     }
     standing
-}
-
-/// A place among those who wait.
-struct Waiting<'a>(&'a PoolDesk);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }

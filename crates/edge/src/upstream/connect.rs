@@ -72,12 +72,12 @@ pub(super) async fn connect(
     let deadline = Deadline::new(&house.deadlines);
     let due_ms = house.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
     let connected = async {
-        let socket = open(&server.identity.address).await.map_err(|error| (fault_of(&error), error.to_string()))?;
+        let socket = open(&server.identity.address).await.map_err(|error| (fault_of(&error), plain(&error)))?;
         match tls {
             None => Ok(Stream::Plain(socket)),
             Some(config) => {
                 let encrypted = encrypt(server, pool, config, socket).await;
-                encrypted.map_err(|error| (Fault::Unreachable, explain(&error, pool)))
+                encrypted.map_err(|error| (tls_fault(&error), explain(&error, pool)))
             }
         }
     };
@@ -94,12 +94,32 @@ pub(super) async fn connect(
     Ok(Connection { stream, is_reused: false, born_ms, until_ms: u64::MAX })
 }
 
+/// What the system says, without the number that says it to programs.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(said, _)| said.into())
+}
+
+fn tls_fault(error: &io::Error) -> Fault {
+    let why = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match why {
+        Some(rustls::Error::InvalidCertificate(_)) => Fault::ServerCertificate,
+        _ => Fault::ServerTls,
+    }
+}
+
 /// Why a connection could not be encrypted, and the mend.
 fn explain(error: &io::Error, pool: &Pool) -> String {
     let Some(why) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return error.to_string();
+        return plain(error);
     };
     let (what, mend) = match why {
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })
+            if presented.is_empty() =>
+        {
+            let mend = "have one made with it (openssl req -x509 -addext subjectAltName=DNS:NAME)";
+            return format!("its certificate has no subjectAltName; {mend}, or write tls = {{ verify = false }}");
+        }
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             ("nobody who is trusted has signed its certificate", "ca = \"authority.pem\"")
         }

@@ -7,6 +7,7 @@ use super::server::{Address, Identity, Server};
 use hallway_core::balance::Budget;
 use hallway_core::balance::ring::{Hash, Ring};
 use hallway_core::plan::{Balance, Place, Pool};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -39,6 +40,8 @@ pub(crate) struct Member {
 /// The members of a pool, as they are at the moment.
 #[derive(Default)]
 pub(crate) struct Members {
+    /// The plan that they are of, and the pool as it is there; nothing where nobody was a member yet.
+    of: Option<(u32, Arc<Pool>)>,
     pub(crate) list: Vec<Member>,
     pub(super) ring: Option<Ring>,
     /// Names whose addresses are not known yet.
@@ -47,18 +50,35 @@ pub(crate) struct Members {
     pub(super) nowhere: Vec<String>,
 }
 
+impl Members {
+    /// Whether a request that goes by this plan, where the pool is this one, may be theirs.
+    pub(super) fn suit(&self, pool: &Pool, serial: u32) -> bool {
+        self.of.as_ref().is_none_or(|(plan, own)| *plan == serial || own.asks_like(pool))
+    }
+
+    fn is_of(&self, serial: u32) -> bool {
+        self.of.as_ref().is_none_or(|(plan, _)| *plan == serial)
+    }
+}
+
 /// A pool, for all event loops and all plans that have one of its name.
 pub(crate) struct PoolDesk {
     pub(super) number: usize,
     members: RwLock<Arc<Members>>,
+    /// Those of the plan before, for requests that began with it.
+    former: RwLock<Arc<Members>>,
     /// The latest plan that it has members by.
     serial: Mutex<u32>,
     /// Counts changes of the members.
     version: AtomicU64,
     /// What is left of the budget of retries.
     saved: AtomicI64,
-    /// Requests that wait until a server has room.
+    /// Requests that wait until a server has room; their numbers, who came first in front.
     pub(super) waiting: AtomicUsize,
+    line: Mutex<VecDeque<u64>>,
+    /// Those of them that not every server is for.
+    picky: AtomicUsize,
+    /// Told for one of them when a server may have room, in the order in which they came.
     pub(super) freed: Notify,
     /// When it may be said again that nobody can be asked.
     complain_ms: AtomicU64,
@@ -73,10 +93,13 @@ impl PoolDesk {
         PoolDesk {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             members: RwLock::default(),
+            former: RwLock::default(),
             serial: Mutex::new(0),
             version: AtomicU64::new(0),
             saved: AtomicI64::new(Budget::new(0).full()),
             waiting: AtomicUsize::new(0),
+            line: Mutex::default(),
+            picky: AtomicUsize::new(0),
             freed: Notify::new(),
             complain_ms: AtomicU64::new(0),
             found: Notify::new(),
@@ -87,6 +110,11 @@ impl PoolDesk {
     /// The members as they are now.
     pub(crate) fn members(&self) -> Arc<Members> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The members as they were in the plan before.
+    pub(super) fn former(&self) -> Arc<Members> {
+        self.former.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Now, on the clock that event loops go by.
@@ -102,7 +130,7 @@ impl PoolDesk {
     /// a name; nothing where that is not known yet.
     pub(super) fn renew(
         &self,
-        (pool, serial): (&Pool, u32),
+        (pool, serial): (&Arc<Pool>, u32),
         pools: &[Arc<Pool>],
         found: &dyn Fn(usize) -> Option<Vec<Found>>,
     ) {
@@ -158,8 +186,11 @@ impl PoolDesk {
             }
         }
         let ring = matches!(pool.balance, Balance::Hash(_)).then(|| ring(&list));
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(Members { list, ring, unknown, nowhere });
+        if !before.is_of(serial) {
+            *self.former.write().unwrap_or_else(PoisonError::into_inner) = before;
+        }
+        let members = Members { of: Some((serial, pool.clone())), list, ring, unknown, nowhere };
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(members);
         self.version.fetch_add(1, Ordering::AcqRel);
         self.found.notify_waiters();
         self.freed.notify_waiters();
@@ -188,11 +219,57 @@ impl PoolDesk {
             && self.complain_ms.compare_exchange(at_ms, again_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// A place behind those who wait, of at most so many; `is_picky` where not every server will do.
+    pub(super) fn queue_up(&self, most: usize, is_picky: bool) -> Option<Waiting<'_>> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.len() >= most {
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        line.push_back(number);
+        self.waiting.store(line.len(), Ordering::Relaxed);
+        self.picky.fetch_add(usize::from(is_picky), Ordering::Relaxed);
+        Some(Waiting { desk: self, number, is_picky })
+    }
+
     /// A server may have room again.
     pub(super) fn note_freed(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.freed.notify_one();
         }
+    }
+}
+
+/// A place among those who wait.
+pub(super) struct Waiting<'a> {
+    desk: &'a PoolDesk,
+    number: u64,
+    is_picky: bool,
+}
+
+impl Waiting<'_> {
+    /// Whether nobody has waited for longer.
+    pub(super) fn is_first(&self) -> bool {
+        let line = self.desk.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.front() == Some(&self.number)
+    }
+
+    /// Room that is not for this one may be for another.
+    pub(super) fn pass_on(&self) {
+        let waiting = self.desk.waiting.load(Ordering::Relaxed);
+        if self.is_picky && waiting > self.desk.picky.load(Ordering::Relaxed) {
+            self.desk.freed.notify_one();
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut line = self.desk.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.retain(|number| *number != self.number);
+        self.desk.waiting.store(line.len(), Ordering::Relaxed);
+        self.desk.picky.fetch_sub(usize::from(self.is_picky), Ordering::Relaxed);
     }
 }
 

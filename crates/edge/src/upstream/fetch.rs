@@ -93,7 +93,8 @@ pub(crate) async fn fetch<W: Wire>(
             None => {
                 let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
                 // What went wrong before says more than that nobody is left.
-                choose(&choice, exchange, &mut trip.queue_us).await.map_err(|fault| failed.unwrap_or(fault))?
+                let chosen = choose(&choice, exchange.wire, &mut trip.queue_us).await;
+                chosen.map_err(|fault| failed.unwrap_or_else(|| complain(&choice, exchange.head, fault)))?
             }
         };
         let server = held.server.clone();
@@ -121,7 +122,11 @@ pub(crate) async fn fetch<W: Wire>(
             (same, is_stale) = (Some(held), true);
             continue;
         }
-        let Failed { fault, why, was_sent, is_clients, has_taken, .. } = failure;
+        let Failed { fault, why, was_sent, is_clients, has_taken, is_ours, .. } = failure;
+        if is_ours {
+            let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
+            return Err(complain(&choice, exchange.head, fault));
+        }
         trip.tries.push(Try { server: server.clone(), status: fault.status(), begun_us, took_us, has_answered: false });
         if is_clients {
             return Err(fault);
@@ -158,19 +163,7 @@ async fn gathered<W: Wire>(
 }
 
 /// Chooses while the client waits for it; adds to `queue_us` how long that took, where nobody had room.
-async fn choose<W: Wire>(
-    choice: &Choice<'_>,
-    exchange: &mut Exchange<'_, W>,
-    queue_us: &mut Option<u64>,
-) -> Result<Held, Fault> {
-    let chosen = choose_or_wait(choice, exchange.wire, queue_us).await;
-    if let Err(fault) = chosen {
-        complain(choice, exchange, fault);
-    }
-    chosen
-}
-
-async fn choose_or_wait<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Option<u64>) -> Result<Held, Fault> {
+async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Option<u64>) -> Result<Held, Fault> {
     let mut choosing = pin!(choice.choose());
     if let Some(chosen) = poll_fn(|task| Poll::Ready(now(choosing.as_mut().poll(task)))).await {
         return chosen;
@@ -187,21 +180,25 @@ async fn choose_or_wait<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &m
     chosen
 }
 
-/// Says that nobody can be asked; once in a while, as it is so for every request.
-fn complain<W>(choice: &Choice<'_>, exchange: &Exchange<'_, W>, fault: Fault) {
+/// Says why nobody is asked; once in a while, as it is so for every request.
+fn complain(choice: &Choice<'_>, head: &Head, fault: Fault) -> Fault {
     let Choice { house, rules, pool: number, .. } = *choice;
     let (pool, desk) = (&rules.plan.pools[number], &rules.pools[number]);
     let why = match fault {
         Fault::NoServer => "has no server that can be asked",
         Fault::QueueFull => "has as many requests as it takes, and its queue is full",
         Fault::QueueTimeout => "had no room for a request within queue.max_wait",
-        _ => return,
+        Fault::NotFound => {
+            "runs scripts, and this path names none (php = { front = \"index.php\" } would have all such)"
+        }
+        _ => return fault,
     };
     if desk.may_complain(house.clock.coarse_ms()) {
-        let path = String::from_utf8_lossy(exchange.head.path());
+        let path = String::from_utf8_lossy(head.path());
         let status = fault.status();
         house.log.error(&format!("pool {} {why}: {path}, and what follows, is answered {status}", pool.name));
     }
+    fault
 }
 
 /// Says which try failed, and what comes of it.

@@ -112,8 +112,14 @@ impl Upstreams {
         self.count.set(count);
     }
 
-    /// The turns of a pool.
-    pub(super) fn with_turns<R>(&self, desk: &PoolDesk, act: impl FnOnce(&mut Turns) -> R) -> R {
+    /// The turns of a pool, for a request that goes by this plan, where the pool is this one: while a reload is under
+    /// way, or when it waited for longer than that took, its servers may be those of the plan before.
+    pub(super) fn with_turns<R>(
+        &self,
+        desk: &PoolDesk,
+        (pool, serial): (&Pool, u32),
+        act: impl FnOnce(&mut Turns) -> R,
+    ) -> R {
         let mut turns = self.turns.borrow_mut();
         let version = desk.version();
         let turns = turns.entry(desk.number).or_insert_with(|| Turns {
@@ -123,6 +129,10 @@ impl Upstreams {
         });
         if turns.version != version {
             (turns.version, turns.members) = (version, desk.members());
+        }
+        if !turns.members.suit(pool, serial) {
+            let former = Some(desk.former()).filter(|former| former.suit(pool, serial));
+            return act(&mut Turns { version, members: former.unwrap_or_default(), picker: Picker::default() });
         }
         act(turns)
     }

@@ -3,15 +3,20 @@
 //! Actors: tasks of the first event loop, one for each pool, as long as its plan is the one that counts.
 //! Never:  does one server that hangs keep the others from being asked, or a look outlast the next.
 
+use super::attempt::AT_ONCE;
 use super::body::{Coding, Outgoing};
 use super::connect::connect;
 use super::flight::{Flight, OnConnection, Speech};
 use super::server::{Address, Server};
 use crate::house::House;
 use crate::rules::LoopRules;
-use hallway_core::Fault;
-use hallway_core::http1::Asked;
-use hallway_core::plan::{Check, Pool, Protocol};
+use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
+use hallway_core::head::Framing;
+use hallway_core::http1::{Asked, Onward, parse_head};
+use hallway_core::lane::Addresses;
+use hallway_core::plan::{Check, Pool, Protocol, Secret};
+use hallway_core::semantics::ForwardedFacts;
+use hallway_core::{Fault, Head};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,19 +78,20 @@ async fn look(
 ) -> Result<(), String> {
     let tls = tls.filter(|_| server.identity.protocol.is_encrypted());
     let connection = connect(house, server, pool, tls).await.map_err(|(_, why)| why)?;
-    if !matches!(server.identity.protocol, Protocol::Http | Protocol::Https) {
+    if matches!(server.identity.protocol, Protocol::H2 | Protocol::H2c) {
         // It takes connections; more cannot be asked in a word.
         return Ok(());
     }
     let host = check.host.as_deref().or(pool.host.as_deref()).unwrap_or(server.host());
-    let head =
-        format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hallway\r\nConnection: close\r\n\r\n", check.path);
-    let outgoing = Outgoing::new(head.into_bytes(), None, Coding::Plain);
-    let flight = OnConnection::new(connection, Speech::Http1 { keeps: false }, outgoing, house.clock.coarse_ms());
+    let (speech, outgoing) = question(pool, server.identity.protocol, &check.path, host).map_err(said)?;
+    let flight = OnConnection::new(connection, speech, outgoing, house.clock.coarse_ms());
     let mut flight = Flight::OnConnection(flight);
     let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
     let answer = loop {
-        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(said)?;
+        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(|fault| match fault {
+            Fault::ServerLost if !server.has_ever_answered() => AT_ONCE.into(),
+            fault => said(fault),
+        })?;
         if answer.head.status >= 200 {
             break answer;
         }
@@ -108,6 +114,45 @@ async fn look(
     if has_it { Ok(()) } else { Err(format!("the check's answer has no '{wanted}'")) }
 }
 
+/// What a server is asked.
+fn question(pool: &Pool, protocol: Protocol, path: &str, host: &str) -> Result<(Speech, Outgoing), Fault> {
+    let lines: String = ["Host: ", host, "\r\nUser-Agent: hallway\r\n"].concat();
+    let mut raw = format!("GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n").into_bytes();
+    if matches!(protocol, Protocol::Http | Protocol::Https) {
+        for (name, Secret(value)) in &pool.request_lines.set {
+            raw.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        raw.extend(b"\r\n");
+        return Ok((Speech::Http1 { keeps: false }, Outgoing::new(raw, None, Coding::Plain)));
+    }
+    raw.extend(b"\r\n");
+    let mut head = Head::default();
+    parse_head(&raw, raw.len(), &mut head)?;
+    let (peer_ip, local_name) = ("127.0.0.1", "127.0.0.1");
+    let addresses = Addresses { peer_ip, peer_port: 0, local_name, local_port: 80, https: false };
+    let facts = ForwardedFacts { addresses, host: host.as_bytes(), request_id: "health", unix_ms: 0 };
+    let onward = Onward {
+        facts: &facts,
+        prefix_bytes: 0,
+        host: Some(host),
+        lines: &pool.request_lines,
+        framing: Framing::None,
+        upgrades: false,
+        expects_continue: false,
+    };
+    let gateway = Gateway { onward: &onward, script: Some(&pool.script).filter(|script| !script.root.is_empty()) };
+    let mut out = Vec::new();
+    if protocol == Protocol::FastCgi {
+        put_begin(&mut out, &head, gateway)?;
+        return Ok((Speech::FastCgi(Box::default()), Outgoing::new(out, None, Coding::FastCgi)));
+    }
+    put_uwsgi(&mut out, &head, gateway)?;
+    Ok((Speech::Http1 { keeps: false }, Outgoing::new(out, None, Coding::Plain)))
+}
+
 fn said(fault: Fault) -> String {
-    fault.detail().into()
+    match fault {
+        Fault::NotFound => "the check's path names no script".into(),
+        fault => fault.detail().trim_end_matches('.').into(),
+    }
 }

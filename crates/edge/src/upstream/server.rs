@@ -70,7 +70,7 @@ pub(crate) struct Server {
     pub(super) number: u64,
     pub(super) identity: Identity,
     /// As logs name it.
-    pub(super) name: String,
+    pub(crate) name: String,
     outstanding: AtomicU32,
     latency: AtomicU64,
     health: Mutex<Kept>,
@@ -161,6 +161,11 @@ impl Server {
         }
     }
 
+    /// Whether looks say that it is not well, so that it is not asked at all.
+    pub(super) fn is_down(&self) -> bool {
+        self.not_before_ms.load(Ordering::Relaxed) == DOWN
+    }
+
     /// Requests that it has.
     pub(super) fn outstanding(&self) -> u32 {
         self.outstanding.load(Ordering::Relaxed)
@@ -204,7 +209,8 @@ impl Server {
 
     /// It did not.
     pub(super) fn note_failure(&self, pool: &Pool, (fault, why): (Fault, &str), now_ms: u64) {
-        let is_plain = matches!(fault, Fault::Unreachable | Fault::ConnectTimeout);
+        let is_plain =
+            matches!(fault, Fault::Unreachable | Fault::ServerTls | Fault::ServerCertificate | Fault::ConnectTimeout);
         self.change(pool, now_ms, why.trim_end_matches('.'), |health| health.failed(now_ms, &patience(pool), is_plain));
     }
 
@@ -215,6 +221,7 @@ impl Server {
     }
 
     fn change(&self, pool: &Pool, now_ms: u64, why: &str, change: impl FnOnce(&mut Health) -> Option<Change>) {
+        let why = why.trim_end_matches('.');
         let mut kept = self.lock();
         let changed = change(&mut kept.health);
         match changed {

@@ -15,6 +15,7 @@ use hallway_core::Fault;
 use hallway_core::fields::{Fields, Name};
 use hallway_core::http1::{Ending, ServerAnswer};
 use hallway_core::semantics::AnswerHead;
+use hallway_core::semantics::may_trail_answer;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use std::cell::Cell;
 use std::future::Future;
@@ -244,7 +245,8 @@ impl OnStream {
             Some(Err(error)) => Poll::Ready(Err(self.fail(&error))),
             None => match ready!(body.poll_trailers(task)) {
                 Ok(trailers) => {
-                    for (name, value) in trailers.iter().flatten() {
+                    let all = trailers.iter().flatten();
+                    for (name, value) in all.filter(|(name, _)| may_trail_answer(name.as_str().as_bytes())) {
                         self.trailers.push(name.as_str().as_bytes(), value.as_bytes());
                     }
                     self.has_ended = true;

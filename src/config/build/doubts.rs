@@ -1,0 +1,126 @@
+//! In:     pools and routes that are valid.
+//! Out:    warnings: what can be served, and is most likely not meant.
+//! Actors: none.
+//! Never:  does a doubt keep anything from being served.
+
+use super::{Builder, named};
+use crate::config::node::{Entry, Node, Span, Table};
+use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
+
+impl Builder<'_> {
+    /// What can be served, and is most likely not meant.
+    pub(super) fn doubt(&mut self, entry: &Entry, table: &Table, pool: &Pool) {
+        let speaks = |protocol| pool.servers.iter().any(|server| server.protocol == protocol);
+        match table.get("php") {
+            None if speaks(Protocol::FastCgi) => {
+                let mend = "PHP wants php = { root = \"/srv/app/public\" }";
+                self.problems
+                    .warn(entry.key_span, format!("the servers of '{}' are told of no scripts; {mend}", pool.name));
+            }
+            Some(node) if !speaks(Protocol::FastCgi) && !pool.servers.is_empty() => {
+                let mend = "write servers = [\"fastcgi://unix:/run/php/php-fpm.sock\"]";
+                self.problems.add(node.span, format!("'php' is for servers that speak FastCGI; {mend}"));
+            }
+            _ => {}
+        }
+        let is_pool = |server: &Server| matches!(server.at, Place::Pool(_));
+        for key in ["request_headers", "host", "tls", "php"] {
+            if let Some(node) = table.get(key).filter(|_| pool.servers.iter().any(is_pool)) {
+                let text = format!("'{key}' is not for pools below; write it in each of them");
+                if pool.servers.iter().all(is_pool) {
+                    self.problems.add(node.span, text);
+                } else {
+                    self.problems.warn(node.span, text);
+                }
+            }
+        }
+        let asked = table
+            .get("health")
+            .and_then(|node| Some((node.span, node.text().is_some() || node.table()?.get("path").is_some())));
+        if let Some((span, true)) = asked.filter(|_| speaks(Protocol::H2) || speaks(Protocol::H2c)) {
+            self.problems
+                .warn(span, "servers that speak HTTP/2 are well when they take a connection; no path is asked for");
+        }
+        if !pool.servers.is_empty() && pool.servers.iter().all(|server| server.weight == 0) {
+            let text = format!("no server of '{}' gets any request: all weights are 0", pool.name);
+            self.problems.warn(entry.key_span, text);
+        }
+    }
+
+    /// Tells of pools that nothing leads to.
+    pub(super) fn doubt_unused(&mut self, table: &Table, sites: &[Site]) {
+        let mut used = vec![false; self.pools.len()];
+        let pool_of = |target: &Target| if let Target::Pool { pool, .. } = target { Some(*pool) } else { None };
+        let routes = sites.iter().flat_map(|site| &site.routes);
+        let mut left: Vec<usize> = routes
+            .flat_map(|route| {
+                let split = route.split.as_ref().and_then(|split| pool_of(&split.to));
+                [pool_of(&route.target), split, route.mirror.as_ref().map(|mirror| mirror.pool)]
+            })
+            .flatten()
+            .collect();
+        while let Some(number) = left.pop() {
+            if !std::mem::replace(&mut used[number], true) {
+                let below = self.pools[number].servers.iter();
+                left.extend(below.filter_map(|server| if let Place::Pool(at) = server.at { Some(at) } else { None }));
+            }
+        }
+        for (entry, _) in named(table, "pool") {
+            let number = self.pools.iter().position(|pool| pool.name == entry.key);
+            if number.is_some_and(|number| !used[number]) {
+                let text = format!("no route leads to the pool '{}'; write pool = \"{}\" in one", entry.key, entry.key);
+                self.problems.warn(entry.key_span, text);
+            }
+        }
+    }
+
+    /// What other servers would put a value for, and hallway sends as it stands.
+    pub(super) fn doubt_variable(&mut self, text: &str, span: Span) {
+        let mut after = text.split('$').skip(1);
+        if after.any(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '{')) {
+            let text = "there are no variables here, it is sent as it stands; X-Forwarded-For names the client, and Host is \
+                        the client's without being set";
+            self.problems.warn(span, text);
+        }
+    }
+
+    /// Tells of what the whole shows.
+    pub(super) fn doubt_plan(&mut self, table: &Table, plan: &Plan) {
+        for (entry, _) in named(table, "pool") {
+            let pool = plan.pools.iter().find(|pool| pool.name == entry.key);
+            if pool.is_some_and(|pool| pool.servers.iter().any(|server| is_ours(&server.at, plan))) {
+                let text =
+                    format!("a server of the pool '{}' is this hallway itself: a request would go round", entry.key);
+                self.problems.warn(entry.key_span, text);
+            }
+        }
+        for (_, site) in named(table, "site") {
+            let routes = site.get("routes").map_or(&[][..], Node::members);
+            let paths: Vec<&str> = routes.iter().filter_map(|route| route.table()?.text("path")).collect();
+            for route in routes.iter().filter_map(Node::table) {
+                self.doubt_path(route, &paths);
+            }
+        }
+    }
+
+    /// A path that ends with a slash is that one alone; elsewhere it is all below.
+    fn doubt_path(&mut self, route: &Table, paths: &[&str]) {
+        let Some((node, path)) = route.get("path").and_then(|node| Some((node, node.text()?))) else { return };
+        let below = format!("{path}*");
+        let goes_on = ["pool", "proxy"].iter().any(|target| route.get(target).is_some());
+        if goes_on && path.ends_with('/') && !paths.contains(&below.as_str()) {
+            self.problems.warn(node.span, format!("this is '{path}' alone; write '{below}' for all below it, too"));
+        }
+    }
+}
+
+/// Whether somebody listens there who is this instance.
+fn is_ours(place: &Place, plan: &Plan) -> bool {
+    let Place::Host { name, port: Some(port) } = place else { return false };
+    let name = if name == "localhost" { "127.0.0.1" } else { name };
+    let Ok(ip) = name.parse::<std::net::IpAddr>() else { return false };
+    plan.listeners.iter().any(|listener| match &listener.at {
+        Listen::Tcp(at) if at.port() == *port => at.ip() == ip || (at.ip().is_unspecified() && ip.is_loopback()),
+        _ => false,
+    })
+}
