@@ -3,10 +3,10 @@
 //! Actors: none.
 //! Never:  is it told in another way than it would be matched: the same code decides.
 
-use crate::config::show::{conditions, target};
+use crate::config::show::{conditions, one_target, target};
 use hallway_core::http1::parse_head;
 use hallway_core::plan::{Balance, Files, HashBy, Listen, Most, Place, Plan, Pool, Rate, Route, Server, Target};
-use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite};
+use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite, target_of};
 use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
 use std::net::IpAddr;
@@ -74,7 +74,12 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say("permit", &line);
     }
     say("target", &target(plan, route));
-    for (name, what) in details(plan, route, &head, &found)? {
+    let client = question.client.map(|client| client.to_string()).unwrap_or_default();
+    let chosen = target_of(route, &head, &client);
+    if route.split.is_some() {
+        say("split", &format!("this request: {}", one_target(plan, chosen)));
+    }
+    for (name, what) in details(plan, (route, chosen), &head, &found)? {
         say(name, &what);
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
@@ -83,10 +88,15 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
 }
 
 /// What the target sees of the request.
-fn details(plan: &Plan, route: &Route, head: &Head, found: &Found<'_>) -> Result<Vec<(&'static str, String)>, String> {
+fn details(
+    plan: &Plan,
+    (route, target): (&Route, &Target),
+    head: &Head,
+    found: &Found<'_>,
+) -> Result<Vec<(&'static str, String)>, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut lines = Vec::new();
-    if let Target::Pool { pool, .. } = &route.target {
+    if let Target::Pool { pool, .. } = target {
         let pool = &plan.pools[*pool];
         // A server that the route names itself has been told already.
         if !pool.name.contains(':') {
@@ -101,7 +111,7 @@ fn details(plan: &Plan, route: &Route, head: &Head, found: &Found<'_>) -> Result
         return Ok(lines);
     }
     let (before, rest) = head.path().split_at(found.before(head.path()));
-    match &route.target {
+    match target {
         Target::Redirect { status, to } => {
             let answer = redirect(head, *status, to, found);
             lines.push(("Location", answer.fields.iter().next().map_or_else(String::new, |field| text(field.value))));

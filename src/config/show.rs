@@ -72,7 +72,7 @@ pub(crate) fn target(plan: &Plan, route: &Route) -> String {
     text
 }
 
-fn one_target(plan: &Plan, target: &Target) -> String {
+pub(crate) fn one_target(plan: &Plan, target: &Target) -> String {
     match target {
         Target::Files(Files { directory, only: Some(name), .. }) => format!("file {}", directory.join(name).display()),
         Target::Files(Files { directory, fallback, .. }) => {

@@ -80,7 +80,9 @@ impl Master {
         }
         let mut events = self.reread(served, tree)?;
         if *rolls == Rolls::All {
-            self.narrate(tree, Event::Roll);
+            if !self.plan.apps.is_empty() {
+                self.narrate(tree, Event::Roll);
+            }
             events.extend(self.plan.apps.iter().map(|app| Event::RollApp(app.number)));
         }
         Ok(events)

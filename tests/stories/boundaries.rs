@@ -47,6 +47,11 @@ fn a_share_of_clients_stays_the_same() {
     let few = ask(&served);
     assert!((70..=130).contains(&few.len()), "{}", few.len());
     assert_eq!(ask(&served), few, "the same ones each time");
+    for user in 0..10 {
+        let said = served.order(&["explain", "-H", &format!("X-User: {user}"), "http://h/who"]).1;
+        let to = if few.contains(&user) { "new" } else { "old" };
+        assert!(said.contains(&format!("this request: pool {to} ")), "user {user}: {said}");
+    }
     served.change(&file(50));
     let more = ask(&served);
     assert!((200..=300).contains(&more.len()) && few.iter().all(|user| more.contains(user)), "nobody is sent back");

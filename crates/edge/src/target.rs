@@ -10,12 +10,12 @@ use crate::house::House;
 use crate::lane::Destination;
 use crate::mirror::copied;
 use crate::trip::Trip;
-use crate::upstream::{self, Fetched, hash_by};
+use crate::upstream::{self, Fetched};
 use crate::{files, lane};
-use hallway_core::plan::{Route, Split, Target};
-use hallway_core::route::{Matched, rewrite};
+use hallway_core::Fault;
+use hallway_core::plan::Target;
+use hallway_core::route::{Matched, rewrite, target_of};
 use hallway_core::semantics::{redirect, respond};
-use hallway_core::{Fault, Head};
 use std::rc::Rc;
 
 /// Stops 7 (choose) and 8 (fetch).
@@ -44,7 +44,7 @@ async fn fetch_once<W: Wire>(
     Matched { route, number, found, .. }: &Matched<'_, '_>,
 ) -> Result<Answer, Fault> {
     let (head, rules) = (exchange.head, exchange.rules);
-    match target(route, head, &trip.client(&exchange.arrival.peer).ip) {
+    match target_of(route, head, &trip.client(&exchange.arrival.peer).ip) {
         Target::Files(files) => {
             let rewritten = rewrite(head, route, found)?;
             let (head, rest) = match &rewritten {
@@ -85,18 +85,4 @@ async fn fetch_once<W: Wire>(
         }
         Target::Compose(parts) => Box::pin(compose::fetch(house, exchange, trip, (parts, found))).await,
     }
-}
-
-/// What answers this client: the target of the route, or the other one that a share of clients gets.
-fn target<'r>(route: &'r Route, head: &Head, client: &str) -> &'r Target {
-    match &route.split {
-        Some(split) if is_of(split, head, client) => &split.to,
-        _ => &route.target,
-    }
-}
-
-/// Whether a client is among those that get the other target: the same ones for as long as the share does not shrink.
-fn is_of(split: &Split, head: &Head, client: &str) -> bool {
-    // Other bits than those by which a pool chooses.
-    hash_by(&split.by, head, client).rotate_left(32) % 10_000 < u64::from(split.percent) * 100
 }

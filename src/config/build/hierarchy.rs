@@ -51,3 +51,38 @@ fn look(pools: &[&Pool], at: usize, known: &mut Vec<Option<Below>>, way: &mut Ve
     way.pop();
     *known[at].get_or_insert(below)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hallway_core::plan::Server;
+
+    fn pool(below: &[usize], protocol: Protocol) -> Pool {
+        let at = below.iter().map(|number| Place::Pool(*number)).chain([Place::Unix("/run/app".into())]);
+        let server = |at| Server { at, protocol, weight: 1, is_backup: false, connections_max: 0 };
+        Pool::new("any", at.map(server).collect())
+    }
+
+    #[test]
+    fn circles_depths_and_gateways() {
+        let pools = [
+            pool(&[1, 2], Protocol::Http),
+            pool(&[3], Protocol::Http),
+            pool(&[2], Protocol::Http),
+            pool(&[], Protocol::FastCgi),
+        ];
+        let below = survey(pools.iter());
+        assert_eq!(below.iter().map(|one| one.leads_to_itself).collect::<Vec<_>>(), [false, false, true, false]);
+        assert_eq!((below[1].depth, below[3].depth), (1, 0));
+        assert!(below[0].has_gateway && below[1].has_gateway && below[3].has_gateway);
+    }
+
+    #[test]
+    fn many_ways_down_are_gone_once() {
+        // Layers of two, of which each has both of the next below it.
+        let of_layer = |at: usize| if at < 198 { vec![at / 2 * 2 + 2, at / 2 * 2 + 3] } else { Vec::new() };
+        let pools: Vec<Pool> = (0..200).map(|at| pool(&of_layer(at), Protocol::Http)).collect();
+        let below = survey(pools.iter());
+        assert_eq!((below[0].depth, below[0].leads_to_itself), (99, false));
+    }
+}

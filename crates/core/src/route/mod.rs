@@ -8,6 +8,7 @@ mod hosts;
 mod path;
 mod pattern;
 mod routes;
+mod share;
 mod sites;
 mod tree;
 
@@ -24,6 +25,7 @@ use path::normalise_segments;
 pub use path::{normalise, percent_decode};
 pub use pattern::{Pattern, Segment};
 pub use routes::{Clash, Picked, Routes};
+pub use share::{key_of, target_of};
 pub use sites::{Matched, Sites};
 pub use tree::{CAPTURES_MAX, Found, Tree};
 

@@ -164,4 +164,17 @@ mod tests {
         ];
         assert_eq!(seen, expected);
     }
+
+    #[test]
+    fn what_counts_in_a_head_does_not_trail() {
+        for name in
+            ["Host", "Content-Length", "transfer-encoding", "TE", "X-Forwarded-For", "x-real-ip", "Proxy", "X_Y"]
+        {
+            assert!(!may_trail(name.as_bytes()), "{name}");
+        }
+        assert!(may_trail(b"X-Sum") && may_trail(b"Server-Timing"));
+        assert!(!may_trail_answer(b"Content-Length") && !may_trail_answer(b"Connection"));
+        // Names of gRPC may have it (its specification, "Custom-Metadata").
+        assert!(may_trail_answer(b"grpc-status") && may_trail_answer(b"x_y"));
+    }
 }

@@ -17,9 +17,9 @@ use crate::piece::Piece;
 use crate::spool::gather;
 use crate::trip::Trip;
 use hallway_core::balance::Budget;
-use hallway_core::balance::ring::Hash;
 use hallway_core::head::Framing;
-use hallway_core::plan::{Balance, HashBy, Limits, Pool};
+use hallway_core::plan::{Balance, Limits, Pool};
+use hallway_core::route::key_of;
 use hallway_core::semantics::{AnswerHead, cookie};
 use hallway_core::{Fault, Head};
 use std::future::{Future, poll_fn};
@@ -218,17 +218,7 @@ fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, told: (&str, Fault
 /// The hash of what the request is told by.
 fn key(pool: &Pool, head: &Head, client: &str) -> u64 {
     match &pool.balance {
-        Balance::Hash(by) => hash_by(by, head, client),
+        Balance::Hash(by) => key_of(by, head, client),
         _ => 0,
-    }
-}
-
-/// The hash of what tells one request from another.
-pub(crate) fn hash_by(by: &HashBy, head: &Head, client: &str) -> u64 {
-    match by {
-        HashBy::Path => Hash::Xxh3.of(head.path()),
-        HashBy::Client => Hash::Xxh3.of(client.as_bytes()),
-        HashBy::Header(name) => Hash::Xxh3.of(head.fields.named(name.as_bytes()).unwrap_or_default()),
-        HashBy::Cookie(name) => Hash::Xxh3.of(cookie(head, name.as_bytes()).unwrap_or_default()),
     }
 }

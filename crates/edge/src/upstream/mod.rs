@@ -21,7 +21,7 @@ mod sticky;
 pub(crate) use body::Stream as UpstreamStream;
 pub(crate) use desk::PoolDesk;
 pub(crate) use discover::{Discoverer, Watched};
-pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch, hash_by};
+pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch};
 pub(crate) use idle::Upstreams;
 pub(crate) use look::look_after;
 pub(crate) use server::Try;
