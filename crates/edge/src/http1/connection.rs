@@ -239,8 +239,9 @@ impl Connection {
         while written < total {
             let due_ms = self.due_ms(timeout_ms);
             // The system call for one part costs less than that for several.
-            let wrote = if total == self.out.len() {
-                self.deadline.until(due_ms, self.stream.write(&self.out[written..])).await
+            let alone = if total == self.out.len() { &self.out } else { piece };
+            let wrote = if total == alone.len() {
+                self.deadline.until(due_ms, self.stream.write(&alone[written..])).await
             } else {
                 let parts = remaining([&self.out, piece, tail], written);
                 self.deadline.until(due_ms, self.stream.write_vectored(&parts)).await

@@ -15,8 +15,9 @@ use hallway_core::http1::{
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
 
-/// Pieces up to this length are copied behind the head; longer ones are written from where they are.
-const COPY_BYTES_MAX: usize = 16 * 1024;
+/// Pieces up to this length are copied behind the head; longer ones, and those that nothing stands beside, are written from
+/// where they are.
+const COPY_BYTES_MAX: usize = 8 * 1024;
 
 /// What is left of the request body.
 enum Rest {
@@ -195,7 +196,8 @@ impl Wire for Http1<'_> {
             return Ok(());
         }
         let piece = piece.bytes();
-        if piece.len() <= COPY_BYTES_MAX {
+        let is_alone = self.connection.out.is_empty() && !chunked && !piece.is_empty();
+        if piece.len() <= COPY_BYTES_MAX && !is_alone {
             let out = &mut self.connection.out;
             out.extend_from_slice(piece);
             out.extend_from_slice(tail);

@@ -115,6 +115,11 @@ impl Choice<'_> {
                 Found::Full | Found::Unknown => {}
             }
         }
+        // What few requests need is not kept by all.
+        Box::pin(self.wait(desk, pool)).await
+    }
+
+    async fn wait(&self, desk: &PoolDesk, pool: &Pool) -> Result<Held, Fault> {
         let is_picky = !self.tried.is_empty() || self.wanted.is_some();
         let waiting = desk.queue_up(pool.queue_size, is_picky).ok_or(Fault::QueueFull)?;
         let deadline = crate::deadline::Deadline::new(&self.house.deadlines);
