@@ -4,6 +4,7 @@
 //! Never:  does it wait for ever for one that is stuck.
 
 use crate::instance::Instance;
+use hallway_core::plan::POOLS_DEPTH_MAX;
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -32,8 +33,6 @@ pub(crate) enum Rolls {
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// For the instance to answer: as long as an app may take to load, and more.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How deep pools stand in pools.
-const POOLS_DEPTH_MAX: usize = 8;
 /// For it to say what it is doing.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -34,8 +34,6 @@ struct Answered {
     status: u16,
     /// As JSON.
     body: Vec<u8>,
-    /// The servers that were asked for it.
-    tries: Vec<Try>,
 }
 
 /// Asks for all parts.
@@ -52,7 +50,7 @@ pub(crate) async fn fetch<W: Wire>(
     }
     let whole: &Trip = trip;
     let mut asked: Vec<Asking<'_>> = parts.iter().map(|part| ask(house, exchange, whole, (part, found))).collect();
-    let mut answered: Vec<Option<Answered>> = parts.iter().map(|_| None).collect();
+    let mut answered: Vec<Option<(Answered, Vec<Try>)>> = parts.iter().map(|_| None).collect();
     poll_fn(|task| {
         for (asking, answered) in asked.iter_mut().zip(&mut answered) {
             if answered.is_none()
@@ -66,8 +64,8 @@ pub(crate) async fn fetch<W: Wire>(
     .await;
     drop(asked);
     let mut body = vec![b'{'];
-    for (part, answered) in parts.iter().zip(answered.into_iter().flatten()) {
-        trip.tries.extend(answered.tries);
+    for (part, (answered, tries)) in parts.iter().zip(answered.into_iter().flatten()) {
+        trip.tries.extend(tries);
         if body.len() > 1 {
             body.push(b',');
         }
@@ -81,7 +79,8 @@ pub(crate) async fn fetch<W: Wire>(
     Ok(Answer::whole(AnswerHead::new(200).with("Content-Type", "application/json"), body))
 }
 
-type Asking<'a> = Pin<Box<dyn Future<Output = Answered> + 'a>>;
+/// What a part answered, and the servers that were asked for it.
+type Asking<'a> = Pin<Box<dyn Future<Output = (Answered, Vec<Try>)> + 'a>>;
 
 fn ask<'a, W: Wire>(
     house: &'a Rc<House>,
@@ -95,13 +94,13 @@ fn ask<'a, W: Wire>(
         let asking = async { answer(house, exchange, &mut trip, &head?).await };
         let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
         let fault = match answered {
-            Ok(Ok(answered)) => return Answered { tries: std::mem::take(&mut trip.tries), ..answered },
+            Ok(Ok(answered)) => return (answered, trip.tries),
             Ok(Err(fault)) => fault,
             Err(_) => Fault::ServerTimeout,
         };
         let (path, id) = (String::from_utf8_lossy(exchange.head.path()), whole.request_id.as_str());
         house.log.error(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
-        Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()), tries: trip.tries }
+        (Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }, trip.tries)
     })
 }
 
@@ -153,7 +152,7 @@ async fn answer<W: Wire>(
     let mut wire = Detached::new(None);
     let mut exchange = Exchange { head, arrival, rules, wire: &mut wire };
     if let Some(answer) = permit(house, &exchange, trip, (matched.route, matched.number)).await? {
-        return Ok(Answered { status: answer.status, body: b"null".to_vec(), tries: Vec::new() });
+        return Ok(Answered { status: answer.status, body: b"null".to_vec() });
     }
     let mut answer = Box::pin(target::fetch(house, &mut exchange, trip, &matched)).await?;
     let mut body = Vec::new();
@@ -173,7 +172,7 @@ async fn answer<W: Wire>(
         false if is_json => body,
         false => quoted(&body),
     };
-    Ok(Answered { status: answer.head.status, body, tries: Vec::new() })
+    Ok(Answered { status: answer.head.status, body })
 }
 
 fn quoted(text: &[u8]) -> Vec<u8> {

@@ -156,12 +156,12 @@ impl Edge {
 
     /// Tells this socket how the servers of the pools are, as JSON.
     pub fn tell_status(&self, asker: OwnedFd) {
-        let pools: Vec<Value> = self.keeper.pooled.iter().map(|(pool, desk)| upstream::status(pool, desk)).collect();
         // Who asks and does not read holds nobody up but those who ask, too.
         if self.askers.fetch_add(1, Ordering::AcqRel) >= ASKERS_MAX {
             self.askers.fetch_sub(1, Ordering::AcqRel);
             return;
         }
+        let pools: Vec<Value> = self.keeper.pooled.iter().map(|(pool, desk)| upstream::status(pool, desk)).collect();
         let (askers, text) = (self.askers.clone(), json!({ "pools": pools }).to_string());
         let telling = std::thread::Builder::new().name("status".into()).spawn(move || {
             tell(UnixStream::from(asker), text.as_bytes());

@@ -132,8 +132,10 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
 
 /// Tells the operator what no log line of a request could say.
 fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
-    let (method, path, id) =
-        (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()), trip.request_id.as_str());
+    let say = |what: &str| {
+        let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
+        house.log.error(&format!("{method} {path} ({}): {what}", trip.request_id.as_str()));
+    };
     match (fault, trip.tries.last()) {
         // What a try failed by was told then.
         (_, Some(last)) if !last.has_answered => {}
@@ -143,12 +145,9 @@ fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
                 Fault::ServerTimeout => "it paused for longer than it may",
                 fault => fault.detail().trim_end_matches('.'),
             };
-            let server = &last.server.name;
-            house.log.error(&format!("{method} {path} ({id}): server {server}: its answer is cut: {why}"));
+            say(&format!("server {}: its answer is cut: {why}", last.server.name));
         }
-        (Fault::BadAnswer(_) | Fault::Internal(_), _) => {
-            house.log.error(&format!("{method} {path} ({id}): {}", fault.detail()));
-        }
+        (Fault::BadAnswer(_) | Fault::Internal(_), _) => say(fault.detail()),
         _ => {}
     }
 }

@@ -13,12 +13,11 @@ use crate::config::synonyms;
 use crate::settings::percent;
 use hallway_core::fields::{Name, is_token, is_value};
 use hallway_core::plan::{
-    Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server, Sticky,
+    Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server,
+    Sticky,
 };
 use std::sync::Arc;
 
-/// How deep pools may stand in pools.
-const DEPTH_MAX: usize = 7;
 /// Between two looks at a server.
 const EVERY_MS_MIN: u64 = 50;
 
@@ -31,8 +30,9 @@ impl Builder<'_> {
         for ((span, pool), below) in pools.iter().zip(&below) {
             if below.leads_to_itself {
                 self.problems.add(*span, format!("the pool '{}' leads to itself", pool.name));
-            } else if below.depth > DEPTH_MAX {
-                let text = format!("{} pools stand below '{}'; at most {DEPTH_MAX} may", below.depth, pool.name);
+            } else if below.depth >= POOLS_DEPTH_MAX {
+                let text =
+                    format!("{} pools stand below '{}'; at most {} may", below.depth, pool.name, POOLS_DEPTH_MAX - 1);
                 self.problems.add(*span, text);
             }
         }

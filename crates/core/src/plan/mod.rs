@@ -16,7 +16,9 @@ use app::GRACEFUL_TIMEOUT_MS;
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
-pub use pool::{Balance, Check, HashBy, Place, Pool, PoolTls, Protocol, RequestLines, Script, Server, Sticky};
+pub use pool::{
+    Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Server, Sticky,
+};
 pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
 pub use site::{Maintenance, Site};
 

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
+/// How deep pools may stand in pools, the outermost counted.
+pub const POOLS_DEPTH_MAX: usize = 8;
+
 /// One pool.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Pool {

@@ -95,16 +95,12 @@ impl Metered {
         }
     }
 
-    /// Gathers bytes, where there is room for all of them; whether there was.
-    fn gather(&mut self, bytes: &[u8]) -> bool {
-        let fits = self.gathered.len() + bytes.len() <= GATHERED_BYTES_MAX;
-        if fits {
-            if self.gathered.capacity() == 0 {
-                self.gathered = self.house.spares.buffer();
-            }
-            self.gathered.extend_from_slice(bytes);
+    /// Gathers bytes, for which there is room.
+    fn gather(&mut self, bytes: &[u8]) {
+        if self.gathered.capacity() == 0 {
+            self.gathered = self.house.spares.buffer();
         }
-        fits
+        self.gathered.extend_from_slice(bytes);
     }
 
     /// Writes what was gathered.
@@ -176,17 +172,7 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let it = self.get_mut();
-        if it.gather(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let drained = it.poll_drain(task);
-        ready!(it.unless_stuck(drained, task))?;
-        if it.gather(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let wrote = Pin::new(&mut it.stream).poll_write(task, bytes);
-        it.unless_stuck(wrote, task)
+        self.poll_write_vectored(task, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(

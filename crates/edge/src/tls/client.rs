@@ -24,14 +24,15 @@ pub(crate) fn client_config(pool: &Pool) -> io::Result<Option<Arc<ClientConfig>>
     }
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder = builder.map_err(io::Error::other)?;
-    let builder = if pool.tls.trusts_all {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-    } else {
-        let authorities = WebPkiServerVerifier::builder_with_provider(roots(&pool.tls.roots)?, provider());
-        let authorities = authorities.build().map_err(io::Error::other)?;
-        let known = pool.tls.roots.clone();
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Known { authorities, known }))
+    let authorities = match pool.tls.trusts_all {
+        true => None,
+        false => {
+            let builder = WebPkiServerVerifier::builder_with_provider(roots(&pool.tls.roots)?, provider());
+            Some(builder.build().map_err(io::Error::other)?)
+        }
     };
+    let verifier = Verifier { authorities, known: pool.tls.roots.clone(), provider: provider() };
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &pool.tls.own {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
@@ -62,13 +63,15 @@ fn roots(given: &[Vec<u8>]) -> io::Result<Arc<RootCertStore>> {
 /// Believes whom an authority vouches for; and who shows one of the given certificates itself, as servers do that
 /// signed their own: what `openssl req -x509` makes calls itself an authority, which no server may be (RFC 5280, 4.2.1.9).
 #[derive(Debug)]
-struct Known {
-    authorities: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    /// Nothing where anybody is believed: `tls = { verify = false }`.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
     /// DER.
     known: Vec<Vec<u8>>,
+    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -77,8 +80,8 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = self.authorities.verify_server_cert(certificate, chain, name, ocsp, now);
-        match found {
+        let Some(authorities) = &self.authorities else { return Ok(ServerCertVerified::assertion()) };
+        match authorities.verify_server_cert(certificate, chain, name, ocsp, now) {
             // Found after its dates and before its name.
             Err(error) if is_authority(&error) && self.known.iter().any(|known| **known == **certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
@@ -94,7 +97,7 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authorities.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -103,11 +106,11 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.authorities.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -115,43 +118,4 @@ impl ServerCertVerifier for Known {
 pub(crate) fn is_authority(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return false };
     matches!(other.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-/// Believes anybody: `tls = { verify = false }`.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _chain: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -11,7 +11,7 @@ use crate::house::House;
 use crate::rules::Rules;
 use hallway_core::Fault;
 use hallway_core::balance::{Picked, Standing, Tier};
-use hallway_core::plan::Pool;
+use hallway_core::plan::{POOLS_DEPTH_MAX, Pool};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,8 +20,6 @@ use std::task::Poll;
 
 /// Between two looks of a request that waits, where nobody tells it.
 const LOOK_MS: u64 = 200;
-/// How deep pools may stand in pools; the configuration is checked for circles.
-const DEPTH_MAX: usize = 8;
 
 /// A server that has a request, and the pools above it.
 pub(super) struct Held {
@@ -91,7 +89,7 @@ impl Choice<'_> {
     }
 
     fn is_anybody_open(&self, number: usize, depth: usize) -> bool {
-        let Some(desk) = self.rules.pools.get(number).filter(|_| depth < DEPTH_MAX) else { return false };
+        let Some(desk) = self.rules.pools.get(number).filter(|_| depth < POOLS_DEPTH_MAX) else { return false };
         desk.members().list.iter().any(|member| match &member.server.identity.address {
             Address::Pool(name) => {
                 let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
@@ -238,7 +236,7 @@ impl Choice<'_> {
     ) -> Found {
         if let Address::Pool(name) = &server.identity.address {
             let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
-            let Some(below) = below.filter(|_| depth < DEPTH_MAX) else { return Found::Nobody };
+            let Some(below) = below.filter(|_| depth < POOLS_DEPTH_MAX) else { return Found::Nobody };
             return match self.look(below, depth + 1, last_resort) {
                 Found::Held(mut held) => {
                     let is_trial = server.begin(now_ms);
