@@ -35,9 +35,9 @@ const USAGE: u8 = 2;
 const INVALID: u8 = 78;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os();
-    // The master starts the edge under this name; nobody types it.
-    if arguments.next().is_some_and(|name| name == "hallway: edge") {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    // The master starts the edge by this word; nobody types it.
+    if arguments.next_if(|word| word == hallway_workers::EDGE).is_some() {
         return wire::run_edge(arguments);
     }
     match cli::read(arguments, &|name| std::env::var(name).ok()) {

@@ -60,7 +60,7 @@ impl Master for MasterOnChannel {
 
 /// The main function of the edge's process. Its arguments are the numbers of descriptors.
 pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    hallway_workers::set_title("hallway: edge");
+    hallway_workers::set_title(hallway_workers::EDGE);
     // Keys and traffic are in this memory: no other process of this user may look into it.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.

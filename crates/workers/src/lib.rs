@@ -16,5 +16,5 @@ pub use channel::{Channel, Message};
 pub use inherit::take_inherited;
 pub use lanes::{Lanes, make_lanes};
 pub use reap::{Ended, reap, resident_bytes};
-pub use spawn::{Spawned, spawn_edge, spawn_worker};
+pub use spawn::{EDGE, Spawned, spawn_edge, spawn_worker};
 pub use title::set_title;

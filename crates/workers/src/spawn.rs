@@ -20,6 +20,9 @@ use std::process::{Command, Stdio};
 /// Runs the boot script, which is the next argument, under a name that stack traces can show.
 const RUN_BOOT: &str = "import sys; exec(compile(sys.argv.pop(1), '<hallway>', 'exec'))";
 
+/// The first argument of this program where it is to be the edge.
+pub const EDGE: &str = "hallway: edge";
+
 /// A child that runs.
 #[derive(Debug)]
 pub struct Spawned {
@@ -54,7 +57,8 @@ pub fn spawn_edge(
     (user, has_workers): (Option<&User>, bool),
 ) -> io::Result<Spawned> {
     let mut command = Command::new(program);
-    command.arg0("hallway: edge").arg(serial.to_string());
+    // The name stays the program's path: tools that run programs (valgrind) look for the file by it.
+    command.arg(EDGE).arg(serial.to_string());
     let mut given = vec![plan];
     given.extend_from_slice(sockets);
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
