@@ -13,8 +13,11 @@ use std::time::Duration;
 /// What a running instance is asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ask {
-    /// What it is doing.
-    Status,
+    /// What it is doing; as JSON, or for a person.
+    Status {
+        /// Whether as JSON.
+        json: bool,
+    },
     /// To read its file again; and to replace the workers of all apps, of one, or of none.
     Reload(Rolls),
     /// To stop when all is answered.
@@ -40,7 +43,7 @@ impl Ask {
     /// As it goes over the socket: one line.
     pub(crate) fn encode(&self) -> String {
         let value = match self {
-            Ask::Status => json!({"ask": "status"}),
+            Ask::Status { .. } => json!({"ask": "status"}),
             Ask::Stop => json!({"ask": "stop"}),
             Ask::Reload(Rolls::All) => json!({"ask": "reload"}),
             Ask::Reload(Rolls::None) => json!({"ask": "reload", "rolls": false}),
@@ -53,7 +56,7 @@ impl Ask {
     pub(crate) fn decode(line: &[u8]) -> Option<Ask> {
         let value: Value = serde_json::from_slice(line).ok()?;
         match (value["ask"].as_str()?, value["app"].as_str(), value["rolls"].as_bool()) {
-            ("status", ..) => Some(Ask::Status),
+            ("status", ..) => Some(Ask::Status { json: false }),
             ("stop", ..) => Some(Ask::Stop),
             ("reload", Some(app), _) => Some(Ask::Reload(Rolls::App(app.into()))),
             ("reload", None, Some(false)) => Some(Ask::Reload(Rolls::None)),
@@ -80,13 +83,14 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
         _ => format!("{shown}: {error}"),
     })?;
     let failed = |error: std::io::Error| format!("the instance does not answer ({shown}): {error}");
-    let patience = if *ask == Ask::Status { STATUS_PATIENCE } else { PATIENCE };
+    let is_status = matches!(ask, Ask::Status { .. });
+    let patience = if is_status { STATUS_PATIENCE } else { PATIENCE };
     stream.set_read_timeout(Some(patience)).map_err(failed)?;
     stream.write_all(ask.encode().as_bytes()).map_err(failed)?;
     let mut answer = Vec::new();
     match stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut answer) {
         // The master has answered, an edge that is stuck has not: what is known is shown.
-        Err(error) if answer.is_empty() || *ask != Ask::Status => return Err(failed(error)),
+        Err(error) if answer.is_empty() || !is_status => return Err(failed(error)),
         _ => {}
     }
     let mut parts = serde_json::Deserializer::from_slice(&answer).into_iter::<Value>();

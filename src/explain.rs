@@ -3,9 +3,9 @@
 //! Actors: none.
 //! Never:  is it told in another way than it would be matched: the same code decides.
 
-use crate::config::show::{conditions, one_target, target};
+use crate::config::show::{conditions, one_target, permits, shown_bytes, target};
 use hallway_core::http1::parse_head;
-use hallway_core::plan::{Balance, Files, HashBy, Listen, Most, Place, Plan, Pool, Rate, Route, Server, Target};
+use hallway_core::plan::{Balance, Files, HashBy, Listen, Place, Plan, Pool, Route, Server, Target};
 use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite, target_of};
 use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
@@ -70,14 +70,15 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say("answer", &format!("{} for this client ({})", fault.status(), shown(question.client)));
         return Ok(text);
     }
-    for line in permits(plan, route) {
+    // How large a body may be is told below, also where no route says it.
+    for line in permits(plan, route).into_iter().filter(|line| !line.starts_with("body_max")) {
         say("permit", &line);
     }
     say("target", &target(plan, route));
     let client = question.client.map(|client| client.to_string()).unwrap_or_default();
     let chosen = target_of(route, &head, &client);
     if route.split.is_some() {
-        say("split", &format!("this request: {}", one_target(plan, chosen)));
+        say("split", &format!("this request: {}", one_target(plan, (chosen, &route.path))));
     }
     for (name, what) in details(plan, (route, chosen), &head, &found)? {
         say(name, &what);
@@ -171,32 +172,6 @@ fn sent_on(plan: &Plan, site: usize, head: &Head) -> Option<String> {
     });
     let answer = to_https(head, port);
     answer.fields.named(b"location").map(|to| String::from_utf8_lossy(to).into_owned())
-}
-
-/// What has to be met before the target is asked.
-fn permits(plan: &Plan, route: &Route) -> Vec<String> {
-    let zones = route.limits.iter().filter_map(|zone| plan.zones.get(*zone));
-    let mut lines: Vec<String> = zones
-        .map(|zone| {
-            let by = format!("{:?}", zone.by).to_lowercase();
-            match zone.most {
-                Most::Rate(Rate { interval_ns, burst }) => {
-                    format!("one every {} ms in the long run, {burst} at once; by {by}", interval_ns / 1_000_000)
-                }
-                Most::AtOnce(most) => format!("{most} at a time; by {by}"),
-            }
-        })
-        .collect();
-    lines.extend(route.basic_auth.as_ref().map(|auth| format!("a name and a password ({})", auth.realm)));
-    lines
-}
-
-fn shown_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
-    }
 }
 
 /// Reads the request as it would come over the wire.

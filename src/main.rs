@@ -91,7 +91,14 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
         }
     };
     match errand {
-        cli::Errand::Check => print(&format!("{}: valid: {}\n", file.display(), config::summary(&plan))),
+        cli::Errand::Check => {
+            let file = file.display();
+            let apps = match plan.apps.is_empty() {
+                true => String::new(),
+                false => format!("{file}: no app is loaded by this check; that shows when it is served\n"),
+            };
+            print(&format!("{apps}{file}: valid: {}\n", config::summary(&plan)))
+        }
         cli::Errand::Routes => print(&config::routes(&plan)),
         cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok())),
         cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
@@ -110,7 +117,8 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
 /// Asks the running instance of a file.
 fn order(file: &Path, instance: Option<&str>, ask: &asked::Ask) -> ExitCode {
     match Instance::new(file, instance).and_then(|instance| asked::ask(&instance, ask)) {
-        Ok(status) if *ask == asked::Ask::Status => print(&asked::show_status(&status)),
+        Ok(status) if *ask == (asked::Ask::Status { json: true }) => print(&format!("{status:#}\n")),
+        Ok(status) if *ask == (asked::Ask::Status { json: false }) => print(&asked::show_status(&status)),
         Ok(_) => ExitCode::SUCCESS,
         Err(problem) => fail(problem, ERROR),
     }

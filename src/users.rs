@@ -7,6 +7,12 @@ use hallway_core::plan::User;
 use nix::unistd::{self, getgrouplist};
 use std::ffi::CString;
 
+/// The name of who runs this; the number where there is no name.
+pub(crate) fn own_name() -> String {
+    let own = unistd::geteuid();
+    unistd::User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name)
+}
+
 /// A user by name.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub(crate) const FLAGS: &[Flag] = &[
         "bind",
         Some('b'),
         "ADDR",
-        "where to listen: host:port, [::]:port, unix:PATH or fd://N;\nmay be repeated (default 127.0.0.1:8000)",
+        "where to listen: host:port, [::]:port, unix:PATH or fd://N;\na host alone: at port 8000; may be repeated (default 127.0.0.1)",
     ),
     flag("workers", Some('w'), "N|auto", "worker processes (default auto: one for each core, at least 2)"),
     flag("threads", None, "N", "requests that one worker works on at a time (default 1)"),

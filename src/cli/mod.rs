@@ -7,7 +7,7 @@ mod flags;
 mod near;
 mod ring;
 
-pub(crate) use near::nearest;
+pub(crate) use near::{is_slip, nearest};
 #[cfg(test)]
 mod tests;
 
@@ -109,7 +109,7 @@ pub(crate) fn read(
             "serve" => read_file_command(parser, Errand::Serve { watch: false }),
             "check" => read_file_command(parser, Errand::Check),
             "routes" => read_file_command(parser, Errand::Routes),
-            "status" => read_file_command(parser, Errand::Ask(Ask::Status)),
+            "status" => read_file_command(parser, Errand::Ask(Ask::Status { json: false })),
             "reload" => read_file_command(parser, Errand::Ask(Ask::Reload(Rolls::All))),
             "stop" => read_file_command(parser, Errand::Ask(Ask::Stop)),
             "exec" => read_file_command(parser, Errand::Exec(Vec::new())),
@@ -119,14 +119,21 @@ pub(crate) fn read(
             }
             "trust" => match parser.next().map_err(|error| error.to_string())? {
                 None => Ok(Asked::Trust),
-                Some(_) => Ok(Asked::Text(
+                Some(Arg::Long("help") | Arg::Short('h')) => Ok(Asked::Text(
                     "Usage: hallway trust\n\nSays how to have this machine and its browsers trust the local authority of \
                      tls = \"internal\".\n"
                         .into(),
                 )),
+                Some(_) => Err("'hallway trust' takes nothing more".into()),
             },
             "ring" => ring::read(parser),
-            "help" => Ok(Asked::Text(overview())),
+            "help" => match parser.next().map_err(|error| error.to_string())? {
+                // 'help run' is 'run --help'.
+                Some(Arg::Value(word)) if word != "help" => {
+                    read([word, OsString::from("--help")].into_iter(), environment)
+                }
+                _ => Ok(Asked::Text(overview())),
+            },
             "version" => Ok(Asked::Text(version())),
             later @ ("import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
                 Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
@@ -150,6 +157,9 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
             Arg::Long("config") if matches!(errand, Errand::Ask(Ask::Reload(_))) => {
                 errand = Errand::Ask(Ask::Reload(Rolls::None));
             }
+            Arg::Long("json") if matches!(errand, Errand::Ask(Ask::Status { .. })) => {
+                errand = Errand::Ask(Ask::Status { json: true });
+            }
             Arg::Long("watch") if matches!(errand, Errand::Serve { .. }) => errand = Errand::Serve { watch: true },
             Arg::Long("instance") => instance = Some(word(&mut parser, "--instance needs a name")?),
             Arg::Long("config") | Arg::Short('c') => {
@@ -166,7 +176,7 @@ fn read_file_command(mut parser: Parser, mut errand: Errand) -> Result<Asked, St
                 return Err(unknown(
                     ("flag", "--"),
                     long,
-                    ["config", "help", "client", "instance", "watch"].into_iter(),
+                    ["config", "help", "client", "instance", "watch", "json"].into_iter(),
                     "hallway --help",
                 ));
             }
@@ -223,7 +233,9 @@ fn file_help(errand: &Errand) -> String {
         Errand::Check => ("check", "Says every problem of a configuration file; exit code 78 where there is one."),
         Errand::Routes => ("routes", "Shows the routes of each site in the order in which they are tried."),
         Errand::Config => ("config", "Shows what the file comes to; --schema: the JSON Schema of such files."),
-        Errand::Ask(Ask::Status) => ("status", "Shows what the instance that serves the file is doing."),
+        Errand::Ask(Ask::Status { .. }) => {
+            ("status", "Shows what the instance that serves the file is doing; --json: the same for programs.")
+        }
         Errand::Ask(Ask::Stop) => ("stop", "Has the instance stop when all requests are answered."),
         Errand::Ask(Ask::Reload(_)) => (
             "reload",
@@ -241,6 +253,7 @@ fn file_help(errand: &Errand) -> String {
         Errand::Exec(_) => " APP -- COMMAND",
         Errand::Ask(Ask::Reload(_)) => " [--config | APP]",
         Errand::Config => " [--schema]",
+        Errand::Ask(Ask::Status { .. }) => " [--json]",
         _ => "",
     };
     let is_asked = matches!(errand, Errand::Ask(_) | Errand::Serve { .. });
@@ -361,13 +374,13 @@ fn overview() -> String {
     format!(
         "hallway {}: the whole production web stack in one program\n\n\
          Usage:\n  hallway run [flags] MODULE:APP    serve one Python app, without a file\n  \
-         hallway run --help                its flags\n  \
+         hallway help COMMAND              all of a command, as in hallway help run\n  \
          hallway serve [-c FILE]           serve the sites and apps of a file (default ./hallway.toml)\n  \
          hallway check [-c FILE]           say every problem of the file\n  \
          hallway routes [-c FILE]          show its routes in the order in which they are tried\n  \
          hallway explain [-c FILE] URL     say which site and route would answer a request\n  \
          hallway config [-c FILE]          what the file comes to; --schema: its JSON Schema, for editors\n  \
-         hallway status [-c FILE]          what the instance that serves the file is doing\n  \
+         hallway status [-c FILE]          what the instance that serves the file is doing; --json: for programs\n  \
          hallway reload [-c FILE]          have it go by the file as it is now, and replace every worker\n  \
          hallway stop [-c FILE]            have it stop when all requests are answered\n  \
          hallway exec APP -- COMMAND       run a command as the app would run\n  \
@@ -381,7 +394,7 @@ fn overview() -> String {
 fn run_help() -> String {
     let mut text = String::from(
         "Usage: hallway run [flags] MODULE:APP\n\n\
-         Serves the WSGI application APP of the Python module MODULE.\n\nFlags:\n",
+         Serves the WSGI application APP of the Python module MODULE; MODULE alone is MODULE:application.\n\nFlags:\n",
     );
     for flag in FLAGS {
         let short = flag.short.map_or_else(|| "    ".into(), |short| format!("-{short}, "));

@@ -9,6 +9,11 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     known.map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= limit).min().map(|(_, other)| other)
 }
 
+/// Whether a word is another one but for one letter.
+pub(crate) fn is_slip(word: &str, other: &str) -> bool {
+    distance(word, other) == 1
+}
+
 /// How many letters must be put in, taken out, changed or swapped with their neighbour (Damerau, Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());

@@ -33,6 +33,21 @@ fn flags_win_over_the_environment() {
 }
 
 #[test]
+fn help_of_a_command_is_asked_in_two_ways() {
+    let text = |line: &str| match ask(line, &[]) {
+        Ok(Asked::Text(text)) => text,
+        _ => panic!("no text: {line}"),
+    };
+    for word in ["run", "serve", "check", "status", "reload", "exec", "ring", "trust", "config", "explain", "routes"] {
+        assert_eq!(text(&format!("help {word}")), text(&format!("{word} --help")), "{word}");
+        assert!(text(&format!("help {word}")).starts_with("Usage: hallway"), "{word}");
+    }
+    assert_eq!(text("help"), text("--help"));
+    assert_eq!(text("help help"), text("--help"));
+    assert_eq!(problem("help srve"), "there is no command 'srve'; did you mean 'serve'?");
+}
+
+#[test]
 fn platforms_set_port_and_concurrency() {
     let raw = run("run a:b", &[("PORT", "5000"), ("WEB_CONCURRENCY", "2")]);
     assert_eq!(raw.last("bind").unwrap().text, "0.0.0.0:5000");

@@ -6,6 +6,7 @@
 mod build;
 mod declare;
 mod effective;
+mod foreign;
 mod node;
 mod problem;
 mod read;

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is a problem told twice, or one kept back because another was found first.
 
-use super::node::Span;
+use super::node::{Span, Table};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -82,6 +82,10 @@ pub(crate) struct Problems {
     warnings: Vec<Problem>,
     /// Values that are not to be shown.
     secrets: Vec<Span>,
+    /// Keys that are spelled in another way than they are, and what they are meant to be.
+    meant: Vec<(Span, &'static str)>,
+    /// Values of which a part is not there: what else is wrong with them follows from that.
+    incomplete: Vec<Span>,
     /// A file is no TOML: what follows from that is of no interest.
     is_unreadable: bool,
 }
@@ -121,9 +125,35 @@ impl Problems {
         self.push(Problem { span: Some(span), text: text.into(), also: vec![(also.0, also.1.into())] });
     }
 
+    /// A key is not known, and most likely meant to be this one.
+    pub(crate) fn note_meant(&mut self, key: Span, meant: &'static str) {
+        self.meant.push((key, meant));
+    }
+
+    /// Whether a table has a key that is meant to be one of these, and is spelled in another way.
+    pub(crate) fn means(&self, table: &Table, keys: &[&str]) -> bool {
+        let of_table = |span: &Span| table.entries.iter().any(|entry| entry.key_span == *span);
+        self.meant.iter().any(|(span, meant)| keys.contains(meant) && of_table(span))
+    }
+
+    /// Something is missing in a table. Where a key of it is only spelled in another way, that was told, and this would
+    /// only follow from it.
+    pub(crate) fn add_missing(&mut self, span: Span, (table, keys): (&Table, &[&str]), text: impl Into<String>) {
+        if !self.means(table, keys) {
+            self.add(span, text);
+        }
+    }
+
+    /// A part of a value is not there.
+    pub(crate) fn add_incomplete(&mut self, span: Span, text: String) {
+        self.add(span, text);
+        self.incomplete.push(span);
+    }
+
     pub(crate) fn push(&mut self, problem: Problem) {
         let is_known = |one: &Problem| one.span == problem.span && one.text == problem.text;
-        if !self.found.iter().any(is_known) {
+        let follows = |span: Span| self.incomplete.contains(&span);
+        if !self.found.iter().any(is_known) && !problem.span.is_some_and(follows) {
             self.found.push(problem);
         }
     }

@@ -130,7 +130,7 @@ impl Reader<'_> {
     /// `${NAME}` is the variable of that name; `$${` is `${` itself.
     fn filled(&mut self, text: &str, span: Span) -> String {
         let mut out = String::with_capacity(text.len());
-        let mut rest = text;
+        let (mut rest, mut unset) = (text, Vec::new());
         while let Some(at) = rest.find("${") {
             let (before, after) = (&rest[..at], &rest[at + 2..]);
             if let Some(escaped) = before.strip_suffix('$') {
@@ -147,13 +147,22 @@ impl Reader<'_> {
             match (self.environment)(name) {
                 Some(value) => out.push_str(&value),
                 None => {
-                    self.problems.add(span, format!("the variable {name} is not set; set it before the start"));
+                    unset.push(name);
                     out.push_str(name);
                 }
             }
             rest = behind;
         }
         out.push_str(rest);
+        if !unset.is_empty() {
+            let (what, it) = if unset.len() == 1 { ("variable", "it") } else { ("variables", "them") };
+            let text = format!("the {what} {} not set; set {it} before the start", shown_names(&unset));
+            self.problems.add_incomplete(span, text);
+        }
         out
     }
+}
+
+fn shown_names(names: &[&str]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }

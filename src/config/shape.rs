@@ -21,7 +21,8 @@ pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problem
             || format!("'{name}' cannot be {}", node.kind()),
             |text| format!("{name} = \"{text}\": this is no value of it"),
         );
-        problems.add(node.span, format!("{what}; write {}", kind.wanted()));
+        let mend = table_of(node, kind, name).unwrap_or_else(|| kind.wanted());
+        problems.add(node.span, format!("{what}; write {mend}"));
     };
     if matches!(kind, Kind::Secret) {
         problems.hide(node.span);
@@ -73,15 +74,77 @@ pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, probl
                     continue;
                 }
                 let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
-                let built = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-                let near = nearest(&entry.key, built.map(|key| key.name));
-                let near = near.map(|near| format!("did you mean '{near}'?"));
-                let known = synonyms::explain(&entry.key, keys).or(near);
-                let mend = known.unwrap_or_else(|| format!("it knows {}", list_of(keys)));
+                let meant = synonyms::explain(&entry.key, keys);
+                if let Some(key) = meant.as_ref().and_then(|meant| meant.key) {
+                    problems.note_meant(entry.key_span, key);
+                }
+                let mend = meant.map_or_else(|| format!("it knows {}", list_of(keys)), |meant| meant.mend);
                 problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));
             }
         }
     }
+}
+
+/// What a value that stands alone says most likely, where a table is wanted: key by key of which it could be.
+const ALONE: &[(&str, &str, &str)] = &[
+    ("access", "path", ""),
+    ("basic_auth", "file", ""),
+    ("clients", "ca", ""),
+    ("cors", "origins", ""),
+    ("eject", "after", ""),
+    ("forward_proxy", "listen", ", allow = [\"…\"]"),
+    ("health", "every", ""),
+    ("hsts", "max_age", ""),
+    ("keep_alive", "idle", ""),
+    ("keep_alive", "connections", ""),
+    ("limit", "rate", ""),
+    ("limit", "connections", ""),
+    ("log", "path", ""),
+    ("maintenance", "file", ""),
+    ("php", "root", ""),
+    ("queue", "size", ""),
+    ("queue", "max_wait", ""),
+    ("respond", "status", ""),
+    ("respond", "body", ""),
+    ("retry", "tries", ""),
+    ("retry", "budget", ""),
+    ("split", "percent", ", pool = \"…\""),
+    ("sticky", "cookie", ""),
+    ("tls", "cert", ", key = \"…\""),
+];
+
+/// A value that stands alone as the table that it says most likely: `limit = "5/m"` is `{ rate = "5/m" }`.
+fn table_of(node: &Node, kind: &Kind, name: &str) -> Option<String> {
+    let keys = match kind {
+        Kind::Table(keys) => keys,
+        Kind::OneOrMore(kind) | Kind::List(kind) => return table_of(node, kind, name),
+        Kind::Either(kinds) => return kinds.iter().find_map(|kind| table_of(node, kind, name)),
+        _ => return None,
+    };
+    let value = match &node.data {
+        Data::Text(text) => format!("{text:?}"),
+        Data::Whole(number) => number.to_string(),
+        _ => return None,
+    };
+    let fitting = |(_, key, _): &&(&str, &str, &str)| {
+        let Some(key) = keys.iter().find(|known| known.name == *key) else { return false };
+        let in_range = match (&key.kind, &node.data) {
+            (Kind::Whole(least, most), Data::Whole(number)) => (least..=most).contains(&number),
+            (Kind::Duration, Data::Whole(_)) => false,
+            _ => true,
+        };
+        let is_read = |text| match &key.kind {
+            Kind::OneOrMore(kind) => read_text(kind, text).is_ok(),
+            kind => read_text(kind, text).is_ok(),
+        };
+        // A word is no file.
+        let is_file = |text: &str| {
+            !(matches!(key.kind, Kind::Path) || key.name == "path") || text == "stdout" || text.contains(['.', '/'])
+        };
+        fits(node, &key.kind) && in_range && node.text().is_none_or(|text| is_read(text) && is_file(text))
+    };
+    let (_, key, more) = ALONE.iter().filter(|(of, ..)| *of == name).find(fitting)?;
+    Some(format!("{name} = {{ {key} = {value}{more} }}"))
 }
 
 fn list_of(keys: &[Key]) -> String {

@@ -3,7 +3,8 @@
 //! Actors: none.
 //! Never:  is another order shown than the one that is matched by.
 
-use hallway_core::plan::{Files, LocationPart, Plan, Pool, Route, Target};
+use hallway_core::network::Network;
+use hallway_core::plan::{Files, LimitBy, LocationPart, Most, Plan, Pool, Rate, Route, Target, Zone};
 use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
@@ -29,7 +30,7 @@ pub(crate) fn routes(plan: &Plan) -> String {
             .in_order()
             .into_iter()
             .filter_map(|number| site.routes.get(number))
-            .map(|route| (format!("{}{}", route.path, conditions(&route.conditions)), target(plan, route)))
+            .map(|route| (format!("{}{}", route.path, conditions(&route.conditions)), told(plan, route)))
             .collect();
         let width = lines.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
         for (left, right) in lines {
@@ -54,16 +55,92 @@ pub(crate) fn conditions(conditions: &Conditions) -> String {
         }
     }
     if !conditions.clients.is_empty() {
-        let networks: Vec<String> = conditions.clients.iter().map(ToString::to_string).collect();
-        parts.push(format!("client {}", networks.join("|")));
+        parts.push(format!("client {}", shown_networks(&conditions.clients)));
     }
     if parts.is_empty() { String::new() } else { format!("  [{}]", parts.join(", ")) }
 }
 
+/// What answers, and who is let in how often.
+fn told(plan: &Plan, route: &Route) -> String {
+    let mut text = target(plan, route);
+    if !route.rewrite.is_empty() {
+        text += &format!("; asked for {}", location(&route.path, &route.rewrite));
+    }
+    for line in permits(plan, route) {
+        text += &format!("; {line}");
+    }
+    text
+}
+
+/// Who is let in, how often, and with how much.
+pub(crate) fn permits(plan: &Plan, route: &Route) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, networks) in [("allow", &route.access.allow), ("deny", &route.access.deny)] {
+        if !networks.is_empty() {
+            lines.push(format!("{key} {}", shown_networks(networks)));
+        }
+    }
+    if let Some(auth) = &route.basic_auth {
+        lines.push(format!("basic_auth '{}'", auth.realm));
+    }
+    let zones = route.limits.iter().filter_map(|zone| plan.zones.get(*zone));
+    lines.extend(zones.map(|zone| format!("limit {}", shown_limit(zone))));
+    lines.extend(route.body_bytes_max.map(|bytes| format!("body_max {}", shown_bytes(bytes))));
+    lines.extend(route.timeout_ms.map(|time_ms| format!("timeout {}", shown_time(time_ms))));
+    lines
+}
+
+fn shown_networks(networks: &[Network]) -> String {
+    let private = Network::read("private").unwrap_or_default();
+    if networks == private {
+        return "private".into();
+    }
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn shown_limit(zone: &Zone) -> String {
+    let by = match &zone.by {
+        LimitBy::Client => "by client".to_owned(),
+        LimitBy::Header(name) => format!("by header {name}"),
+        LimitBy::Cookie(name) => format!("by cookie {name}"),
+        LimitBy::User => "by user".into(),
+        LimitBy::All => "for all together".into(),
+    };
+    match zone.most {
+        Most::AtOnce(most) => format!("{most} at a time {by}"),
+        Most::Rate(Rate { interval_ns, burst }) => {
+            let units = [("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000_u64)];
+            let exact = units.iter().find_map(|(unit, unit_ns)| {
+                let count = unit_ns / interval_ns.max(1);
+                (count > 0 && unit_ns / count == interval_ns).then(|| (format!("{count}/{unit}"), count))
+            });
+            let (rate, count) = exact.unwrap_or((format!("one in {} ms", interval_ns / 1_000_000), 0));
+            let at_once = if burst == count { String::new() } else { format!(", {burst} at once,") };
+            format!("{rate}{at_once} {by}")
+        }
+    }
+}
+
+pub(crate) fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+fn shown_time(time_ms: u64) -> String {
+    match time_ms {
+        0 => "none".into(),
+        _ if time_ms.is_multiple_of(1000) => format!("{} s", time_ms / 1000),
+        _ => format!("{time_ms} ms"),
+    }
+}
+
 pub(crate) fn target(plan: &Plan, route: &Route) -> String {
-    let mut text = one_target(plan, &route.target);
+    let mut text = one_target(plan, (&route.target, &route.path));
     if let Some(split) = &route.split {
-        text += &format!("; {} % to {}", split.percent, one_target(plan, &split.to));
+        text += &format!("; {} % to {}", split.percent, one_target(plan, (&split.to, &route.path)));
     }
     if let Some(mirror) = &route.mirror {
         let name = &plan.pools[mirror.pool].name;
@@ -72,7 +149,8 @@ pub(crate) fn target(plan: &Plan, route: &Route) -> String {
     text
 }
 
-pub(crate) fn one_target(plan: &Plan, target: &Target) -> String {
+/// A target, and the path of its route.
+pub(crate) fn one_target(plan: &Plan, (target, path): (&Target, &str)) -> String {
     match target {
         Target::Files(Files { directory, only: Some(name), .. }) => format!("file {}", directory.join(name).display()),
         Target::Files(Files { directory, fallback, .. }) => {
@@ -89,18 +167,25 @@ pub(crate) fn one_target(plan: &Plan, target: &Target) -> String {
             format!("pool {name} ({}){stripped}", counted(servers.len(), "server"))
         }
         Target::Compose(parts) => {
-            let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-            format!("compose {}", names.join(", "))
+            let shown = parts.iter().map(|part| format!("{} = {}", part.name, location(path, &part.to)));
+            format!("compose {}", shown.collect::<Vec<_>>().join(", "))
         }
-        Target::Redirect { status, to } => format!("redirect {status} {}", to.iter().map(part).collect::<String>()),
+        Target::Redirect { status, to } => format!("redirect {status} {}", location(path, to)),
         Target::Respond { status, .. } => format!("respond {status}"),
     }
 }
 
-fn part(part: &LocationPart) -> String {
+/// An address as it is written: captures by their names.
+fn location(path: &str, to: &[LocationPart]) -> String {
+    let pattern = Pattern::parse(path).ok();
+    let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
+    to.iter().map(|one| part(one, &names)).collect()
+}
+
+fn part(part: &LocationPart, names: &[&str]) -> String {
     match part {
         LocationPart::Text(text) => text.clone(),
-        LocationPart::Capture(number) => format!("{{{}}}", number + 1),
+        LocationPart::Capture(number) => format!("{{{}}}", names.get(*number).unwrap_or(&"?")),
         LocationPart::Rest => "*".into(),
         LocationPart::Host => "{host}".into(),
         LocationPart::Path => "{path}".into(),

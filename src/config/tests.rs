@@ -34,6 +34,7 @@ fn said(dir: &Path, text: &str) -> String {
 fn each_broken_file_is_answered_with_its_line_and_the_mend() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BROKEN);
     let (dir, cases) = (directory("broken"), fs::read_to_string(&path).unwrap());
+    fs::create_dir_all(dir.join("assets")).unwrap();
     let mut seen = String::new();
     for case in cases.split("### ").skip(1) {
         let (name, rest) = case.split_once('\n').unwrap();
@@ -157,6 +158,46 @@ fn a_whole_file_is_a_plan() {
     let expected =
         ["example.com, *.example.com", "/api/{version}/*", "/health", "/old/{id}", "/src/*", "/*", "*", "/*"];
     assert_eq!(paths, expected, "{shown}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+const TOLD: &str = r#"
+[app.web]
+wsgi = "shop.wsgi"
+[pool.api]
+servers = ["http://10.0.0.1"]
+[site."::1"]
+aliases = ["[2001:DB8:0::1]"]
+limit = { rate = "600/m" }
+routes = [
+  { path = "/old/{year}/{id}", redirect = "/orders/{id}-{year}" },
+  { path = "/admin/*", app = "web", allow = "private", basic_auth = { users = { alice = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC" }, realm = "staff" } },
+  { path = "/login", app = "web", limit = [{ rate = "5/m", burst = 3 }, { connections = 2 }, { concurrency = 9 }], timeout = "5s" },
+  { path = "/u/{name}/*", pool = "api", rewrite = "/users/{name}/*", deny = ["10.0.0.0/8"], body_max = "1MiB" },
+  { path = "/both/{id}", compose = { user = "/api/user/{id}" } },
+]
+"#;
+
+#[test]
+fn routes_are_told_with_names_and_who_may_come_in() {
+    let dir = directory("told");
+    fs::write(dir.join("hallway.toml"), TOLD).unwrap();
+    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(plan.apps[0].callable, "shop.wsgi:application");
+    assert_eq!(plan.sites[0].hosts, ["[::1]", "[2001:db8::1]"]);
+    let shown = routes(&plan);
+    let expected = [
+        "/old/{year}/{id}  redirect 302 /orders/{id}-{year}; limit 10/s, 600 at once, by client",
+        "/admin/*          app web; allow private; basic_auth 'staff'; limit 10/s, 600 at once, by client",
+        "/login            app web; limit 10/s, 600 at once, by client; limit 5/m, 3 at once, by client; limit 2 at a time by \
+         client; limit 9 at a time for all together; timeout 5 s",
+        "/u/{name}/*       pool api (1 server); asked for /users/{name}/*; deny 10.0.0.0/8; limit 10/s, 600 at once, by \
+         client; body_max 1 MiB",
+        "/both/{id}        compose user = /api/user/{id}; limit 10/s, 600 at once, by client",
+    ];
+    for line in expected {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
     fs::remove_dir_all(dir).unwrap();
 }
 

@@ -22,7 +22,7 @@ impl Master {
         let mut events = Vec::new();
         for (stream, ask) in asked {
             match ask {
-                Ask::Status => {
+                Ask::Status { .. } => {
                     let stream = control::answer(stream, &self.status(served, tree));
                     // The edge says the rest: how the servers of its pools are.
                     if let (Some(stream), Some(edge)) = (stream, &self.edge) {

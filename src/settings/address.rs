@@ -4,11 +4,12 @@
 //! Never:  is an address half understood.
 
 use hallway_core::plan::Listen;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`.
-pub(crate) fn read(text: &str) -> Result<Vec<Listen>, String> {
-    const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
+const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
+
+/// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`; a host alone where there is a port for it.
+pub(crate) fn read(text: &str, usual_port: Option<u16>) -> Result<Vec<Listen>, String> {
     if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
         return Err(format!("an address has no scheme; write {}", rest.trim_end_matches('/')));
     }
@@ -26,16 +27,13 @@ pub(crate) fn read(text: &str) -> Result<Vec<Listen>, String> {
         let number = number.parse().ok().filter(|number| *number > 2);
         return Ok(vec![Listen::Inherited(number.ok_or("the number of a descriptor above 2 must follow fd://")?)]);
     }
-    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    let (host, port) = split(text, usual_port)?;
     let port: u16 = port.parse().map_err(|_| match port.bytes().all(|byte| byte.is_ascii_digit()) {
         true if !port.is_empty() => format!("there is no port {port}; write 0 to 65535"),
         _ => FORMS.to_owned(),
     })?;
     if host.is_empty() {
         return Ok(vec![Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))]);
-    }
-    if host.contains(':') && !host.starts_with('[') {
-        return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
     }
     let found = (host.trim_start_matches('[').trim_end_matches(']'), port).to_socket_addrs();
     let mut listeners: Vec<Listen> = Vec::new();
@@ -48,9 +46,47 @@ pub(crate) fn read(text: &str) -> Result<Vec<Listen>, String> {
     Ok(listeners)
 }
 
+/// Host and port.
+fn split(text: &str, usual_port: Option<u16>) -> Result<(&str, String), String> {
+    let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_port {
+        return Ok(("127.0.0.1", text.into()));
+    }
+    let is_alone =
+        |text: &str| !text.is_empty() && (!text.contains(':') || (text.starts_with('[') && text.ends_with(']')));
+    match (text.rsplit_once(':'), usual_port) {
+        _ if text.is_empty() => Err(FORMS.into()),
+        (_, Some(port)) if is_alone(text) => Ok((text, port.to_string())),
+        (_, None) if is_alone(text) => Err(format!("write its port, too: {text}:80")),
+        (Some((host, port)), _) if host.starts_with('[') || !host.contains(':') => Ok((host, port.into())),
+        (Some((host, port)), _) if host.parse::<Ipv6Addr>().is_ok() => {
+            Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"))
+        }
+        _ if text.parse::<Ipv6Addr>().is_ok() => Err(format!("an IPv6 address stands in brackets: [{text}]:8000")),
+        _ => Err(FORMS.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_alone_has_the_usual_port() {
+        let tcp = |text: &str| Ok(vec![Listen::Tcp(text.parse().unwrap())]);
+        assert_eq!(super::read("0.0.0.0", Some(8000)), tcp("0.0.0.0:8000"));
+        assert_eq!(super::read("[::1]", Some(8000)), tcp("[::1]:8000"));
+        assert_eq!(super::read("[::]", Some(8000)), tcp("[::]:8000"));
+        assert!(super::read("localhost", Some(8000)).unwrap().contains(&tcp("127.0.0.1:8000").unwrap()[0]));
+        assert_eq!(super::read("0.0.0.0", None), Err("write its port, too: 0.0.0.0:80".into()));
+        assert_eq!(super::read("::1", Some(8000)), Err("an IPv6 address stands in brackets: [::1]:8000".into()));
+        assert_eq!(super::read("::1:80", Some(8000)), Err("an IPv6 address stands in brackets: [::1]:80".into()));
+        assert!(super::read("no.such.host.invalid", Some(8000)).unwrap_err().contains("is not known"));
+    }
+
+    fn read(text: &str) -> Result<Vec<Listen>, String> {
+        super::read(text, None)
+    }
 
     #[test]
     fn every_form_is_read() {

@@ -7,7 +7,6 @@ mod address;
 mod units;
 
 use crate::cli::{Raw, Written, nearest};
-pub(crate) use address::read as read_address;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{
@@ -20,6 +19,9 @@ pub(crate) use units::{duration_ms, percent, rate, size_bytes};
 
 /// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
 const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
+
+/// The port of `run` where none is named.
+const USUAL_PORT: u16 = 8000;
 
 /// The plan of `hallway run`.
 pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
@@ -88,16 +90,16 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
     })
 }
 
-/// `MODULE:APP`, with what people write instead of it explained.
+/// `MODULE:APP`, with what people write instead of it explained; `MODULE` alone is `MODULE:application`, as with Gunicorn.
 pub(crate) fn callable(target: &str) -> Result<String, String> {
-    let Some((module, name)) = target.split_once(':').filter(|(module, name)| !module.is_empty() && !name.is_empty())
-    else {
-        if target.is_empty() {
-            return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
-        }
+    if target.is_empty() {
+        return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
+    }
+    let (module, name) = target.split_once(':').unwrap_or((target, "application"));
+    if module.is_empty() || name.is_empty() {
         let word = target.trim_matches(':');
-        return Err(format!("'{word}' names no app; write MODULE:APP, as in '{}:app'", module_of(word)));
-    };
+        return Err(format!("'{target}' names no app; write MODULE:APP, as in '{}:app'", module_of(word)));
+    }
     if let Some(factory) = name.strip_suffix("()") {
         let module = module_of(module);
         return Err(format!("'{target}' is a call; write '--factory {module}:{factory}' (in a file: factory = true)"));
@@ -105,7 +107,7 @@ pub(crate) fn callable(target: &str) -> Result<String, String> {
     if module_of(module) != module {
         return Err(format!("'{module}' is a file; write its module: '{}:{name}'", module_of(module)));
     }
-    Ok(target.into())
+    Ok(format!("{module}:{name}"))
 }
 
 /// The module of a file: `shop/wsgi.py` is `shop.wsgi`.
@@ -189,14 +191,19 @@ pub(crate) fn default_interpreter(chdir: &Path) -> PathBuf {
     activated.into_iter().chain([beside]).find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
 }
 
+/// An address with its port.
+pub(crate) fn read_address(text: &str) -> Result<Vec<Listen>, String> {
+    address::read(text, None)
+}
+
 fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
     let given = raw.all("bind");
     if given.is_empty() {
-        return address::read("127.0.0.1:8000");
+        return address::read("127.0.0.1", Some(USUAL_PORT));
     }
     let mut listeners = Vec::new();
     for written in given {
-        for listen in address::read(&written.text).map_err(|problem| blame(written, &problem))? {
+        for listen in address::read(&written.text, Some(USUAL_PORT)).map_err(|problem| blame(written, &problem))? {
             if listeners.contains(&listen) {
                 return Err(blame(written, "this address is given twice"));
             }

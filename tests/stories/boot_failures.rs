@@ -138,12 +138,22 @@ fn what_only_looks_like_a_wrong_app_is_served() {
 }
 
 #[test]
+fn a_module_alone_is_its_application() {
+    let app = "def application(environ, start_response):\n    start_response('200 OK', []); return [b'alone']\n";
+    let hallway = Stage::new().file("shop/__init__.py", "").file("shop/wsgi.py", app).run(&["-w", "1", "shop.wsgi"]);
+    assert_eq!(super::client::get(hallway.address, "/").text(), "alone");
+    assert!(hallway.said().contains("shop.wsgi:application"), "{}", hallway.said());
+    let (code, said) = Stage::with_app("app = print\n").run_to_end(&["--bind", "127.0.0.1:0", "app"]);
+    assert!(code == Some(4) && said.contains("has no 'application'; did you mean 'app:app'?"), "{said}");
+}
+
+#[test]
 fn what_people_write_instead_of_module_and_app_is_explained() {
     for (arguments, said) in [
         (&["shop/wsgi.py:app"][..], "'shop/wsgi.py' is a file; write its module: 'shop.wsgi:app'"),
         (&["shop:create_app()"], "is a call; write '--factory shop:create_app'"),
         (&[], "which app? write 'hallway run MODULE:APP'"),
-        (&["shop.py"], "'shop.py' names no app; write MODULE:APP, as in 'shop:app'"),
+        (&["shop.py"], "'shop.py' is a file; write its module: 'shop:application'"),
         (&["--workers", "shop:app"], "--workers shop:app: write 1 to 1024, or 'auto'"),
         (&["--bind", "http://127.0.0.1:80", "a:b"], "an address has no scheme; write 127.0.0.1:80"),
         (&["--bind", "/run/x.sock", "a:b"], "a socket file is written unix:/run/x.sock"),

@@ -33,6 +33,12 @@ fn an_instance_is_asked() {
     let mut served = Served::start(Stage::with_app(APP), FILE);
     let (ok, status) = served.order(&["status"]);
     assert!(ok && status.contains("app     web: 1 of 1 workers ready"), "{status}");
+    let (ok, json) = served.order(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    assert!(ok && status["apps"][0]["ready"] == 1 && status["pid"] == served.hallway.pid(), "{json}");
+    assert!(status["listeners"][0].as_str().is_some_and(|at| at.starts_with("http://")), "{json}");
+    let (ok, checked) = served.order(&["check"]);
+    assert!(ok && checked.contains("no app is loaded by this check"), "{checked}");
     let socket = std::fs::read_dir(served.path("run"))
         .unwrap()
         .flatten()

@@ -60,7 +60,8 @@ impl Builder<'_> {
         let Some(node) = app.get("wsgi") else {
             if app.get("asgi").is_none() && app.get("command").is_none() {
                 let name = &entry.key;
-                self.problems.add(entry.key_span, format!("the app '{name}' has no wsgi = \"MODULE:APP\"; write one"));
+                let text = format!("the app '{name}' has no wsgi = \"MODULE:APP\"; write one");
+                self.problems.add_missing(entry.key_span, (app, &["wsgi", "asgi", "command"]), text);
             }
             return String::new();
         };
@@ -85,6 +86,8 @@ impl Builder<'_> {
         if !path.is_file() {
             let inside = path.join("bin/python");
             let mend = if inside.is_file() { format!("; did you mean {text}/bin/python?") } else { String::new() };
+            let make = format!("; make it: python3 -m venv {}", venv_of(&path).display());
+            let mend = if mend.is_empty() { make } else { mend };
             self.problems.add(node.span, format!("there is no interpreter {}{mend}", path.display()));
         }
         path
@@ -95,7 +98,7 @@ impl Builder<'_> {
         if let Some(node) = app.get("env_file") {
             let path = self.path(node).unwrap_or_default();
             match std::fs::read_to_string(&path) {
-                Err(error) => self.problems.add(node.span, format!("{} cannot be read: {error}", path.display())),
+                Err(error) => self.unreadable(node.span, &path, &error),
                 Ok(text) => {
                     for (number, line) in text.lines().map(str::trim).enumerate() {
                         match line.split_once('=') {
@@ -120,6 +123,12 @@ impl Builder<'_> {
         }
         variables
     }
+}
+
+/// The virtual environment that would have this interpreter.
+fn venv_of(python: &Path) -> &Path {
+    let is_inside = |path: &&Path| path.file_name().is_some_and(|name| name == "bin");
+    python.parent().filter(is_inside).and_then(Path::parent).unwrap_or(python)
 }
 
 fn unquoted(value: &str) -> &str {

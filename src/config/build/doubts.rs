@@ -107,6 +107,15 @@ impl Builder<'_> {
     fn doubt_path(&mut self, route: &Table, paths: &[&str]) {
         let Some((node, path)) = route.get("path").and_then(|node| Some((node, node.text()?))) else { return };
         let below = format!("{path}*");
+        // Of other frameworks: here these are characters of the path.
+        let foreign = path.split('/').find(|part| part.len() > 1 && part.starts_with(':'));
+        if let Some(part) = foreign {
+            let text = format!("'{part}' is matched as it stands; write '{{{}}}' for any one segment", &part[1..]);
+            self.problems.warn(node.span, text);
+        }
+        if path.ends_with('$') {
+            self.problems.warn(node.span, "'$' is matched as it stands: a path is no regular expression");
+        }
         let goes_on = ["pool", "proxy"].iter().any(|target| route.get(target).is_some());
         if goes_on && path.ends_with('/') && !paths.contains(&below.as_str()) {
             self.problems.warn(node.span, format!("this is '{path}' alone; write '{below}' for all below it, too"));

@@ -19,6 +19,7 @@ use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
+use crate::cli::nearest;
 use crate::settings::{duration_ms, size_bytes};
 use hallway_core::plan::{AccessLog, Certificate, Plan, Pool, Zone};
 use std::io;
@@ -32,6 +33,8 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 pub(super) struct Builder<'a> {
     sources: &'a Sources,
     problems: &'a mut Problems,
+    /// The whole file.
+    file: &'a Table,
     /// Cores of this machine.
     cores: usize,
     /// Whether there is any address for HTTPS.
@@ -49,7 +52,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
     let (certificates, logs, zones, pools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut builder = Builder { sources, problems, cores, has_https, certificates, logs, zones, pools };
+    let mut builder = Builder { sources, problems, file: table, cores, has_https, certificates, logs, zones, pools };
     let user = builder.user(table);
     let apps = builder.apps(table, user.as_ref());
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
@@ -96,7 +99,7 @@ impl Builder<'_> {
         match read_secret(&path) {
             Ok(content) => Some(content.trim_end_matches(['\r', '\n']).into()),
             Err(error) => {
-                self.problems.add(node.span, format!("{} cannot be read: {error}", path.display()));
+                self.unreadable(node.span, &path, &error);
                 None
             }
         }
@@ -108,9 +111,43 @@ impl Builder<'_> {
         if path.is_dir() {
             return Some(path);
         }
-        let why = if path.exists() { "this is no directory" } else { "there is no such directory" };
-        self.problems.add(node.span, format!("{why}: {}", path.display()));
+        let shown = path.display();
+        let text = if path.exists() {
+            format!("{shown} is no directory; write the directory that it is in")
+        } else {
+            format!("there is no such directory: {shown}; {}", mend_path(&path, "make it: mkdir -p "))
+        };
+        self.problems.add(node.span, text);
         None
+    }
+
+    /// A file that cannot be read.
+    fn unreadable(&mut self, span: Span, path: &Path, error: &io::Error) {
+        let shown = path.display();
+        let text = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no such file: {shown}; {}", mend_path(path, "")),
+            io::ErrorKind::PermissionDenied => format!(
+                "{shown} cannot be read by the user '{}', as which this runs; let that user read it",
+                crate::users::own_name()
+            ),
+            _ => format!("{shown} cannot be read: {error}"),
+        };
+        self.problems.add(span, text);
+    }
+}
+
+/// What to do about a path that is not there: take the one beside it that was most likely meant, or `make` it.
+fn mend_path(path: &Path, make: &str) -> String {
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    let names: Vec<String> = beside.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    if let Some(near) = nearest(&wanted, names.iter().map(String::as_str)) {
+        return format!("did you mean '{near}'?");
+    }
+    let written = "a path is relative to the file that it is written in";
+    match make {
+        "" => format!("make it, or write another path: {written}"),
+        make => format!("{make}{}, or write another path: {written}", path.display()),
     }
 }
 

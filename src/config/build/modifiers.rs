@@ -95,11 +95,13 @@ impl Builder<'_> {
                 ["concurrency"] => count("concurrency").map(Most::AtOnce),
                 _ => {
                     let text = "a limit has one of rate, connections, concurrency; write several limits as a list";
-                    self.problems.add(node.span, text);
+                    self.problems.add_missing(node.span, (limit, &["rate", "connections", "concurrency"]), text);
                     None
                 }
             };
-            if let Some(burst) = limit.get("burst").filter(|_| given != ["rate"]) {
+            if let Some(burst) =
+                limit.get("burst").filter(|_| given != ["rate"] && !self.problems.means(limit, &["rate"]))
+            {
                 self.problems.add(burst.span, "'burst' belongs to 'rate', which is not here");
             }
             let by = if given == ["concurrency"] { LimitBy::All } else { by };
@@ -140,7 +142,7 @@ impl Builder<'_> {
         if let Some(file) = table.get("file") {
             let path = self.path(file).unwrap_or_default();
             let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-                self.problems.add(file.span, format!("{} cannot be read: {error}", path.display()));
+                self.unreadable(file.span, &path, &error);
                 String::new()
             });
             for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -154,7 +156,8 @@ impl Builder<'_> {
             }
         }
         if users.is_empty() && table.get("file").is_none() {
-            self.problems.add(node.span, "nobody could come in; write users = { NAME = \"HASH\" } or file = \"…\"");
+            let text = "nobody could come in; write users = { NAME = \"HASH\" } or file = \"…\"";
+            self.problems.add_missing(node.span, (table, &["users", "file"]), text);
         }
         let realm = table.text("realm").unwrap_or(match name.split(' ').next() {
             None | Some("" | "*") => "this site",
@@ -187,7 +190,8 @@ impl Builder<'_> {
             max_age_s: table.get("max_age").and_then(time_ms).map_or(600, |time_ms| time_ms / 1000),
         };
         if cors.origins.is_empty() {
-            self.problems.add(node.span, "whose pages? write origins = [\"https://app.example\"]");
+            let text = "whose pages? write origins = [\"https://app.example\"]";
+            self.problems.add_missing(node.span, (table, &["origins"]), text);
         }
         if cors.credentials && cors.origins.iter().any(|one| one == "*") {
             self.problems

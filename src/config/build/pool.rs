@@ -93,14 +93,17 @@ impl Builder<'_> {
     fn servers(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Vec<Server> {
         let Some(node) = table.get("servers").filter(|node| !node.members().is_empty()) else {
             let mend = "write servers = [\"http://10.0.0.11:9000\"]";
-            self.problems.add(entry.key_span, format!("the pool '{}' has no servers; {mend}", entry.key));
+            let text = format!("the pool '{}' has no servers; {mend}", entry.key);
+            self.problems.add_missing(entry.key_span, (table, &["servers"]), text);
             return Vec::new();
         };
         let mut servers = Vec::new();
         for node in node.members() {
             let table = node.table();
             let Some(url) = table.map_or(Some(node), |table| table.get("url")) else {
-                self.problems.add(node.span, "which server? write url = \"http://HOST:PORT\"");
+                let table = table.unwrap_or(self.file);
+                let text = "which server? write url = \"http://HOST:PORT\"";
+                self.problems.add_missing(node.span, (table, &["url"]), text);
                 continue;
             };
             let Some((at, protocol)) = url.text().and_then(|text| self.place(text, url.span, names)) else { continue };
@@ -141,6 +144,9 @@ impl Builder<'_> {
     }
 
     pub(super) fn unknown_pool(&mut self, name: &str, span: Span, names: &[String]) {
+        if self.problems.means(self.file, &["pool"]) {
+            return;
+        }
         let near = nearest(name, names.iter().map(String::as_str));
         let mend = match (near, names.is_empty()) {
             (Some(near), _) => format!("did you mean '{near}'?"),
@@ -167,7 +173,8 @@ impl Builder<'_> {
         if !root.starts_with('/') {
             let span = php.get("root").or(table.get("php")).map_or(Span::default(), |node| node.span);
             let mend = "write the whole path: root = \"/srv/app/public\"";
-            self.problems.add(span, format!("where are the scripts, as the PHP server sees them? {mend}"));
+            let text = format!("where are the scripts, as the PHP server sees them? {mend}");
+            self.problems.add_missing(span, (php, &["root"]), text);
         }
         Script {
             root: root.into(),
@@ -330,7 +337,8 @@ impl Builder<'_> {
                 }
             }
             (Some(one), None) | (None, Some(one)) => {
-                self.problems.add(one.span, "write both: cert = \"….pem\" and key = \"….pem\"");
+                let text = "write both: cert = \"….pem\" and key = \"….pem\"";
+                self.problems.add_missing(one.span, (table, &["cert", "key"]), text);
             }
         }
         tls

@@ -25,15 +25,17 @@ impl Builder<'_> {
         let given: Vec<&str> = TARGETS.into_iter().filter(|target| table.get(target).is_some()).collect();
         match given[..] {
             [_] => {}
-            [] => self.problems.add(
+            [] => self.problems.add_missing(
                 span,
+                (table, &TARGETS),
                 "this route has no target; write one of files, app, pool, proxy, compose, redirect, respond",
             ),
             _ => self.problems.add(span, format!("this route has several targets: {}; keep one", given.join(", "))),
         }
         let Some(path) = table.text("path") else {
             if table.get("path").is_none() {
-                self.problems.add(span, "this route has no path; write path = \"/*\" for every one");
+                let text = "this route has no path; write path = \"/*\" for every one";
+                self.problems.add_missing(span, (table, &["path"]), text);
             }
             return None;
         };
@@ -82,7 +84,7 @@ impl Builder<'_> {
     pub(super) fn target_app(&mut self, node: &Node, apps: &[String]) -> Option<usize> {
         let name = node.text()?;
         let found = apps.iter().position(|app| app == name);
-        if found.is_none() {
+        if found.is_none() && !self.problems.means(self.file, &["app"]) {
             let near = nearest(name, apps.iter().map(String::as_str));
             let mend = match (near, apps.is_empty()) {
                 (Some(near), _) => format!("did you mean '{near}'?"),
@@ -101,7 +103,8 @@ impl Builder<'_> {
         let given = option("fallback");
         let node = option("dir").unwrap_or(node);
         if node.table().is_some() {
-            self.problems.add(node.span, "which files? write dir = \"DIRECTORY\"");
+            let table = node.table().unwrap_or(self.file);
+            self.problems.add_missing(node.span, (table, &["dir"]), "which files? write dir = \"DIRECTORY\"");
             return None;
         }
         if pattern.below {
@@ -122,7 +125,7 @@ impl Builder<'_> {
             return None;
         }
         if !path.is_file() {
-            self.problems.add(node.span, format!("there is no such file: {}", path.display()));
+            self.unreadable(node.span, &path, &std::io::ErrorKind::NotFound.into());
             return None;
         }
         let only = path.file_name()?.to_str()?.replace('%', "%25");
@@ -135,7 +138,7 @@ impl Builder<'_> {
         if relative_path(name.as_bytes()).is_some_and(|path| directory.join(path).is_file()) {
             return Some(name.into());
         }
-        self.problems.add(node.span, format!("there is no such file: {}", directory.join(name).display()));
+        self.unreadable(node.span, &directory.join(name), &std::io::ErrorKind::NotFound.into());
         None
     }
 

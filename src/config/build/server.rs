@@ -57,10 +57,12 @@ impl Builder<'_> {
             }
         }
         if proxy.get("allow").is_none() {
-            self.problems.add(node.span, "where may requests go? write allow = [\"*.example.com:443\"]");
+            let text = "where may requests go? write allow = [\"*.example.com:443\"]";
+            self.problems.add_missing(node.span, (proxy, &["allow"]), text);
         }
         if proxy.get("listen").is_none() {
-            self.problems.add(node.span, "where does it listen? write listen = \"127.0.0.1:3128\"");
+            let text = "where does it listen? write listen = \"127.0.0.1:3128\"";
+            self.problems.add_missing(node.span, (proxy, &["listen"]), text);
         }
         let clients = networks(proxy.get("clients"));
         let basic_auth = proxy.get("basic_auth").and_then(|node| self.basic_auth(node, "proxy"));
@@ -71,7 +73,8 @@ impl Builder<'_> {
         for (text, span) in texts(proxy.get("listen")) {
             let is_open = !read_address(text).unwrap_or_default().iter().all(is_local);
             if is_open && clients.is_empty() && basic_auth.is_none() {
-                self.problems.add(span, "anybody could use it; write clients = [\"…\"] or basic_auth = { … }");
+                let text = "anybody could use it; write clients = [\"…\"] or basic_auth = { … }";
+                self.problems.add_missing(span, (proxy, &["clients", "basic_auth"]), text);
             }
         }
         Some(ForwardProxy { allow, clients, basic_auth })
@@ -129,8 +132,8 @@ impl Builder<'_> {
             trust.client_header = node.text().map(str::to_owned);
             if server.get("trusted_proxies").is_none() {
                 let mend = "write trusted_proxies = [\"…\"], or anybody could forge it";
-                self.problems
-                    .add(node.span, format!("'client_ip_header' is believed from trusted proxies only; {mend}"));
+                let text = format!("'client_ip_header' is believed from trusted proxies only; {mend}");
+                self.problems.add_missing(node.span, (server, &["trusted_proxies"]), text);
             }
         }
         trust

@@ -17,7 +17,8 @@ impl Builder<'_> {
         let table = node.table()?;
         let given: Vec<&str> = ["pool", "proxy", "app"].into_iter().filter(|key| table.get(key).is_some()).collect();
         let [target] = given[..] else {
-            self.problems.add(node.span, "who gets the other share? write one of pool, proxy, app");
+            let text = "who gets the other share? write one of pool, proxy, app";
+            self.problems.add_missing(node.span, (table, &["pool", "proxy", "app"]), text);
             return None;
         };
         let strip = table.get("strip").and_then(switch).unwrap_or(false);
@@ -26,7 +27,7 @@ impl Builder<'_> {
             _ => Target::Pool { pool: self.target_pool(table)?, strip },
         };
         let Some(percent) = table.get("percent").and_then(whole) else {
-            self.problems.add(node.span, "how many clients? write percent = 5");
+            self.problems.add_missing(node.span, (table, &["percent"]), "how many clients? write percent = 5");
             return None;
         };
         let by = match table.get("by") {
@@ -52,7 +53,8 @@ impl Builder<'_> {
             None => (self.target_pool(&as_pool(node))?, 100),
             Some(table) => {
                 if table.get("pool").is_none() && table.get("proxy").is_none() {
-                    self.problems.add(node.span, "who gets the copies? write pool = \"…\" or proxy = \"http://…\"");
+                    let text = "who gets the copies? write pool = \"…\" or proxy = \"http://…\"";
+                    self.problems.add_missing(node.span, (table, &["pool", "proxy"]), text);
                     return None;
                 }
                 (self.target_pool(table)?, table.get("percent").and_then(whole).unwrap_or(100))
@@ -72,7 +74,9 @@ impl Builder<'_> {
         for entry in entries {
             let table = entry.value.table();
             let Some(path) = table.map_or(Some(&entry.value), |table| table.get("path")) else {
-                self.problems.add(entry.value.span, "which path? write path = \"/api/user\"");
+                let table = table.unwrap_or(self.file);
+                let text = "which path? write path = \"/api/user\"";
+                self.problems.add_missing(entry.value.span, (table, &["path"]), text);
                 continue;
             };
             if path.text().is_some_and(|text| !text.starts_with('/')) {

@@ -37,11 +37,14 @@ impl Builder<'_> {
                 && named(table, "site").all(|(_, site)| site.get("tls").is_none_or(|tls| tls.text() == Some("off")))
         }) {
             let mend = "write tls = \"internal\" or tls = { cert = \"…\", key = \"…\" } in a site";
-            self.problems.add(https.span, format!("no site has a certificate; {mend}"));
+            if !named(table, "site").any(|(_, site)| self.problems.means(site, &["tls"])) {
+                self.problems.add(https.span, format!("no site has a certificate; {mend}"));
+            }
         }
         if sites.is_empty() && table.entry("site").is_none_or(|entry| entry.value.table().is_some()) {
             let span = table.entries.first().map_or(Span::default(), |entry| entry.key_span);
-            self.problems.add(span, "there is no site; write [site.\"*\"] with its routes for any host");
+            let text = "there is no site; write [site.\"*\"] with its routes for any host";
+            self.problems.add_missing(span, (table, &["site"]), text);
         }
         sites
     }
@@ -50,7 +53,8 @@ impl Builder<'_> {
         let node = site.get("maintenance")?;
         let table = node.table()?;
         let Some(file) = table.get("file") else {
-            self.problems.add(node.span, "closed while which file is there? write file = \"…\"");
+            let text = "closed while which file is there? write file = \"…\"";
+            self.problems.add_missing(node.span, (table, &["file"]), text);
             return None;
         };
         let page = match table.get("page") {
@@ -69,7 +73,7 @@ impl Builder<'_> {
                 let text = format!("{} is longer than {} KiB", path.display(), PAGE_BYTES_MAX >> 10);
                 self.problems.add(node.span, text);
             }
-            Err(error) => self.problems.add(node.span, format!("{} cannot be read: {error}", path.display())),
+            Err(error) => self.unreadable(node.span, &path, &error),
         }
         None
     }
@@ -113,7 +117,8 @@ impl Builder<'_> {
         };
         if written.is_empty() && site.get("routes").is_none_or(|node| matches!(node.data, Data::List(_))) {
             let mend = "write routes = [{ path = \"/*\", … }]";
-            self.problems.add(entry.key_span, format!("the site '{}' has no routes; {mend}", entry.key));
+            let text = format!("the site '{}' has no routes; {mend}", entry.key);
+            self.problems.add_missing(entry.key_span, (site, &["routes"]), text);
         }
         let outer = self.modifiers(site, &entry.key);
         let mut routes: Vec<Route> = Vec::new();
@@ -140,18 +145,18 @@ impl Builder<'_> {
 
 /// A host name as it is compared: in lower case, without a dot at its end.
 fn host(text: &str) -> Result<String, String> {
+    // An address of IPv6 stands in brackets in a Host; here it may stand without them, and in any of its spellings.
+    if let Ok(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse() {
+        let address: std::net::IpAddr = address;
+        return Ok(if address.is_ipv6() { format!("[{address}]") } else { address.to_string() });
+    }
     let name = ascii(text.trim_end_matches('.'))?;
     let rest = name.strip_prefix("*.").unwrap_or(&name);
     let is_label = |label: &str| {
         let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         !label.is_empty() && label.len() <= 63 && label.bytes().all(is_inside)
     };
-    let is_ipv6 = |text: &str| {
-        text.strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-            .is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
-    };
-    if name == "*" || is_ipv6(&name) || (name.len() <= 253 && rest.split('.').all(is_label)) {
+    if name == "*" || (name.len() <= 253 && rest.split('.').all(is_label)) {
         return Ok(name);
     }
     if let Some((_, rest)) = text.split_once("://") {

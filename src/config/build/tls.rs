@@ -16,13 +16,15 @@ impl Builder<'_> {
         let node = site.get("tls").filter(|node| node.text() != Some("off"));
         let Some(node) = node else {
             for key in ["https_redirect", "hsts"] {
-                if let Some(node) = site.get(key) {
+                if let Some(node) = site.get(key).filter(|_| !self.problems.means(site, &["tls"])) {
                     self.problems.add(node.span, format!("'{key}' is for sites with tls; write tls = …, too"));
                 }
             }
             return None;
         };
-        if !self.has_https {
+        let server = self.file.get("server").and_then(Node::table);
+        let is_misspelt = server.is_some_and(|server| self.problems.means(server, &["https"]));
+        if !self.has_https && !is_misspelt && !self.problems.means(self.file, &["server"]) {
             let mend = "write [server] https = [\"0.0.0.0:443\"]";
             self.problems.add(node.span, format!("nobody would reach '{}' encrypted; {mend}", entry.key));
         }
@@ -54,7 +56,8 @@ impl Builder<'_> {
 
     fn certificate(&mut self, node: &Node, table: &Table, hosts: &[String]) -> Option<Certificate> {
         let (Some(chain), Some(key)) = (table.get("cert"), table.get("key")) else {
-            self.problems.add(node.span, "write both: cert = \"….pem\" and key = \"….pem\"");
+            let text = "write both: cert = \"….pem\" and key = \"….pem\"";
+            self.problems.add_missing(node.span, (table, &["cert", "key"]), text);
             return None;
         };
         let ocsp = table.get("ocsp").and_then(|node| self.path(node));
@@ -77,7 +80,8 @@ impl Builder<'_> {
     fn clients(&mut self, table: &Table) -> Option<ClientCertificates> {
         let node = table.get("clients")?;
         let Some(ca) = node.table().map_or(Some(node), |table| table.get("ca")) else {
-            self.problems.add(node.span, "whose certificates? write ca = \"….pem\"");
+            let table = node.table().unwrap_or(self.file);
+            self.problems.add_missing(node.span, (table, &["ca"]), "whose certificates? write ca = \"….pem\"");
             return None;
         };
         let optional = node.table().and_then(|table| table.get("optional")).and_then(switch).unwrap_or(false);

@@ -6,7 +6,7 @@
 mod pool;
 
 use super::declare::{Key, Kind};
-use pool::POOL;
+pub(crate) use pool::POOL;
 
 const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { name, kind, about, default: "" }
@@ -32,7 +32,7 @@ pub(crate) const FILE: &[Key] = &[
     key("site", Kind::Named("site", &Kind::Table(SITE)), "What answers under which host name."),
 ];
 
-const SERVER: &[Key] = &[
+pub(crate) const SERVER: &[Key] = &[
     key_or("http", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTP.", "127.0.0.1:8080"),
     key_or("https", Kind::OneOrMore(&Kind::Address), "Where to listen for HTTPS.", "nowhere"),
     key("admin", Kind::Later, "Where the dashboard and the metrics are."),
@@ -74,9 +74,9 @@ const SERVER: &[Key] = &[
     key_or("idle_timeout", Kind::Duration, "How long a connection may be idle.", "75s"),
 ];
 
-const LOG: &[Key] = &[key_or("access", SITE_LOG, "The access log.", "\"off\"")];
+pub(crate) const LOG: &[Key] = &[key_or("access", SITE_LOG, "The access log.", "\"off\"")];
 
-const APP: &[Key] = &[
+pub(crate) const APP: &[Key] = &[
     key("wsgi", TEXT, "The WSGI application as MODULE:APP."),
     key("asgi", Kind::Later, "The ASGI application."),
     key("command", Kind::Later, "Any other program that serves HTTP."),
@@ -119,7 +119,7 @@ const FORWARD: &[Key] = &[
     key("basic_auth", Kind::Table(BASIC), "Only for those who show a name and a password."),
 ];
 
-const SITE: &[Key] = &[
+pub(crate) const SITE: &[Key] = &[
     key("aliases", Kind::OneOrMore(&TEXT), "Other names of this site."),
     key_or(
         "tls",
@@ -156,7 +156,7 @@ const SITE: &[Key] = &[
     ),
 ];
 
-const TLS: &[Key] = &[
+pub(crate) const TLS: &[Key] = &[
     key("cert", PATH, "The file of the certificate and those that sign it (PEM). It is read again when it changes."),
     key("key", PATH, "The file of its key (PEM)."),
     key("ocsp", PATH, "The file of what its authority says of it (DER)."),
@@ -179,7 +179,7 @@ const HSTS: &[Key] = &[
     key_or("preload", Kind::Switch, "Whether browsers may carry it with them.", "false"),
 ];
 
-const ROUTE: &[Key] = &[
+pub(crate) const ROUTE: &[Key] = &[
     key("path", Kind::Pattern, "The path, with {name} for one segment and /* for all below."),
     // Targets: exactly one.
     key("files", Kind::Either(&[PATH, Kind::Table(FILES)]), "Files below this directory answer."),

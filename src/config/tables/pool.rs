@@ -6,7 +6,7 @@
 use super::{COUNT, FIELD_NAME, PATH, TEXT, key, key_or};
 use crate::config::declare::{Key, Kind};
 
-pub(super) const POOL: &[Key] = &[
+pub(crate) const POOL: &[Key] = &[
     key(
         "servers",
         Kind::Either(&[Kind::List(&Kind::Either(&[TEXT, Kind::Table(SERVER_OF_POOL)])), TEXT]),

@@ -5,6 +5,7 @@
 
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 
 /// Longest host name that is looked up (RFC 1035, 2.3.4; an IPv6 address is shorter).
 const HOST_BYTES_MAX: usize = 255;
@@ -43,6 +44,10 @@ impl Hosts {
         if let Some(site) = self.exact.get(host) {
             return Some(*site);
         }
+        // An address of IPv6 may be spelled in many ways (RFC 5952).
+        if let Some(site) = ipv6_of(host).and_then(|address| self.exact.get(format!("[{address}]").as_bytes())) {
+            return Some(*site);
+        }
         if !self.suffixes.is_empty() {
             let dots = memchr::memchr_iter(b'.', host).filter(|at| *at > 0);
             if let Some(site) = dots.filter_map(|at| self.suffixes.get(&host[at..])).next() {
@@ -51,6 +56,12 @@ impl Hosts {
         }
         self.any
     }
+}
+
+/// The address that stands in brackets.
+fn ipv6_of(host: &[u8]) -> Option<Ipv6Addr> {
+    let inner = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inner).ok()?.parse().ok()
 }
 
 /// The host of an authority: without its port and a last dot; an IPv6 address keeps its brackets.
@@ -99,6 +110,10 @@ mod tests {
             ("badexample.com", "*"),
             (".example.com", "*"),
             ("[::1]:443", "[::1]"),
+            ("[0:0:0:0:0:0:0:1]:443", "[::1]"),
+            ("[0000::0001]", "[::1]"),
+            ("[::2]", "*"),
+            ("[::1", "*"),
             ("", "*"),
         ] {
             assert_eq!(hosts.find(authority.as_bytes()).map(|site| names[site]), Some(name), "{authority}");
