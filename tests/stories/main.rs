@@ -15,6 +15,7 @@ mod ahead;
 mod app_failures;
 mod apps;
 mod balance;
+mod believed;
 mod bodies;
 mod boot_failures;
 mod boundaries;

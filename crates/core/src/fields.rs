@@ -29,6 +29,8 @@ pub enum Name {
     Referer,
     Server,
     Te,
+    TraceParent,
+    TraceState,
     Trailer,
     TransferEncoding,
     Upgrade,
@@ -59,7 +61,9 @@ impl Name {
             9 => is("forwarded", Name::Forwarded),
             10 => is("user-agent", Name::UserAgent)
                 .or_else(|| is("connection", Name::Connection))
-                .or_else(|| is("keep-alive", Name::KeepAlive)),
+                .or_else(|| is("keep-alive", Name::KeepAlive))
+                .or_else(|| is("tracestate", Name::TraceState)),
+            11 => is("traceparent", Name::TraceParent),
             12 => is("content-type", Name::ContentType).or_else(|| is("x-request-id", Name::XRequestId)),
             13 => is("if-none-match", Name::IfNoneMatch),
             14 => is("content-length", Name::ContentLength),

@@ -4,7 +4,7 @@
 //! Never:  does a read go past the end of the frame, whatever lengths it claims.
 
 /// Reads a frame from its start. Every method returns nothing past the end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {

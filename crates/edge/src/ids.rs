@@ -1,9 +1,10 @@
 //! In:     randomness of the system, once for each event loop.
 //! Out:    an id for each request, unlike any other anywhere.
 //! Actors: none.
-//! Never:  is an id taken from a client.
+//! Never:  is an id taken from a client, but only from a proxy that is trusted.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 /// Makes request ids: 32 hexadecimal digits, 64 bits of chance and 64 of a scrambled counter.
 pub(crate) struct RequestIds {
@@ -20,7 +21,8 @@ impl RequestIds {
             half.copy_from_slice(&seed[at..at + 8]);
             u64::from_le_bytes(half)
         });
-        Ok(RequestIds { prefix, counter: Cell::new(counter) })
+        // An id of zeros alone would be none to those who trace requests (W3C Trace Context, 3.2.2.3).
+        Ok(RequestIds { prefix: prefix.max(1), counter: Cell::new(counter) })
     }
 
     /// A number by chance, the same for all calls.
@@ -42,16 +44,33 @@ impl RequestIds {
             let half = if at < 16 { self.prefix } else { mixed };
             *digit = b"0123456789abcdef"[(half >> (60 - 4 * (at % 16))) as usize & 15];
         }
-        RequestId(text)
+        RequestId { own: text, given: None }
     }
 }
 
 /// One request's id.
-#[derive(Clone, Copy)]
-pub(crate) struct RequestId([u8; 32]);
+#[derive(Clone)]
+pub(crate) struct RequestId {
+    own: [u8; 32],
+    /// The one that it has had before.
+    given: Option<Rc<str>>,
+}
 
 impl RequestId {
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        match &self.given {
+            None => std::str::from_utf8(&self.own).unwrap_or_default(),
+            Some(given) => given,
+        }
+    }
+
+    /// It is known by this one already.
+    pub(crate) fn take_over(&mut self, given: &str) {
+        self.given = Some(given.into());
+    }
+
+    /// What no other request has, whatever it is known by.
+    pub(crate) fn own(&self) -> &[u8; 32] {
+        &self.own
     }
 }

@@ -11,7 +11,7 @@ use crate::stream::Peer;
 use crate::upstream::Try;
 use hallway_core::lane::Addresses;
 use hallway_core::record::LaneFacts;
-use hallway_core::semantics::{ForwardedFacts, relayed};
+use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
 
 /// What a trusted proxy says of its client.
 #[derive(Clone)]
@@ -20,12 +20,16 @@ pub(crate) struct Relay {
     pub(crate) https: bool,
     pub(crate) host: Option<Vec<u8>>,
     pub(crate) port: Option<u16>,
+    /// How far the proxy is believed.
+    pub(crate) speaker: Speaker,
 }
 
 /// What is learned on the way and told at its end.
 pub(crate) struct Trip {
     /// Its own id.
     pub(crate) request_id: RequestId,
+    /// The request that this is a copy or a part of, whose trace it belongs to.
+    pub(crate) origin: Option<RequestId>,
     /// When its head was read, on the clock of the process.
     pub(crate) begun_us: u64,
     /// The client behind trusted proxies, where one of them sent the request.
@@ -63,6 +67,7 @@ impl Trip {
         let (relay, app) = (None, None);
         Trip {
             request_id,
+            origin: None,
             begun_us,
             relay,
             site,
@@ -83,7 +88,8 @@ impl Trip {
     /// The same for a copy or a part of the request: of the same client and site, with an id of its own.
     pub(crate) fn copied(&self, house: &House) -> Trip {
         let (relay, site, user) = (self.relay.clone(), self.site, self.user.clone());
-        Trip { relay, site, user, ..Trip::begin(house) }
+        let origin = Some(self.origin.as_ref().unwrap_or(&self.request_id).clone());
+        Trip { origin, relay, site, user, ..Trip::begin(house) }
     }
 
     /// Learns who the client is, where a trusted proxy says so.
@@ -91,6 +97,9 @@ impl Trip {
         let Exchange { head, arrival, rules, .. } = exchange;
         let peer = &arrival.peer;
         self.relay = relayed(head, peer.address, &rules.plan.trust).map(|relayed| {
+            if let Some(id) = relayed.request_id {
+                self.request_id.take_over(id);
+            }
             let is_peer = relayed.client == peer.address;
             let ip = relayed.client.map_or_else(String::new, |address| address.to_string());
             Relay {
@@ -98,6 +107,7 @@ impl Trip {
                 https: relayed.https.unwrap_or(arrival.tls.is_some()),
                 host: relayed.host.map(<[u8]>::to_vec),
                 port: relayed.port,
+                speaker: relayed.speaker,
             }
         });
     }
@@ -123,6 +133,12 @@ impl Trip {
             host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),
             request_id: self.request_id.as_str(),
             unix_ms: house.clock.unix_ms(self.begun_us),
+            belief: Belief {
+                speaker: relay.map_or(Speaker::Stranger, |relay| relay.speaker),
+                trust: Some(&exchange.rules.plan.trust),
+            },
+            trace: Trace { id: self.origin.as_ref().unwrap_or(&self.request_id).own(), request: self.request_id.own() },
+            user: self.user.as_deref(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Builder, bytes, texts, time_ms, whole};
 use crate::config::node::{Node, Table};
 use crate::settings::{log_format, read_address};
 use hallway_core::control::EDGE_THREADS_MAX;
+use hallway_core::fields::Name;
 use hallway_core::network::Network;
 use hallway_core::plan::{AccessLog, AllowedTarget, ForwardProxy, Limits, Listen, Listener, LogFormat, Trust, User};
 use std::io::ErrorKind;
@@ -136,6 +137,16 @@ impl Builder<'_> {
                 self.problems.add_missing(node.span, (server, &["trusted_proxies"]), text);
             }
         }
+        for (name, span) in texts(server.get("trusted_headers")) {
+            match written_by_hallway(name) {
+                Some(mend) => self.problems.add(span, format!("'{name}' {mend}")),
+                None => trust.headers.push(name.into()),
+            }
+        }
+        if let Some(node) = server.get("trusted_headers").filter(|_| server.get("trusted_proxies").is_none()) {
+            let mend = "write trusted_proxies = [\"…\"], or nobody's are";
+            self.problems.add(node.span, format!("'trusted_headers' are believed from trusted proxies only; {mend}"));
+        }
         trust
     }
 
@@ -177,6 +188,20 @@ impl Builder<'_> {
             self.logs.push(log);
             self.logs.len() - 1
         }))
+    }
+}
+
+/// Why a header is never taken from a proxy as it stands.
+fn written_by_hallway(name: &str) -> Option<&'static str> {
+    match Name::of(name.as_bytes()) {
+        _ if name.contains('_') => {
+            Some("has '_', which programs cannot tell from '-'; such headers are never passed on")
+        }
+        Name::XForwardedFor | Name::XForwardedProto | Name::XForwardedHost | Name::XForwardedPort => {
+            Some("is read from trusted proxies already, and written afresh; take it out")
+        }
+        _ if name.eq_ignore_ascii_case("x-real-ip") => Some("is written by hallway: the client's address; take it out"),
+        _ => None,
     }
 }
 

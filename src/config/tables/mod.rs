@@ -45,11 +45,16 @@ pub(crate) const SERVER: &[Key] = &[
     key("state", Kind::Later, "Where jobs and certificates are kept."),
     key("shared", Kind::Later, "What several machines share."),
     key("client_ip_header", FIELD_NAME, "The header in which trusted proxies name the client, before X-Forwarded-For."),
+    key(
+        "trusted_headers",
+        Kind::OneOrMore(&FIELD_NAME),
+        "Headers that say who a client is, believed from trusted proxies also where client_ip_header is written, and from nobody else.",
+    ),
     key("forward_proxy", Kind::Table(FORWARD), "A proxy for requests to other servers."),
     key(
         "trusted_proxies",
         Kind::OneOrMore(&Kind::Either(&[Kind::Word(&["unix"]), NETWORK])),
-        "Proxies whose X-Forwarded-* and Forwarded are believed; \"unix\" is whoever comes by a unix socket.",
+        "Proxies whose X-Forwarded-*, Forwarded and X-Request-Id are believed; \"unix\" is whoever comes by a unix socket.",
     ),
     key(
         "resolver",

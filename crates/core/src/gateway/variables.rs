@@ -9,7 +9,7 @@ use crate::fields::Name;
 use crate::head::{Framing, Head};
 use crate::http1::Onward;
 use crate::plan::Script;
-use crate::route::{host_of, percent_decode};
+use crate::route::{has_dot_segments, host_of, origin_form, percent_decode};
 
 /// For whom the variables are.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +36,7 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
     put(b"SERVER_PROTOCOL", head.version.as_str().as_bytes());
     put(b"REQUEST_METHOD", head.method());
     put(b"QUERY_STRING", head.query());
-    let mut target = onward.path(head).to_vec();
-    target.splice(..0, head.path()[..onward.prefix_bytes].iter().copied());
-    if !head.query().is_empty() {
-        target.push(b'?');
-        target.extend_from_slice(head.query());
-    }
-    put(b"REQUEST_URI", &target);
+    put_target(head, onward, script.is_some(), &mut put);
     put(b"REQUEST_SCHEME", if facts.addresses.https { b"https" } else { b"http" });
     if facts.addresses.https {
         put(b"HTTPS", b"on");
@@ -62,6 +56,7 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
         false => head.fields.get(Name::ContentType),
     };
     put(b"CONTENT_TYPE", content_type.unwrap_or_default());
+    facts.put_variables(&mut put);
     match script {
         None => {
             put(b"SCRIPT_NAME", &prefix);
@@ -71,6 +66,24 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
     }
     put_fields(head, onward, put);
     Ok(())
+}
+
+/// The target as it came. Programs behind one script find their way by it: one with dot segments is told as it was
+/// matched, or `/public/../admin` would be one thing here and another one there.
+fn put_target(head: &Head, onward: &Onward<'_>, runs_scripts: bool, put: &mut impl FnMut(&[u8], &[u8])) {
+    let raw = origin_form(head.raw_target());
+    if !raw.starts_with(b"/") || (runs_scripts && has_dot_segments(&raw)) {
+        let mut target = onward.path(head).to_vec();
+        target.splice(..0, head.path()[..onward.prefix_bytes].iter().copied());
+        if !head.query().is_empty() {
+            target.push(b'?');
+            target.extend_from_slice(head.query());
+        }
+        put(b"REQUEST_URI", &target);
+    } else {
+        put(b"REQUEST_URI", &raw);
+    }
+    put(b"RAW_URI", head.raw_target());
 }
 
 /// Whether a path can name a script: it is the one that was matched, and it ends where it seems to. An encoded slash,
@@ -152,7 +165,13 @@ mod tests {
         parse_head(raw.as_bytes(), 999, &mut head).unwrap();
         let addresses =
             Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "10.0.0.1", local_port: 443, https: true };
-        let facts = ForwardedFacts { addresses, host: b"shop:443", request_id: "id", unix_ms: 0 };
+        let facts = ForwardedFacts {
+            addresses,
+            host: b"shop:443",
+            request_id: "id",
+            user: Some("alice"),
+            ..ForwardedFacts::default()
+        };
         let onward = Onward {
             facts: &facts,
             prefix_bytes,
@@ -213,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn the_target_is_told_as_it_came() {
+        let script = Script { root: "/srv".into(), index: "index.php".into(), only: Some("index.php".into()) };
+        for (target, script, uri) in [
+            ("/app/%7ea//b%2fc?x=%zz", None, "/app/%7ea//b%2fc?x=%zz"),
+            ("/app/%7ea//b%c3?x", Some(&script), "/app/%7ea//b%c3?x"),
+            ("http://shop/app/%7e?x", None, "/app/%7e?x"),
+            ("/app/x/../y?z", None, "/app/x/../y?z"),
+            ("/app/x/%2E%2e/%79?z", Some(&script), "/app/y?z"),
+        ] {
+            let seen = variables(&format!("GET {target} HTTP/1.1\r\nHost: shop\r\n\r\n"), script, 4);
+            assert_eq!(of(&seen, "REQUEST_URI"), Some(uri), "{target}");
+            assert_eq!(of(&seen, "RAW_URI"), Some(target));
+        }
+    }
+
+    #[test]
     fn nothing_is_the_clients_that_is_the_gateways() {
         let raw = "POST /app/x HTTP/1.1\r\nHost: shop:443\r\nContent-Length: 3\r\nContent-Type: a/b\r\nProxy: evil\r\n\
                    X_Y: 1\r\nX-Y: 2\r\nX-Y: 3\r\nCookie: a=1\r\nCookie: b=2\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
@@ -232,6 +267,10 @@ mod tests {
             ("SERVER_NAME", Some("shop")),
             ("REMOTE_ADDR", Some("10.1.2.3")),
             ("HTTP_CONTENT_LENGTH", None),
+            ("REMOTE_USER", Some("alice")),
+            ("AUTH_TYPE", Some("Basic")),
+            ("HTTP_X_REAL_IP", Some("10.1.2.3")),
+            ("HTTP_TRACEPARENT", Some("00-000000000000000000000000000000ff-ff00000000000000-01")),
         ] {
             assert_eq!(of(&seen, name), value, "{name}");
         }

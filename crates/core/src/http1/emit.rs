@@ -138,13 +138,18 @@ impl Onward<'_> {
         }
         put_forwarded(head, self.facts, |name, value| {
             let is_host = self.host.is_some() && name.eq_ignore_ascii_case(b"host");
-            if !is_host && !self.lines.replaces(name) {
+            let is_prefix = self.prefix_bytes > 0 && name.eq_ignore_ascii_case(b"x-forwarded-prefix");
+            if !is_host && !is_prefix && !self.lines.replaces(name) {
                 put(name, value);
             }
         });
         self.lines.set.iter().for_each(|(name, Secret(value))| put(name.as_bytes(), value));
         if self.prefix_bytes > 0 && !self.lines.replaces(b"x-forwarded-prefix") {
-            put(b"X-Forwarded-Prefix", &head.path()[..self.prefix_bytes]);
+            let own = &head.path()[..self.prefix_bytes];
+            match self.facts.outer_prefix(head) {
+                b"" => put(b"X-Forwarded-Prefix", own),
+                outer => put(b"X-Forwarded-Prefix", &[outer, own].concat()),
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ const HTTP10: u8 = 1;
 const HTTPS: u8 = 2;
 const BODY_IN_FILE: u8 = 4;
 const HTTP2: u8 = 8;
+const VARIABLES: u8 = 16;
 
 /// Both ends of the client's connection, as text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,8 +50,12 @@ pub struct RequestFrame<'a> {
     pub path: &'a [u8],
     /// The query.
     pub query: &'a [u8],
+    /// The target as it came.
+    pub raw_target: &'a [u8],
     /// Bytes of the whole body, wherever it is.
     pub body_bytes: u64,
+    /// What is known of the client, under the names of the common gateway interface.
+    pub variables: RequestLines<'a>,
     /// The header lines.
     pub lines: RequestLines<'a>,
     /// The body, unless it is in the file.
@@ -71,7 +76,8 @@ pub fn put_request(
         Version::Http11 => 0,
         Version::Http2 => HTTP2,
     } | if addresses.https { HTTPS } else { 0 }
-        | if body_in_file { BODY_IN_FILE } else { 0 };
+        | if body_in_file { BODY_IN_FILE } else { 0 }
+        | if facts.has_variables() { VARIABLES } else { 0 };
     out.extend_from_slice(&[REQUEST, flags]);
     out.extend_from_slice(&thread.to_le_bytes());
     out.extend_from_slice(&ticket.to_le_bytes());
@@ -83,16 +89,39 @@ pub fn put_request(
     put_short(out, script);
     put_short(out, path);
     put_short(out, head.query());
+    put_short(out, head.raw_target());
     put_short(out, addresses.peer_ip.as_bytes());
     put_short(out, addresses.local_name.as_bytes());
-    let count_at = out.len();
-    out.extend_from_slice(&[0, 0]);
-    let mut count = 0u16;
+    if facts.has_variables() {
+        let (count_at, mut count) = (reserve_count(out), 0);
+        facts.put_variables(|name, value| {
+            put_line(out, name, value);
+            count += 1;
+        });
+        note_count(out, count_at, count);
+    }
+    // What a proxy took off the path before stands before what was taken off here.
+    let outer = if script.is_empty() { b"" } else { facts.outer_prefix(head) };
+    let (count_at, mut count) = (reserve_count(out), 0);
     put_forwarded(head, facts, |name, value| {
-        put_line(out, name, value);
+        if !outer.is_empty() && name.eq_ignore_ascii_case(b"x-forwarded-prefix") {
+            put_line(out, name, &[outer, script].concat());
+        } else {
+            put_line(out, name, value);
+        }
         count += 1;
     });
-    out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
+    note_count(out, count_at, count);
+}
+
+/// Leaves room for the number of lines that follow.
+fn reserve_count(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0, 0]);
+    out.len() - 2
+}
+
+fn note_count(out: &mut [u8], at: usize, count: u16) {
+    out[at..at + 2].copy_from_slice(&count.to_le_bytes());
 }
 
 impl<'a> RequestFrame<'a> {
@@ -106,14 +135,11 @@ impl<'a> RequestFrame<'a> {
         let (thread, ticket, body_bytes) = (reader.u16()?, reader.u64()?, reader.u64()?);
         let (peer_port, local_port) = (reader.u16()?, reader.u16()?);
         let (method, script) = (reader.short()?, reader.short()?);
-        let (path, query) = (reader.short()?, reader.short()?);
+        let (path, query, raw_target) = (reader.short()?, reader.short()?, reader.short()?);
         let peer_ip = std::str::from_utf8(reader.short()?).ok()?;
         let local_name = std::str::from_utf8(reader.short()?).ok()?;
-        let left = reader.u16()?;
-        let lines = RequestLines { left, reader };
-        for _ in 0..left {
-            reader.line()?;
-        }
+        let variables = if flags & VARIABLES != 0 { take_lines(&mut reader)? } else { RequestLines::default() };
+        let lines = take_lines(&mut reader)?;
         Some(RequestFrame {
             ticket,
             thread,
@@ -128,15 +154,27 @@ impl<'a> RequestFrame<'a> {
             script,
             path,
             query,
+            raw_target,
             body_bytes,
+            variables,
             lines,
             body: reader.0,
         })
     }
 }
 
-/// The header lines of a request frame.
-#[derive(Clone, Copy, Debug)]
+/// Lines of a frame, all of which are there.
+fn take_lines<'a>(reader: &mut Reader<'a>) -> Option<RequestLines<'a>> {
+    let left = reader.u16()?;
+    let lines = RequestLines { left, reader: *reader };
+    for _ in 0..left {
+        reader.line()?;
+    }
+    Some(lines)
+}
+
+/// Lines of a request frame.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RequestLines<'a> {
     left: u16,
     reader: Reader<'a>,
@@ -155,13 +193,21 @@ impl<'a> Iterator for RequestLines<'a> {
 mod tests {
     use super::*;
     use crate::http1::parse_head;
+    use crate::semantics::{Belief, Speaker};
 
     fn frame() -> Vec<u8> {
         let mut head = Head::default();
-        let raw = b"POST /s/a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nContent-Length: 4\r\n\r\n";
+        let raw = b"POST //s/a%20b?x=1 HTTP/1.1\r\nHost: h:8\r\nX-Two: 2\r\nX-Forwarded-Prefix: /outer/\r\nContent-Length: 4\r\n\r\n";
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.0.0.9", peer_port: 5, local_name: "l", local_port: 8, https: false };
-        let facts = ForwardedFacts { addresses, host: b"h:8", request_id: "abc", unix_ms: 12 };
+        let facts = ForwardedFacts {
+            addresses,
+            host: b"h:8",
+            request_id: "abc",
+            user: Some("alice"),
+            belief: Belief { speaker: Speaker::Proxy, trust: None },
+            ..ForwardedFacts::default()
+        };
         let mut out = Vec::new();
         put_request(&mut out, (77, 3), &head, &facts, (4, false, 2));
         out.extend_from_slice(b"body");
@@ -178,6 +224,10 @@ mod tests {
         assert_eq!((seen.addresses.peer_ip, seen.addresses.local_port, seen.body_bytes), ("10.0.0.9", 8, 4));
         let lines: Vec<_> = seen.lines.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
         assert!(lines.contains(&(b"X-Two".to_vec(), b"2".to_vec())), "{lines:?}");
+        assert!(lines.contains(&(b"X-Forwarded-Prefix".to_vec(), b"/outer/s".to_vec())), "{lines:?}");
+        assert_eq!(seen.raw_target, b"//s/a%20b?x=1");
+        let variables: Vec<_> = seen.variables.collect();
+        assert_eq!(variables, [(&b"REMOTE_USER"[..], &b"alice"[..]), (b"AUTH_TYPE", b"Basic")]);
     }
 
     #[test]

@@ -117,11 +117,19 @@ pub struct Trust {
     pub networks: Vec<Network>,
     /// Whoever comes by a unix socket.
     pub unix: bool,
-    /// The header in which they name the client, before all others.
+    /// The header in which they name the client, before all others: they pass on what strangers say in others.
     pub client_header: Option<String>,
+    /// Headers that say who a client is, which they write all the same; nobody else may.
+    pub headers: Vec<String>,
 }
 
 impl Trust {
+    /// Whether a header says who a client is, by what the operator wrote.
+    pub fn names(&self, name: &[u8]) -> bool {
+        let is = |known: &String| known.as_bytes().eq_ignore_ascii_case(name);
+        self.headers.iter().any(is) || self.client_header.as_ref().is_some_and(is)
+    }
+
     /// Whether a peer is believed; one without an address came by a unix socket.
     pub fn believes(&self, peer: Option<IpAddr>) -> bool {
         match peer {

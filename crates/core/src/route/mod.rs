@@ -22,7 +22,7 @@ use std::borrow::Cow;
 pub use condition::{Conditions, Verdict, Wanted, query_values};
 pub use hosts::{Hosts, host_of, port_of};
 use path::normalise_segments;
-pub use path::{normalise, percent_decode};
+pub use path::{has_dot_segments, normalise, percent_decode};
 pub use pattern::{Pattern, Segment};
 pub use routes::{Clash, Picked, Routes};
 pub use share::{key_of, target_of};
@@ -55,10 +55,10 @@ pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
     }
     let origin = match absolute_form(raw) {
         Some((authority, _)) if authority.is_empty() || !is_authority(authority) => return Err(MALFORMED),
-        Some((authority, rest)) => {
+        Some((authority, _)) => {
             // RFC 9112, 3.2.2: the target's authority counts, whatever Host says.
             head.set_host(authority);
-            if rest.starts_with(b"/") { Cow::Borrowed(rest) } else { Cow::Owned([b"/", rest].concat()) }
+            origin_form(raw)
         }
         None => Cow::Borrowed(raw),
     };
@@ -108,6 +108,15 @@ pub fn keep_slashes(head: &mut Head) -> Result<(), Fault> {
         head.set_path(&path);
     }
     Ok(())
+}
+
+/// A target without the scheme and the authority that an absolute one has.
+pub fn origin_form(raw: &[u8]) -> Cow<'_, [u8]> {
+    match absolute_form(raw) {
+        Some((_, rest)) if rest.starts_with(b"/") => Cow::Borrowed(rest),
+        Some((_, rest)) => Cow::Owned([b"/", rest].concat()),
+        None => Cow::Borrowed(raw),
+    }
 }
 
 /// Splits `http://authority/rest`; nothing for the other forms.

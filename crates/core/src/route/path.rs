@@ -112,6 +112,12 @@ pub fn percent_decode(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Whether a target has segments that lead elsewhere (`.` and `..`, also encoded), before it is spelled in one way.
+pub fn has_dot_segments(target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.split(|byte| *byte == b'/').any(|segment| matches!(&*percent_decode(segment), b"." | b".."))
+}
+
 fn hex_pair(pair: &[u8]) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     let (high, low) = (digit(*pair.first()?)?, digit(*pair.get(1)?)?);
@@ -145,6 +151,22 @@ mod tests {
             [("//a///b/", "//a///b/"), ("/a//../b", "/a/b"), ("/a/./b/.", "/a/b/"), ("/", "/"), ("//", "//")]
         {
             assert_eq!(String::from_utf8(normalise_segments(raw.as_bytes()).unwrap()).unwrap(), path, "{raw}");
+        }
+    }
+
+    #[test]
+    fn segments_that_lead_elsewhere_are_found() {
+        for (target, expected) in [
+            ("/a/../b", true),
+            ("/a/%2e%2E", true),
+            ("/./", true),
+            ("/.%2e?x", true),
+            ("/a/...", false),
+            ("/.a/b.?x=/../", false),
+            ("/%2e%2fa", false),
+            ("", false),
+        ] {
+            assert_eq!(has_dot_segments(target.as_bytes()), expected, "{target}");
         }
     }
 

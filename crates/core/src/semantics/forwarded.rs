@@ -1,15 +1,62 @@
-//! In:     a request's fields, and what the edge itself knows of its client.
-//! Out:    the lines that go to an application.
+//! In:     a request's fields, who sent it, and what the edge itself knows of its client.
+//! Out:    the lines that go to an application or a server.
 //! Actors: none.
 //! Never:  does a client's own word about who or where it is reach an application.
 
+use super::trace::{Said, Trace};
 use crate::decimal::digits;
 use crate::fields::{Field, Name, list_members};
 use crate::head::Head;
 use crate::lane::Addresses;
+use crate::plan::Trust;
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Speaker {
+    /// Anybody: says nothing about who and where a client is.
+    #[default]
+    Stranger,
+    /// A proxy that is trusted: all that it says is its own word, or one that it answers for.
+    Proxy,
+    /// A proxy that is trusted to name the client in a header of its own, and passes on what strangers say in others.
+    Relay,
+}
+
+/// Whose word the lines of a request are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Belief<'a> {
+    /// Who sent it.
+    pub speaker: Speaker,
+    /// Who is trusted with what; nobody where this is absent.
+    pub trust: Option<&'a Trust>,
+}
+
+impl Belief<'_> {
+    /// Whether a proxy's word under this name is its own.
+    fn holds(&self, name: &[u8]) -> bool {
+        match self.speaker {
+            Speaker::Stranger => false,
+            Speaker::Proxy => true,
+            Speaker::Relay => self.trust.is_some_and(|trust| trust.names(name)),
+        }
+    }
+
+    /// Whether a line of this name goes on, which hallway does not act on itself.
+    pub fn passes(&self, name: &[u8]) -> bool {
+        if memchr::memchr(b'_', name).is_some() {
+            return false;
+        }
+        let is_named = self.trust.is_some_and(|trust| trust.names(name));
+        match self.speaker {
+            Speaker::Stranger => !is_named && !is_told(name),
+            Speaker::Relay => is_named || !is_told(name),
+            Speaker::Proxy => !is_told(name) || is_passed_on(name),
+        }
+    }
+}
 
 /// What the edge says of a request in fields that no client may write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ForwardedFacts<'a> {
     /// Both ends of the connection.
     pub addresses: Addresses<'a>,
@@ -19,25 +66,74 @@ pub struct ForwardedFacts<'a> {
     pub request_id: &'a str,
     /// When it arrived, in milliseconds since 1970.
     pub unix_ms: u64,
+    /// Whose word its lines are.
+    pub belief: Belief<'a>,
+    /// The trace that begins with it, where it belongs to none.
+    pub trace: Trace<'a>,
+    /// Who asks, where a password said so.
+    pub user: Option<&'a str>,
+}
+
+impl ForwardedFacts<'_> {
+    /// Gives what is known of the client to `put`, as variables of the common gateway interface (RFC 3875, 4.1).
+    pub fn put_variables(&self, mut put: impl FnMut(&[u8], &[u8])) {
+        if let Some(user) = self.user {
+            put(b"REMOTE_USER", user.as_bytes());
+            put(b"AUTH_TYPE", b"Basic");
+        }
+    }
+
+    /// Whether there are any such.
+    pub fn has_variables(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// What a trusted proxy has taken off the path before the request came here.
+    pub fn outer_prefix<'h>(&self, head: &'h Head) -> &'h [u8] {
+        let is_believed = self.belief.speaker != Speaker::Stranger && self.belief.passes(b"x-forwarded-prefix");
+        let said = head.fields.named(b"x-forwarded-prefix").filter(|_| is_believed);
+        let last = said.and_then(|said| list_members(said).next_back()).unwrap_or_default();
+        let is_path = last.starts_with(b"/") && last.iter().all(u8::is_ascii_graphic);
+        if is_path { last.strip_suffix(b"/").unwrap_or(last) } else { b"" }
+    }
 }
 
 /// Gives every line for an application to `put`: the client's without those that end here, then
-/// `X-Forwarded-*`, `X-Request-Id` and `X-Request-Start` written fresh.
+/// `X-Forwarded-*`, `X-Real-IP`, `X-Request-Id`, `X-Request-Start` and `traceparent` written fresh.
 pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     let options = head.fields.iter().filter(|field| field.name == Name::Connection);
     let names_fields = options.clone().any(|field| list_members(field.value).any(|option| !is_plain_option(option)));
+    let (mut said, mut says_start) = (Said::default(), false);
     for field in head.fields.iter() {
         let named = names_fields && options.clone().any(|line| names(line.value, field.raw_name));
         if field.name == Name::Host {
             // An absolute target counts before it (RFC 9112, 3.2.2).
             put(field.raw_name, head.host());
-        } else if !ends_here(&field) && !named {
+        } else if named || said.hear(&field) {
+        } else if !ends_here(&field, &facts.belief) {
+            put(field.raw_name, field.value);
+        } else if field.name == Name::XRequestStart && facts.belief.holds(b"x-request-start") && !says_start {
+            // Where it waited before counts, too.
+            put(field.raw_name, field.value);
+            says_start = true;
+        } else if field.name == Name::Forwarded
+            && facts.belief.holds(b"forwarded")
+            && !head.fields.has(Name::XForwardedFor)
+        {
+            // Whoever writes the other one may have passed this one on.
             put(field.raw_name, field.value);
         }
     }
+    put_trace(head, facts, said.valid(), &mut put);
+    put_facts(facts, says_start, put);
+}
+
+/// What the edge itself knows.
+fn put_facts(facts: &ForwardedFacts<'_>, says_start: bool, mut put: impl FnMut(&[u8], &[u8])) {
     let Addresses { peer_ip, local_port, https, .. } = facts.addresses;
     if !peer_ip.is_empty() {
         put(b"X-Forwarded-For", peer_ip.as_bytes());
+        put(b"X-Real-IP", peer_ip.as_bytes());
     }
     put(b"X-Forwarded-Proto", if https { b"https" } else { b"http" });
     put(b"X-Forwarded-Host", facts.host);
@@ -45,18 +141,30 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
         put(b"X-Forwarded-Port", digits(u64::from(local_port), &mut [0; 20]));
     }
     put(b"X-Request-Id", facts.request_id.as_bytes());
-    let mut start = *b"t=                    ";
-    let mut room = [0; 20];
-    let milliseconds = digits(facts.unix_ms, &mut room);
-    start[2..2 + milliseconds.len()].copy_from_slice(milliseconds);
-    put(b"X-Request-Start", &start[..2 + milliseconds.len()]);
+    if !says_start {
+        let mut start = *b"t=                    ";
+        let mut room = [0; 20];
+        let milliseconds = digits(facts.unix_ms, &mut room);
+        start[2..2 + milliseconds.len()].copy_from_slice(milliseconds);
+        put(b"X-Request-Start", &start[..2 + milliseconds.len()]);
+    }
+}
+
+/// The trace that the request belongs to, and what others keep of it; else one that begins here.
+fn put_trace(head: &Head, facts: &ForwardedFacts<'_>, valid: Option<&[u8]>, mut put: impl FnMut(&[u8], &[u8])) {
+    let Some(parent) = valid else { return put(b"traceparent", &facts.trace.parent()) };
+    put(b"traceparent", parent);
+    for line in head.fields.iter().filter(|field| field.name == Name::TraceState) {
+        put(b"tracestate", line.value);
+    }
 }
 
 /// Whether a field may stand behind the body of a message that goes on: none that says where the body ends, for whom the
 /// message is, or what only the edge says (RFC 9110, 6.5.1).
 pub fn may_trail(raw_name: &[u8]) -> bool {
     let name = Name::of(raw_name);
-    name != Name::Host && !ends_here(&Field { name, raw_name, value: b"" })
+    let field = Field { name, raw_name, value: b"" };
+    name != Name::Host && !ends_here(&field, &Belief::default()) && !Said::default().hear(&field)
 }
 
 /// The same of an answer: what says how it is framed, or is of its connection, is only for its head.
@@ -77,9 +185,9 @@ pub fn may_trail_answer(raw_name: &[u8]) -> bool {
 
 /// Fields of this connection only (RFC 9110, 7.6.1), fields that only the edge writes, and names
 /// with `_`, which WSGI and CGI cannot tell from those with `-`.
-fn ends_here(field: &Field<'_>) -> bool {
+fn ends_here(field: &Field<'_>, belief: &Belief<'_>) -> bool {
     match field.name {
-        Name::Other => memchr::memchr(b'_', field.raw_name).is_some() || is_told(field.raw_name),
+        Name::Other => !belief.passes(field.raw_name),
         Name::Connection
         | Name::Expect
         | Name::Forwarded
@@ -124,6 +232,12 @@ fn is_told(name: &[u8]) -> bool {
     }
 }
 
+/// Of those, what goes on from a proxy that is believed: all but what the edge writes itself, or would act on.
+fn is_passed_on(name: &[u8]) -> bool {
+    const KEPT: [&[u8]; 3] = [b"x-real-ip", b"x-accel-internal", b"http2-settings"];
+    !KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
 fn is_plain_option(option: &[u8]) -> bool {
     option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
 }
@@ -139,37 +253,108 @@ mod tests {
     use super::*;
     use crate::http1::parse_head;
 
-    #[test]
-    fn a_forger_does_not_succeed() {
-        let raw = b"GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\n\
-            Forwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\nProxy: evil\r\nCookie: a=1\r\nX-Drop: 1\r\n\
-            Connection: x-drop, host\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\nTE: trailers\r\n\r\n";
+    /// What goes on of these lines, sent by such a peer; one that is trusted by a name of its own is a relay.
+    fn lines(speaker: Speaker, sent: &str) -> Vec<String> {
         let mut head = Head::default();
-        parse_head(raw, 99, &mut head).unwrap();
+        let raw = format!("GET / HTTP/1.1\r\nHost: shop\r\n{sent}\r\n");
+        parse_head(raw.as_bytes(), 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 80, https: true };
-        let facts = ForwardedFacts { addresses, host: b"shop", request_id: "fresh", unix_ms: 1_795_228_800_123 };
+        let trust = Trust { headers: vec!["X-Forwarded-Email".into(), "Remote-User".into()], ..Trust::default() };
+        let facts = ForwardedFacts {
+            addresses,
+            host: b"shop",
+            request_id: "fresh",
+            unix_ms: 1_795_228_800_123,
+            belief: Belief { speaker, trust: Some(&trust) },
+            ..ForwardedFacts::default()
+        };
         let mut seen = Vec::new();
         put_forwarded(&head, &facts, |name, value| {
             seen.push(format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
         });
-        let expected = [
-            "Host: shop",
-            "Cookie: a=1",
-            "X-Forwarded-For: 10.1.2.3",
-            "X-Forwarded-Proto: https",
-            "X-Forwarded-Host: shop",
-            "X-Forwarded-Port: 80",
-            "X-Request-Id: fresh",
-            "X-Request-Start: t=1795228800123",
+        seen
+    }
+
+    const FRESH: [&str; 8] = [
+        "traceparent: 00-000000000000000000000000000000ff-ff00000000000000-01",
+        "X-Forwarded-For: 10.1.2.3",
+        "X-Real-IP: 10.1.2.3",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: shop",
+        "X-Forwarded-Port: 80",
+        "X-Request-Id: fresh",
+        "X-Request-Start: t=1795228800123",
+    ];
+
+    #[test]
+    fn a_forger_does_not_succeed() {
+        let raw = "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-User: root\r\nX-Client-IP: 6\r\n\
+            Forwarded: for=6.6.6.6\r\nX-Request-Id: mine\r\nProxy: evil\r\nCookie: a=1\r\nX-Drop: 1\r\n\
+            x-forwarded-client-cert: Hash=1\r\nX-Request-Start: t=1\r\nRemote-User: root\r\ntracestate: a=1\r\n\
+            Connection: x-drop, host\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\nTE: trailers\r\n";
+        let expected = [&["Host: shop", "Cookie: a=1"], &FRESH[..]].concat();
+        assert_eq!(lines(Speaker::Stranger, raw), expected);
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_passes_whole() {
+        let passed = [
+            "X-Forwarded-User: alice",
+            "x-forwarded-groups: a, b",
+            "X-Forwarded-Client-Cert: Hash=1;Subject=\"CN=a\"",
+            "X-Forwarded-Prefix: /shop",
+            "X-Original-URL: /x",
+            "Remote-User: alice",
         ];
-        assert_eq!(seen, expected);
+        let kept = "X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX_User: 1\r\nProxy: evil\r\nTE: trailers\r\n\
+            Forwarded: for=6.6.6.6\r\nX-Accel-Internal: 1\r\n";
+        let sent = format!("{}\r\n{kept}", passed.join("\r\n"));
+        let expected = [&["Host: shop"], &passed[..], &FRESH[..]].concat();
+        assert_eq!(lines(Speaker::Proxy, &sent), expected);
+        // Since when it waits, and the other form of saying who the client is.
+        let own = lines(Speaker::Proxy, "X-Request-Start: t=1\r\nForwarded: for=192.0.2.7\r\n");
+        assert_eq!(own[..3], ["Host: shop", "X-Request-Start: t=1", "Forwarded: for=192.0.2.7"]);
+        assert!(!own.contains(&FRESH[7].to_owned()), "{own:?}");
+    }
+
+    #[test]
+    fn who_passes_on_what_strangers_say_is_believed_as_far_as_was_written() {
+        let sent = "X-Forwarded-User: root\r\nX-Forwarded-Email: a@b\r\nRemote-User: a\r\nX-Request-Start: t=1\r\n\
+            Forwarded: for=6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\n";
+        let expected = [&["Host: shop", "X-Forwarded-Email: a@b", "Remote-User: a"], &FRESH[..]].concat();
+        assert_eq!(lines(Speaker::Relay, sent), expected);
+    }
+
+    #[test]
+    fn a_trace_goes_on_or_begins() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        let seen =
+            lines(Speaker::Stranger, &format!("Tracestate: a=1\r\nTraceParent: {parent}\r\ntracestate: b=2\r\n"));
+        let expected = ["Host: shop".to_owned(), format!("traceparent: {parent}")];
+        assert_eq!(seen[..2], expected);
+        assert_eq!(seen[2..4], ["tracestate: a=1", "tracestate: b=2"]);
+        for broken in [
+            format!("traceparent: {parent}\r\ntraceparent: {parent}\r\ntracestate: a=1\r\n"),
+            format!("traceparent: {}\r\ntracestate: a=1\r\n", parent.to_uppercase()),
+            "tracestate: a=1\r\n".into(),
+        ] {
+            assert_eq!(lines(Speaker::Proxy, &broken), [&["Host: shop"], &FRESH[..]].concat(), "{broken}");
+        }
     }
 
     #[test]
     fn what_counts_in_a_head_does_not_trail() {
-        for name in
-            ["Host", "Content-Length", "transfer-encoding", "TE", "X-Forwarded-For", "x-real-ip", "Proxy", "X_Y"]
-        {
+        for name in [
+            "Host",
+            "Content-Length",
+            "transfer-encoding",
+            "TE",
+            "X-Forwarded-For",
+            "x-real-ip",
+            "Proxy",
+            "X_Y",
+            "traceparent",
+        ] {
             assert!(!may_trail(name.as_bytes()), "{name}");
         }
         assert!(may_trail(b"X-Sum") && may_trail(b"Server-Timing"));

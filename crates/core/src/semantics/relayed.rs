@@ -7,6 +7,7 @@ use crate::fields::{Name, list_members};
 use crate::head::Head;
 use crate::http1::is_authority;
 use crate::plan::Trust;
+use crate::semantics::Speaker;
 use std::net::{IpAddr, SocketAddr};
 
 /// What trusted proxies say of a request.
@@ -20,7 +21,14 @@ pub struct Relayed<'h> {
     pub host: Option<&'h [u8]>,
     /// The port that it asked.
     pub port: Option<u16>,
+    /// The id that the request has had before.
+    pub request_id: Option<&'h str>,
+    /// How far the proxy is believed.
+    pub speaker: Speaker,
 }
+
+/// Longest id of a request that is taken over.
+const ID_BYTES_MAX: usize = 128;
 
 /// What the proxy that sent this request says of it; nothing where the peer is none that is trusted.
 pub fn relayed<'h>(head: &'h Head, peer: Option<IpAddr>, trust: &Trust) -> Option<Relayed<'h>> {
@@ -35,12 +43,25 @@ pub fn relayed<'h>(head: &'h Head, peer: Option<IpAddr>, trust: &Trust) -> Optio
     let https = last(Name::XForwardedProto).or_else(|| forwarded.and_then(|element| parameter(element, b"proto")));
     let host = last(Name::XForwardedHost).or_else(|| forwarded.and_then(|element| parameter(element, b"host")));
     let port = last(Name::XForwardedPort).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
+    let speaker = if trust.client_header.is_some() { Speaker::Relay } else { Speaker::Proxy };
+    let is_believed = speaker == Speaker::Proxy || trust.names(b"x-request-id");
     Some(Relayed {
+        request_id: request_id(head).filter(|_| is_believed),
+        speaker,
         client: by_header(head, trust).or_else(|| by_chain(head, peer, trust)),
         https: https.map(|scheme| scheme.eq_ignore_ascii_case(b"https")),
         host: host.filter(|host| !host.is_empty() && is_authority(host)),
         port: port.filter(|port| *port != 0),
     })
+}
+
+/// The one id of a request that it came with, where it is plain enough to stand in logs, pages and other headers.
+fn request_id(head: &Head) -> Option<&str> {
+    let mut lines = head.fields.iter().filter(|field| field.name == Name::XRequestId);
+    let (line, more) = (lines.next()?, lines.next());
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:;@#".contains(byte);
+    let is_id = more.is_none() && (1..=ID_BYTES_MAX).contains(&line.value.len()) && line.value.iter().all(is_plain);
+    std::str::from_utf8(line.value).ok().filter(|_| is_id)
 }
 
 /// The header in which a CDN names the client, where the operator has said which.
@@ -96,7 +117,7 @@ mod tests {
         let mut head = Head::default();
         parse_head(format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n").as_bytes(), 99, &mut head).unwrap();
         let networks = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-        let trust = Trust { networks, unix: true, client_header: header.map(str::to_owned) };
+        let trust = Trust { networks, unix: true, client_header: header.map(str::to_owned), headers: Vec::new() };
         let relayed = relayed(&head, peer.parse().ok(), &trust)?;
         let scheme = match relayed.https {
             Some(true) => "https",
@@ -148,5 +169,37 @@ mod tests {
         assert_eq!(seen(lines, "10.0.0.1", Some("cf-connecting-ip")).unwrap(), "192.0.2.9 - - 0");
         let twice = "CF-Connecting-IP: 6.6.6.6\r\nCF-Connecting-IP: 192.0.2.9\r\nX-Forwarded-For: 192.0.2.7\r\n";
         assert_eq!(seen(twice, "10.0.0.1", Some("cf-connecting-ip")).unwrap(), "192.0.2.7 - - 0");
+    }
+    #[test]
+    fn an_id_is_taken_over_where_it_is_plain_and_the_proxys() {
+        let long = "a".repeat(128);
+        for (lines, header, expected) in [
+            ("X-Request-Id: 7f2c-A.b_9\r\n", None, Some("7f2c-A.b_9")),
+            (
+                "x-request-id: Root=1-67891233-abcdef012345678912345678\r\n",
+                None,
+                Some("Root=1-67891233-abcdef012345678912345678"),
+            ),
+            (&*format!("X-Request-Id: {long}\r\n"), None, Some(&*long)),
+            (&*format!("X-Request-Id: {long}a\r\n"), None, None),
+            ("X-Request-Id: a, b\r\n", None, None),
+            ("X-Request-Id: \"a\"\r\n", None, None),
+            ("X-Request-Id: <b>\r\n", None, None),
+            ("X-Request-Id:\r\n", None, None),
+            ("X-Request-Id: a\r\nX-Request-Id: b\r\n", None, None),
+            ("X-Request-Id: strangers\r\n", Some("CF-Connecting-IP"), None),
+        ] {
+            let mut head = Head::default();
+            parse_head(format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n").as_bytes(), 99, &mut head).unwrap();
+            let networks = vec!["10.0.0.0/8".parse().unwrap()];
+            let mut trust = Trust { networks, client_header: header.map(str::to_owned), ..Trust::default() };
+            let id =
+                |trust: &Trust| relayed(&head, "10.0.0.1".parse().ok(), trust).unwrap().request_id.map(str::to_owned);
+            assert_eq!(id(&trust).as_deref(), expected, "{lines:?}");
+            if header.is_some() {
+                trust.headers.push("X-Request-Id".into());
+                assert_eq!(id(&trust).as_deref(), Some("strangers"));
+            }
+        }
     }
 }

@@ -130,7 +130,7 @@ fn question(pool: &Pool, protocol: Protocol, path: &str, host: &str) -> Result<(
     parse_head(&raw, raw.len(), &mut head)?;
     let (peer_ip, local_name) = ("127.0.0.1", "127.0.0.1");
     let addresses = Addresses { peer_ip, peer_port: 0, local_name, local_port: 80, https: false };
-    let facts = ForwardedFacts { addresses, host: host.as_bytes(), request_id: "health", unix_ms: 0 };
+    let facts = ForwardedFacts { addresses, host: host.as_bytes(), request_id: "health", ..ForwardedFacts::default() };
     let onward = Onward {
         facts: &facts,
         prefix_bytes: 0,

@@ -7,7 +7,7 @@ use super::file_wrapper::FileWrapper;
 use super::strings::{Strings, latin1};
 use hallway_core::head::Version;
 use hallway_core::lane::RequestFrame;
-use hallway_core::route::percent_decode;
+use hallway_core::route::{origin_form, percent_decode};
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -40,6 +40,8 @@ keys! {
     script_name = "SCRIPT_NAME",
     path_info = "PATH_INFO",
     query_string = "QUERY_STRING",
+    request_uri = "REQUEST_URI",
+    raw_uri = "RAW_URI",
     remote_addr = "REMOTE_ADDR",
     remote_port = "REMOTE_PORT",
     server_name = "SERVER_NAME",
@@ -95,6 +97,13 @@ impl EnvironMaker {
         if !frame.query.is_empty() {
             environ.set_item(&keys.query_string, latin1(py, frame.query))?;
         }
+        let raw = latin1(py, frame.raw_target);
+        // With a scheme and a host before it, it is what CGI makes of it only without them.
+        match frame.raw_target.starts_with(b"/") {
+            true => environ.set_item(&keys.request_uri, &raw)?,
+            false => environ.set_item(&keys.request_uri, latin1(py, &origin_form(frame.raw_target)))?,
+        }
+        environ.set_item(&keys.raw_uri, raw)?;
         environ.set_item(&keys.remote_addr, strings.value(py, addresses.peer_ip.as_bytes()))?;
         if addresses.peer_port != 0 {
             environ.set_item(&keys.remote_port, strings.number(py, addresses.peer_port.into()))?;
@@ -112,6 +121,10 @@ impl EnvironMaker {
         }
         if frame.body_bytes > 0 || matches!(frame.method, b"POST" | b"PUT" | b"PATCH") {
             environ.set_item(&keys.content_length, strings.number(py, frame.body_bytes))?;
+        }
+        for (name, value) in frame.variables {
+            // Text of hallway's own, as its bytes.
+            environ.set_item(latin1(py, name), strings.value(py, value))?;
         }
         self.put_headers(py, frame, &environ)?;
         environ.set_item(&self.keys.input, self.input(py, frame, file)?)?;

@@ -49,7 +49,10 @@ impl Strings {
             .map(|byte| if *byte == b'-' { '_' } else { char::from(byte.to_ascii_uppercase()) })
             .collect();
         let text = if upper == "CONTENT_TYPE" { upper } else { format!("HTTP_{upper}") };
-        let repeats = !matches!(&*text, "HTTP_X_REQUEST_ID" | "HTTP_X_REQUEST_START" | "HTTP_COOKIE" | "HTTP_REFERER");
+        let repeats = !matches!(
+            &*text,
+            "HTTP_X_REQUEST_ID" | "HTTP_X_REQUEST_START" | "HTTP_TRACEPARENT" | "HTTP_COOKIE" | "HTTP_REFERER"
+        );
         if self.keys.len() >= NAMES_MAX {
             // Interned strings may live for ever, and a client chooses these names.
             return Key { text: PyString::new(py, &text).unbind(), repeats };
