@@ -13,7 +13,7 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
 
-.PHONY: run build test lint bench fuzz clean
+.PHONY: run build test lint bench instructions fuzz clean
 
 ## Builds hallway for release and serves the example at http://127.0.0.1:8000.
 run: build $(VENVS)/example/.made
@@ -52,6 +52,11 @@ bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /u
 	$(PYTHON) -B bench/proxy.py --hallway target/release/hallway --load target/load/release/hallway-load \
 		--rounds 5 --seconds 4 --out bench/results/proxy.md
 	cargo bench --bench ring
+
+## Counts the user-space instructions of one request (valgrind); AGAINST=PROGRAM compares with another hallway.
+instructions: build /usr/bin/valgrind /usr/sbin/nginx /usr/bin/h2load $(VENVS)/test/.made
+	$(PYTHON) -B bench/instructions.py --hallway target/release/hallway --python $(VENVS)/test/bin/python \
+		$(if $(AGAINST),--against $(AGAINST)) --out target/instructions.md
 
 ## Runs each fuzz target for a minute; needs rustup's nightly toolchain, which it installs when missing.
 fuzz:
@@ -96,7 +101,7 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends nghttp2-client
 
-/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest:
+/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest /usr/bin/valgrind:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
 

@@ -26,6 +26,10 @@ def set_title(title):
         start, end = int(fields[45]), int(fields[46])
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             memory.seek(start)
+            # Under a tool that runs programs inside itself (valgrind) these arguments are the tool's.
+            if sys.orig_argv[0].encode(errors="surrogateescape") != memory.read(end - start).partition(b"\0")[0]:
+                return
+            memory.seek(start)
             memory.write(title.encode()[: end - start - 1].ljust(end - start, b"\0"))
         with open("/proc/self/comm", "w") as comm:
             comm.write(title.replace("hallway: ", "hallway:").replace(" ", "-"))

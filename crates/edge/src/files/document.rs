@@ -3,9 +3,10 @@
 //! Actors: the event loop, for what the kernel has in memory; threads for files, for the rest.
 //! Never:  is anything opened outside of the directory: the kernel resolves beneath it, without symlinks out.
 
+use super::beneath::{open_beneath, open_root};
 use hallway_core::files::{entity_tag, media_type};
 use hallway_core::semantics::Coding;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::File;
 use std::io::IoSliceMut;
@@ -81,8 +82,7 @@ pub(super) fn load(
     patience: Patience,
 ) -> rustix::io::Result<Document> {
     let opening = Opening { before, patience };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat2(rustix::fs::CWD, directory, flags, Mode::empty(), opening.resolve(ResolveFlags::empty()))?;
+    let root = open_root(directory, OFlags::PATH, patience == Patience::None)?;
     let mut variants = vec![opening.variant(&root, path, Coding::Identity)?];
     for coding in Coding::STORED {
         let mut name = path.as_os_str().to_owned();
@@ -103,14 +103,9 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn resolve(&self, how: ResolveFlags) -> ResolveFlags {
-        if self.patience == Patience::None { how | ResolveFlags::CACHED } else { how }
-    }
-
     fn variant(&self, root: &OwnedFd, path: &Path, coding: Coding) -> rustix::io::Result<Variant> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let how = self.resolve(ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS);
-        let file = openat2(root, path, flags, Mode::empty(), how)?;
+        let file = open_beneath(root, path, flags, self.patience == Patience::None)?;
         let stamp = stamp_of(&file)?;
         let mut before = self.before.iter().flat_map(|before| &before.variants);
         if let Some(same) = before.find(|variant| variant.coding == coding && variant.stamp == stamp) {

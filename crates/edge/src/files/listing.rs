@@ -4,11 +4,12 @@
 //! Never:  is a name shown that would not be served, or a byte of it taken for markup.
 
 use super::Pieces;
+use super::beneath::{open_beneath, open_root};
 use crate::piece::Piece;
 use hallway_core::files::relative_path;
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head};
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{Dir, FileType, OFlags, statat};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::path::Path;
@@ -42,10 +43,9 @@ pub(super) async fn show(head: &Head, rest: &[u8], directory: &Path) -> Result<(
 
 fn read(root: &Path, inside: &Path) -> Option<Vec<Entry>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat2(rustix::fs::CWD, root, flags, Mode::empty(), ResolveFlags::empty()).ok()?;
-    let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let root = open_root(root, flags, false).ok()?;
     let inside: &Path = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
-    let directory = openat2(&root, inside, flags, Mode::empty(), how).ok()?;
+    let directory = open_beneath(&root, inside, flags, false).ok()?;
     let mut entries = Vec::new();
     for entry in Dir::read_from(&directory).ok()?.take(NAMES_MAX) {
         let entry = entry.ok()?;

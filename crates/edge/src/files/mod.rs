@@ -3,6 +3,7 @@
 //! Actors: the event loop for what is in memory, threads for files for what is on disk.
 //! Never:  does the event loop wait for a disk.
 
+mod beneath;
 mod document;
 mod listing;
 mod part;
