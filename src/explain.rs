@@ -84,7 +84,10 @@ pub(crate) fn explain(plan: &Plan, question: &Question) -> Result<String, String
         say(name, &what);
     }
     let body_bytes_max = route.body_bytes_max.unwrap_or(plan.limits.body_bytes_max);
-    say("body", &format!("up to {}", shown_bytes(body_bytes_max)));
+    match body_bytes_max {
+        u64::MAX => say("body", "of any length"),
+        _ => say("body", &format!("up to {}", shown_bytes(body_bytes_max))),
+    }
     Ok(text)
 }
 
@@ -193,7 +196,7 @@ fn read(question: &Question, method: &str, plan: &Plan, head: &mut Head) -> Resu
         raw += &format!("{header}\r\n");
     }
     raw += "\r\n";
-    Ok(parse_head(raw.as_bytes(), plan.limits.target_bytes_max, head))
+    Ok(parse_head(raw.as_bytes(), plan.limits, head))
 }
 
 /// The names of the site that has the route with this number.

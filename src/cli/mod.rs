@@ -317,6 +317,7 @@ fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) 
         let foreign = match flag.long {
             "workers" => Some("WEB_CONCURRENCY"),
             "bind" => Some("PORT"),
+            "script-name" => Some("SCRIPT_NAME"),
             _ => None,
         };
         let found = environment(&own).map(|text| Written { text, origin: own }).or_else(|| {
@@ -413,7 +414,7 @@ fn run_help() -> String {
     text.push_str(
         "  -h, --help                      show this\n\n\
          Every flag may also be set by a variable: HALLWAY_WORKERS=4; a flag wins over its variable.\n\
-         WEB_CONCURRENCY is taken for the workers, PORT for 0.0.0.0:PORT. Paths are relative to this\n\
+         WEB_CONCURRENCY is taken for the workers, PORT for 0.0.0.0:PORT, SCRIPT_NAME as it is. Paths are relative to this\n\
          directory, but for ./.venv, which is looked for in --chdir. Times are written 500ms, 30s, 5m, 2h\n\
          (a plain number is seconds), sizes 64KiB, 10MiB.\n\n\
          Signals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP replaces every\n\

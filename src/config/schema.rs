@@ -26,7 +26,7 @@ fn table(keys: &[Key]) -> Value {
 }
 
 fn of(kind: &Kind) -> Value {
-    const SIZE: &str = "^[0-9]+(B|KiB|MiB|GiB|kB|MB|GB)?$";
+    const SIZE: &str = "^[0-9]+(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?$";
     match kind {
         Kind::Duration => json!({"anyOf": [text(Some("^[0-9]+(ms|s|m|h)?$")), {"type": "integer", "minimum": 0}]}),
         Kind::Size => json!({"anyOf": [text(Some(SIZE)), {"type": "integer", "minimum": 0}]}),

@@ -123,6 +123,7 @@ fn shown_limit(zone: &Zone) -> String {
 
 pub(crate) fn shown_bytes(bytes: u64) -> String {
     match bytes {
+        u64::MAX => "no limit".into(),
         0..1024 => format!("{bytes} bytes"),
         1024..1_048_576 => format!("{} KiB", bytes >> 10),
         _ => format!("{} MiB", bytes >> 20),

@@ -15,7 +15,7 @@ use hallway_core::plan::{
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
 use std::path::{Path, PathBuf};
-pub(crate) use units::{duration_ms, percent, rate, size_bytes};
+pub(crate) use units::{LINES_MAX, duration_ms, head_bytes, percent, rate, size_bytes, unless_zero};
 
 /// The least `max_rss`: an interpreter with an empty app has some 20 MiB.
 const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
@@ -27,10 +27,7 @@ const USUAL_PORT: u16 = 8000;
 pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let app = app(raw, cores)?;
-    let mut limits = Limits::default();
-    if let Some(bytes) = parsed(raw, "body-max", size_bytes)? {
-        limits.body_bytes_max = bytes;
-    }
+    let limits = limits(raw)?;
     let threads = |text: &str| match count(text, cores.min(EDGE_THREADS_MAX)) {
         Ok(threads) if threads > EDGE_THREADS_MAX => Err(format!("write 1 to {EDGE_THREADS_MAX}, or 'auto'")),
         counted => counted,
@@ -54,6 +51,26 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         logs,
         log,
         limits,
+    })
+}
+
+fn limits(raw: &Raw) -> Result<Limits, String> {
+    let defaults = Limits::default();
+    let size = |flag: &str, default: usize| {
+        let read = |text: &str| size_bytes(text).and_then(|bytes| head_bytes(flag, bytes));
+        parsed(raw, flag, read).map(|given| given.unwrap_or(default))
+    };
+    let lines = |text: &str| match number(text)? {
+        count if (1..=LINES_MAX as usize).contains(&count) => Ok(count),
+        _ => Err(format!("write 1 to {LINES_MAX}")),
+    };
+    Ok(Limits {
+        head_bytes_max: size("head-max", defaults.head_bytes_max)?,
+        target_bytes_max: size("target-max", defaults.target_bytes_max)?,
+        line_bytes_max: size("head-line-max", defaults.line_bytes_max)?,
+        lines_max: parsed(raw, "head-lines-max", lines)?.unwrap_or(defaults.lines_max),
+        body_bytes_max: parsed(raw, "body-max", size_bytes)?.map_or(defaults.body_bytes_max, unless_zero),
+        ..defaults
     })
 }
 
@@ -227,7 +244,9 @@ fn trust(raw: &Raw) -> Result<Trust, String> {
 
 /// One site for every host: the app, and before it the directories of files.
 fn site(raw: &Raw) -> Result<Site, String> {
-    let mut routes = vec![Route::new("/*", Target::App { app: 0, strip: false })];
+    let prefix = parsed(raw, "script-name", script_name)?.unwrap_or_default();
+    let strip = !prefix.is_empty();
+    let mut routes = vec![Route::new(&format!("{prefix}/*"), Target::App { app: 0, strip })];
     for written in raw.all("static") {
         let Some((prefix, dir)) = written.text.split_once('=').filter(|(prefix, _)| prefix.starts_with('/')) else {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
@@ -237,8 +256,8 @@ fn site(raw: &Raw) -> Result<Site, String> {
             let place = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
             blame(written, &format!("{why}: {} (not below --chdir)", place.display()))
         })?;
-        if path == "/*" {
-            return Err(blame(written, "the prefix '/' would leave nothing to the app; name a path below it"));
+        if path == "/*" || routes[0].path == path {
+            return Err(blame(written, "this prefix would leave nothing to the app; name a path below it"));
         }
         let pattern = Pattern::parse(&path).map_err(|why| blame(written, &why))?;
         if pattern.names().next().is_some() {
@@ -254,10 +273,20 @@ fn site(raw: &Raw) -> Result<Site, String> {
         routes,
         errors: Vec::new(),
         tls: None,
-        merges_slashes: true,
+        merges_slashes: parsed(raw, "merge-slashes", switch)?.unwrap_or(true),
         maintenance: None,
         log: None,
     })
+}
+
+/// Where the app is mounted: what stands before its own paths.
+fn script_name(text: &str) -> Result<String, String> {
+    let prefix = text.trim_end_matches('/');
+    if prefix.is_empty() {
+        return Ok(String::new());
+    }
+    let pattern = Pattern::parse(&format!("{prefix}/*")).map_err(|_| "write a path, as in /shop".to_owned())?;
+    if pattern.names().next().is_some() { Err("write a path, as in /shop".into()) } else { Ok(prefix.into()) }
 }
 
 /// A form with variables; the error is the mend.

@@ -15,13 +15,60 @@ pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),
         ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
         ("kB", 1_000),
         ("MB", 1_000_000),
         ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
         ("B", 1),
         ("", 1),
     ];
-    scaled(text, &units).ok_or_else(|| "write a size, as in 64KiB or 10MiB".into())
+    scaled(text, &units).ok_or_else(|| meant_size(text))
+}
+
+/// The size that is probably meant: others write `10m`, `1G`.
+fn meant_size(text: &str) -> String {
+    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let known = ["KiB", "MiB", "GiB", "TiB"].into_iter().find(|known| {
+        let unit = unit.trim().to_ascii_lowercase();
+        [known[..1].to_ascii_lowercase(), known.to_ascii_lowercase(), known.replace('i', "").to_ascii_lowercase()]
+            .contains(&unit)
+    });
+    match known.filter(|_| !digits.is_empty() && digits.len() < 8) {
+        Some(unit) => format!("did you mean {digits}{unit}?"),
+        None => "write a size, as in 64KiB, 10MiB or 1TiB".into(),
+    }
+}
+
+/// A limit that 0 lifts.
+pub(crate) fn unless_zero(bytes: u64) -> u64 {
+    if bytes == 0 { u64::MAX } else { bytes }
+}
+
+/// Between which sizes each limit of a head has to be: none of them can be lifted, since a head is kept in memory.
+const OF_HEADS: [(&str, u64, u64, &str); 3] = [
+    ("head_max", 1 << 10, 1 << 20, "1KiB to 1MiB"),
+    ("target_max", 64, 64 << 10, "64B to 64KiB"),
+    ("head_line_max", 64, 64 << 10, "64B to 64KiB"),
+];
+/// Header lines that a head may have at most.
+pub(crate) const LINES_MAX: u64 = 1_000;
+
+/// A limit of heads, by its key or its flag.
+///
+/// # Errors
+/// The mend.
+pub(crate) fn head_bytes(key: &str, bytes: u64) -> Result<usize, String> {
+    let key = key.replace('-', "_");
+    let Some((_, least, most, said)) = OF_HEADS.iter().find(|(known, ..)| *known == key) else {
+        return Ok(usize::try_from(bytes).unwrap_or(usize::MAX));
+    };
+    if !(least..=most).contains(&&bytes) {
+        return Err(format!("write {said}"));
+    }
+    // Lengths of targets and of names are handed on in 16 bits.
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(if key == "head_max" { bytes } else { bytes.min(usize::from(u16::MAX)) })
 }
 
 /// `20/s`, `100/m`, `5/h`: how many, and in how many nanoseconds.
@@ -55,9 +102,25 @@ mod tests {
         for (text, expected) in [("500ms", 500), ("30s", 30_000), ("30", 30_000), ("5m", 300_000), ("2h", 7_200_000)] {
             assert_eq!(duration_ms(text), Ok(expected), "{text}");
         }
-        for (text, expected) in [("512", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1kB", 1_000)] {
+        for (text, expected) in
+            [("512", 512), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1kB", 1_000), ("1TiB", 1 << 40)]
+        {
             assert_eq!(size_bytes(text), Ok(expected), "{text}");
         }
+        for (text, mend) in [
+            ("10m", "did you mean 10MiB?"),
+            ("1G", "did you mean 1GiB?"),
+            ("2tb", "did you mean 2TiB?"),
+            ("64 KiB", "did you mean 64KiB?"),
+            ("1.5MiB", "write a size, as in 64KiB, 10MiB or 1TiB"),
+            ("", "write a size, as in 64KiB, 10MiB or 1TiB"),
+            ("99999999TiB", "write a size, as in 64KiB, 10MiB or 1TiB"),
+        ] {
+            assert_eq!(size_bytes(text), Err(mend.into()), "{text}");
+        }
+        assert_eq!(head_bytes("head-max", 128 << 10), Ok(128 << 10));
+        assert_eq!(head_bytes("head_line_max", 64 << 10), Ok(65_535));
+        assert!(head_bytes("head_max", 0).is_err() && head_bytes("target_max", 1 << 20).is_err());
         assert_eq!(rate("20/s"), Ok((20, 1_000_000_000)));
         assert_eq!(rate("100/m"), Ok((100, 60_000_000_000)));
         for text in ["", "20", "0/s", "20/d", "1.5/s", "/s", "99999999/s"] {

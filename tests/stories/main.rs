@@ -33,6 +33,7 @@ mod flask_hello;
 mod forward_proxy;
 mod gateways;
 mod gunicorn_vectors;
+mod head_limits;
 mod hostile;
 mod keep_alive;
 mod listeners;

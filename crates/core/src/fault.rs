@@ -4,6 +4,22 @@
 //! Never:  is an error erased to text and guessed again; every stop speaks this one enum.
 
 use crate::method::Methods;
+use std::borrow::Cow;
+
+/// Which limit a head is beyond, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadLimit {
+    /// Bytes of the whole.
+    Bytes(usize),
+    /// Bytes of a line.
+    Line(usize),
+    /// How many lines.
+    Lines(usize),
+    /// What stands behind a chunked body.
+    Trailers,
+    /// What an app or a server of the uwsgi protocol can be given.
+    Handed,
+}
 
 /// Why a request has no answer of its own. The text of a variant is for the client and the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +52,8 @@ pub enum Fault {
     Misdirected,
     /// 429: this client has had what it gets; so many seconds until there is more.
     TooManyRequests(u32),
-    /// 431: the head is longer than the limit, or has too many fields.
-    HeadTooLarge,
+    /// 431: the head is beyond a limit.
+    HeadTooLarge(HeadLimit),
     /// 499 in the log only: the client left before its answer.
     ClientGone,
     /// 500: the application raised an exception before it answered.
@@ -96,7 +112,7 @@ impl Fault {
             Fault::ExpectationFailed => 417,
             Fault::Misdirected => 421,
             Fault::TooManyRequests(_) => 429,
-            Fault::HeadTooLarge => 431,
+            Fault::HeadTooLarge(_) => 431,
             Fault::ClientGone => 499,
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
@@ -124,10 +140,20 @@ impl Fault {
             Fault::ProxyUnauthorized => "This proxy is for those who show their name and password.",
             Fault::PreconditionFailed => "What is at this address has changed.",
             Fault::RangeNotSatisfiable(_) => "What is at this address is shorter than that.",
-            Fault::BodyTooLarge => "The request body is larger than this server takes.",
-            Fault::TargetTooLong => "The address is longer than this server takes.",
+            Fault::BodyTooLarge => "The request body is larger than this server takes (body_max).",
+            Fault::TargetTooLong => "The address is longer than this server takes (target_max).",
             Fault::ExpectationFailed => "The only expectation this server meets is 100-continue.",
-            Fault::HeadTooLarge => "The request head is larger than this server takes.",
+            Fault::HeadTooLarge(HeadLimit::Bytes(_)) => "The request head is longer than this server takes (head_max).",
+            Fault::HeadTooLarge(HeadLimit::Line(_)) => {
+                "A header line is longer than this server takes (head_line_max)."
+            }
+            Fault::HeadTooLarge(HeadLimit::Lines(_)) => {
+                "There are more header lines than this server takes (head_lines_max)."
+            }
+            Fault::HeadTooLarge(HeadLimit::Trailers) => "The trailers are longer than this server takes, 8 KiB.",
+            Fault::HeadTooLarge(HeadLimit::Handed) => {
+                "The request head is longer than what can be handed on to whatever answers here."
+            }
             Fault::ClientGone => "The client left.",
             Fault::AppFailed => "The application failed on this request.",
             Fault::Unreachable => "That server does not answer.",
@@ -144,6 +170,22 @@ impl Fault {
             Fault::QueueTimeout => "Whatever answers here was busy for too long. Try again in a moment.",
             Fault::AppTimeout => "The application took too long to answer.",
             Fault::VersionUnsupported => "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2 here.",
+        }
+    }
+
+    /// The same, with the limit as a number where there is one.
+    pub fn told(self) -> Cow<'static, str> {
+        match self {
+            Fault::HeadTooLarge(HeadLimit::Bytes(most)) => {
+                format!("The request head is longer than {most} bytes (head_max).").into()
+            }
+            Fault::HeadTooLarge(HeadLimit::Line(most)) => {
+                format!("A header line is longer than {most} bytes (head_line_max).").into()
+            }
+            Fault::HeadTooLarge(HeadLimit::Lines(most)) => {
+                format!("There are more than {most} header lines (head_lines_max).").into()
+            }
+            fault => fault.detail().into(),
         }
     }
 

@@ -174,6 +174,11 @@ impl Fields {
         self.lines.iter().any(|line| line.name == name)
     }
 
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()

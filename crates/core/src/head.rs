@@ -141,6 +141,11 @@ impl Head {
         lines.any(|field| list_members(field.value).any(|one| one.eq_ignore_ascii_case(member)))
     }
 
+    /// Bytes of all that it holds.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.fields.bytes()
+    }
+
     /// Sets the method.
     pub fn set_method(&mut self, method: &[u8]) {
         self.method = self.keep(method);

@@ -5,7 +5,7 @@
 
 use super::{Builder, bytes, switch, texts, time_ms, whole};
 use crate::config::node::{Node, Span, Table};
-use crate::settings::rate;
+use crate::settings::{rate, unless_zero};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;
 use hallway_core::plan::{Access, Adjust, Bandwidth, BasicAuth, Cors, LimitBy, Most, Rate, Route, Zone};
@@ -69,7 +69,7 @@ impl Builder<'_> {
         Modifiers {
             access: Access { allow: networks(table.get("allow")), deny: networks(table.get("deny")) },
             adjust: self.adjust(table),
-            body_bytes_max: table.get("body_max").and_then(bytes),
+            body_bytes_max: table.get("body_max").and_then(bytes).map(unless_zero),
             timeout_ms: table.get("timeout").and_then(time_ms),
             limits: self.limits_of(table, name),
             basic_auth: table.get("basic_auth").map(|node| self.basic_auth(node, name)),

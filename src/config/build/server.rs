@@ -4,9 +4,9 @@
 //! Never:  does a limit have another default than `docs/LIMITS.md` says.
 
 use super::modifiers::networks;
-use super::{Builder, bytes, texts, time_ms, whole};
+use super::{Builder, bytes, count, texts, time_ms, whole};
 use crate::config::node::{Node, Table};
-use crate::settings::{log_format, read_address};
+use crate::settings::{head_bytes, log_format, read_address, unless_zero};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::fields::Name;
 use hallway_core::network::Network;
@@ -87,14 +87,31 @@ impl Builder<'_> {
         threads.clamp(1, EDGE_THREADS_MAX)
     }
 
-    pub(super) fn limits(&self, table: &Table) -> Limits {
+    pub(super) fn limits(&mut self, table: &Table) -> Limits {
         let mut limits = Limits::default();
         let Some(server) = section(table, "server") else { return limits };
-        let size = |key: &str, default: u64| server.get(key).and_then(bytes).unwrap_or(default);
+        let mut size = |key: &str, default: usize| {
+            let Some((node, bytes)) = server.get(key).and_then(|node| Some((node, bytes(node)?))) else {
+                return default;
+            };
+            head_bytes(key, bytes).unwrap_or_else(|mend| {
+                self.problems.add(node.span, format!("'{key}' is kept in memory for each client; {mend}"));
+                default
+            })
+        };
+        limits.head_bytes_max = size("head_max", limits.head_bytes_max);
+        limits.target_bytes_max = size("target_max", limits.target_bytes_max);
+        limits.line_bytes_max = size("head_line_max", limits.line_bytes_max);
+        limits.lines_max = server.get("head_lines_max").and_then(count).unwrap_or(limits.lines_max);
+        limits.body_bytes_max = server.get("body_max").and_then(bytes).map_or(limits.body_bytes_max, unless_zero);
+        for key in ["head_timeout", "body_timeout", "write_timeout"] {
+            if let Some(node) = server.get(key).filter(|node| time_ms(node) == Some(0)) {
+                let mend = "write a time above 0";
+                self.problems
+                    .add(node.span, format!("without '{key}' a client could hold a connection for ever; {mend}"));
+            }
+        }
         let time = |key: &str, default: u64| server.get(key).and_then(time_ms).unwrap_or(default);
-        limits.head_bytes_max = size("head_max", limits.head_bytes_max as u64) as usize;
-        limits.target_bytes_max = size("target_max", limits.target_bytes_max as u64) as usize;
-        limits.body_bytes_max = size("body_max", limits.body_bytes_max);
         limits.head_timeout_ms = time("head_timeout", limits.head_timeout_ms);
         limits.body_timeout_ms = time("body_timeout", limits.body_timeout_ms);
         limits.write_timeout_ms = time("write_timeout", limits.write_timeout_ms);

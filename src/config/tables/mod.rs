@@ -70,8 +70,10 @@ pub(crate) const SERVER: &[Key] = &[
         "that of the most patient app; 30s without apps",
     ),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
+    key_or("head_line_max", Kind::Size, "The longest header line, with its end.", "8190"),
+    key_or("head_lines_max", Kind::Whole(1, 1_000), "The most header lines of a request.", "100"),
     key_or("target_max", Kind::Size, "The longest request target.", "8KiB"),
-    key_or("body_max", Kind::Size, "The largest request body.", "128MiB"),
+    key_or("body_max", Kind::Size, "The largest request body; 0 for no limit.", "128MiB"),
     key_or("head_timeout", Kind::Duration, "Time for a request head to arrive.", "30s"),
     key_or("body_timeout", Kind::Duration, "Longest pause in a request body.", "30s"),
     key_or("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer.", "60s"),
@@ -269,7 +271,7 @@ const HEADERS_KEY: Key =
 const CACHE_CONTROL: Key = key("cache_control", TEXT, "The answer's Cache-Control.");
 const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others.");
 const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
-const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here.");
+const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here; 0 for no limit.");
 const TIMEOUT: Key = key(
     "timeout",
     Kind::Duration,

@@ -4,7 +4,7 @@
 //! Never:  is a packet longer than its length can say.
 
 use super::variables::{Gateway, put_variables};
-use crate::fault::Fault;
+use crate::fault::{Fault, HeadLimit};
 use crate::head::Head;
 
 /// Appends the packet (modifier 0: a WSGI request).
@@ -29,6 +29,6 @@ pub fn put_uwsgi(out: &mut Vec<u8>, head: &Head, gateway: Gateway<'_>) -> Result
             out[start + 1..start + 3].copy_from_slice(&length.to_le_bytes());
             Ok(())
         }
-        _ => Err(Fault::HeadTooLarge),
+        _ => Err(Fault::HeadTooLarge(HeadLimit::Handed)),
     }
 }

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  do extensions or trailers grow past their limit, or a size past 64 bits.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, HeadLimit};
 use crate::fields::{Fields, Name, is_token, is_value};
 
 /// Extensions of one chunk, and all trailer lines together.
@@ -111,7 +111,7 @@ impl Chunked {
     fn keep_trailer(&mut self, byte: u8) -> Result<At, Fault> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILER_BYTES_MAX {
-            return Err(Fault::HeadTooLarge);
+            return Err(Fault::HeadTooLarge(HeadLimit::Trailers));
         }
         self.line.push(byte);
         Ok(At::Trailer)
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn trailers_and_extensions_are_bounded() {
         let long_trailer = format!("0\r\na: {}\r\n\r\n", "x".repeat(TRAILER_BYTES_MAX));
-        assert_eq!(decode_by(100, long_trailer.as_bytes()), Err(Fault::HeadTooLarge));
+        assert_eq!(decode_by(100, long_trailer.as_bytes()), Err(Fault::HeadTooLarge(HeadLimit::Trailers)));
         let long_extension = format!("5;{}\r\nhello", "x".repeat(EXTENSION_BYTES_MAX + 1));
         assert!(decode_by(100, long_extension.as_bytes()).is_err());
     }

@@ -13,8 +13,8 @@ mod scan;
 pub use answer::{Asked, Ending, ServerAnswer, parse_answer};
 pub use chunked::{Chunked, Progress};
 pub(crate) use framing::decimal;
+pub(crate) use parse::METHOD_BYTES_MAX;
 pub use parse::is_authority;
-pub(crate) use parse::{FIELDS_MAX, METHOD_BYTES_MAX};
 
 pub use emit::{
     AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, put_answer_head, put_chunk_start, put_forwarded_head,

@@ -1,19 +1,18 @@
-//! In:     the bytes of one whole request head, whose length was limited, and the limit of its target.
+//! In:     the bytes of one whole request head, whose length was limited, and the limits of its parts.
 //! Out:    a `Head`, or the fault that names what is wrong with it.
 //! Actors: none.
 //! Never:  does a line pass that is not exactly `name: value CRLF` (no folding, no space before the colon).
 
-use crate::fault::Fault;
+use crate::fault::{Fault, HeadLimit};
 use crate::fields::{Name, is_token, letters_digits_and};
 use crate::head::{Head, Version};
 use crate::http1::framing;
+use crate::plan::Limits;
 use crate::route;
 use std::mem::MaybeUninit;
 
-/// Most header lines a head may have; the default of Apache and Gunicorn.
+/// Header lines for which there is room without asking for memory.
 pub(crate) const FIELDS_MAX: usize = 100;
-/// Longest header line with its CR LF; as there.
-const FIELD_BYTES_MAX: usize = 8190;
 /// Longest method; the longest registered one has 17 letters.
 pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
@@ -21,13 +20,33 @@ pub(crate) const METHOD_BYTES_MAX: usize = 32;
 ///
 /// # Errors
 /// 400, 414, 417, 431, 501 or 505, as fits; the connection is of no use after any of them.
-pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Result<(), Fault> {
+pub fn parse_head(raw: &[u8], limits: impl Into<Limits>, head: &mut Head) -> Result<(), Fault> {
     head.clear();
+    let limits = limits.into();
     let mut lines = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    match parse_lines(raw, &mut lines, &limits, head) {
+        Err(Fault::HeadTooLarge(HeadLimit::Lines(FIELDS_MAX))) if limits.lines_max > FIELDS_MAX => {
+            // Few requests have as many lines.
+            let mut lines = vec![MaybeUninit::uninit(); limits.lines_max];
+            head.clear();
+            parse_lines(raw, &mut lines, &limits, head)
+        }
+        parsed => parsed,
+    }
+}
+
+fn parse_lines<'r>(
+    raw: &'r [u8],
+    lines: &mut [MaybeUninit<httparse::Header<'r>>],
+    limits: &Limits,
+    head: &mut Head,
+) -> Result<(), Fault> {
+    let room = lines.len();
     let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(raw, &mut lines) {
+    match request.parse_with_uninit_headers(raw, lines) {
         Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
         Ok(_) => return Err(Fault::BadRequest("The request head ends where it should not.")),
+        Err(httparse::Error::TooManyHeaders) => return Err(Fault::HeadTooLarge(HeadLimit::Lines(room))),
         Err(error) => return Err(explain(error, raw)),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
@@ -36,16 +55,19 @@ pub fn parse_head(raw: &[u8], target_bytes_max: usize, head: &mut Head) -> Resul
     if method.len() > METHOD_BYTES_MAX || !is_token(method.as_bytes()) {
         return Err(Fault::NotImplemented("This method is not known."));
     }
-    if target.len() > target_bytes_max {
+    if target.len() > limits.target_bytes_max {
         return Err(Fault::TargetTooLong);
     }
     head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     head.set_method(method.as_bytes());
     head.set_raw_target(target.as_bytes());
+    if request.headers.len() > limits.lines_max {
+        return Err(Fault::HeadTooLarge(HeadLimit::Lines(limits.lines_max)));
+    }
     let (mut hosts, mut host) = (0, &b""[..]);
     for line in request.headers.iter() {
-        if line_bytes(line) > FIELD_BYTES_MAX {
-            return Err(Fault::HeadTooLarge);
+        if line_bytes(line) > limits.line_bytes_max {
+            return Err(Fault::HeadTooLarge(HeadLimit::Line(limits.line_bytes_max)));
         }
         let name = Name::of(line.name.as_bytes());
         if name == Name::Host {
@@ -97,7 +119,6 @@ pub fn is_authority(raw: &[u8]) -> bool {
 /// Says in our words what httparse refused.
 fn explain(error: httparse::Error, raw: &[u8]) -> Fault {
     match error {
-        httparse::Error::TooManyHeaders => Fault::HeadTooLarge,
         httparse::Error::HeaderName => Fault::BadRequest("A header name has a byte that does not belong there."),
         httparse::Error::HeaderValue => Fault::BadRequest("A header value has a control byte."),
         httparse::Error::NewLine => Fault::BadRequest("A line does not end with CR LF."),

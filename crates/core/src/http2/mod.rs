@@ -7,10 +7,11 @@ mod heads;
 
 pub use heads::Heads;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, HeadLimit};
 use crate::fields::{Name, is_token, is_value};
 use crate::head::{Framing, Head, Version};
-use crate::http1::{FIELDS_MAX, METHOD_BYTES_MAX, decimal, is_authority};
+use crate::http1::{METHOD_BYTES_MAX, decimal, is_authority};
+use crate::plan::Limits;
 use crate::route;
 
 /// The pseudo header fields of a request (RFC 9113, 8.3.1).
@@ -32,8 +33,10 @@ pub fn make_head<'a>(
     head: &mut Head,
     pseudo: Pseudo<'a>,
     lines: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    (has_body, target_bytes_max): (bool, usize),
+    (has_body, limits): (bool, impl Into<Limits>),
 ) -> Result<(), Fault> {
+    let limits = limits.into();
+    let target_bytes_max = limits.target_bytes_max;
     head.clear();
     (head.version, head.keep_alive) = (Version::Http2, true);
     if pseudo.method.len() > METHOD_BYTES_MAX || !is_token(pseudo.method) {
@@ -63,6 +66,7 @@ pub fn make_head<'a>(
         return Err(Fault::BadRequest("The authority is not a host and port."));
     }
     head.set_host(&authority);
+    check_limits(head, &limits)?;
     settle_body(head, has_body)?;
     if !pseudo.path.starts_with(b"/") && pseudo.path != b"*" {
         return Err(Fault::BadRequest("The path does not begin with a slash."));
@@ -74,9 +78,6 @@ pub fn make_head<'a>(
 fn put_lines<'a>(head: &mut Head, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Option<Vec<u8>>, Fault> {
     let mut host: Option<Vec<u8>> = None;
     for (raw_name, value) in lines {
-        if head.fields.len() == FIELDS_MAX {
-            return Err(Fault::HeadTooLarge);
-        }
         // Blanks around a value are none of it (RFC 9113, 8.2.1): each reader might take them or not.
         let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         if !is_token(raw_name) || !is_value(value) || is_blank(value.first()) || is_blank(value.last()) {
@@ -90,6 +91,29 @@ fn put_lines<'a>(head: &mut Head, lines: impl Iterator<Item = (&'a [u8], &'a [u8
     }
     Ok(host)
 }
+
+/// Whether the head would be within the limits if it had come by HTTP/1.1: what the engine counts is more.
+fn check_limits(head: &Head, limits: &Limits) -> Result<(), Fault> {
+    let (mut bytes, mut longest) = (head.method().len() + head.raw_target().len() + REQUEST_LINE_BYTES, 0);
+    for field in head.fields.iter() {
+        let line = field.raw_name.len() + field.value.len() + LINE_BYTES;
+        (bytes, longest) = (bytes + line, longest.max(line));
+    }
+    let beyond = if head.fields.len() > limits.lines_max {
+        HeadLimit::Lines(limits.lines_max)
+    } else if longest > limits.line_bytes_max {
+        HeadLimit::Line(limits.line_bytes_max)
+    } else if bytes > limits.head_bytes_max {
+        HeadLimit::Bytes(limits.head_bytes_max)
+    } else {
+        return Ok(());
+    };
+    Err(Fault::HeadTooLarge(beyond))
+}
+
+/// What stands around name and value of a line; around method and target, with the empty line at the end.
+const LINE_BYTES: usize = ": \r\n".len();
+const REQUEST_LINE_BYTES: usize = "  HTTP/1.1\r\n\r\n".len();
 
 /// How the body ends: with its stream; a declared length is a promise that the engine holds it to.
 fn settle_body(head: &mut Head, has_body: bool) -> Result<(), Fault> {
@@ -142,6 +166,31 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_those_of_http1() {
+        let limits = Limits { head_bytes_max: 400, line_bytes_max: 100, lines_max: 10, ..Limits::default() };
+        let long = "v".repeat(100);
+        for (name, value, count, beyond) in [
+            ("x", &long[..95], 1, None),
+            ("x", &long[..96], 1, Some(HeadLimit::Line(100))),
+            ("x", "", 9, None),
+            ("x", "", 10, Some(HeadLimit::Lines(10))),
+            ("x", &long[..90], 4, Some(HeadLimit::Bytes(400))),
+            ("x", &long[..84], 4, None),
+        ] {
+            let line = (name.as_bytes(), value.as_bytes());
+            let (mut by_http2, mut by_http1) = (Head::default(), Head::default());
+            let pseudo = Pseudo { method: b"GET", path: b"/", authority: Some(b"a") };
+            let made = make_head(&mut by_http2, pseudo, vec![line; count].into_iter(), (false, limits));
+            assert_eq!(made.err(), beyond.map(Fault::HeadTooLarge), "{count} of {}", value.len());
+            let raw = format!("GET / HTTP/1.1\r\n{}Host: a\r\n\r\n", format!("{name}: {value}\r\n").repeat(count));
+            let parsed = crate::http1::parse_head(raw.as_bytes(), limits, &mut by_http1);
+            // How long a whole is, is looked at before it is parsed.
+            let is_whole = raw.len() <= limits.head_bytes_max;
+            assert_eq!(parsed.err().is_none() && is_whole, beyond.is_none(), "{count} of {}", value.len());
+        }
+    }
+
+    #[test]
     fn what_means_two_things_is_refused() {
         assert_eq!(made("/", Some("a"), &[("host", "b")]).err(), Some(400));
         assert_eq!(made("/", None, &[]).err(), Some(400));
@@ -154,6 +203,7 @@ mod tests {
         for value in ["a\0", " a", "a\t"] {
             assert_eq!(made("/", Some("a"), &[("x", value)]).err(), Some(400), "{value:?}");
         }
-        assert_eq!(made("/", Some("a"), &vec![("x", "1"); 101]).err(), Some(431));
+        assert_eq!(made("/", Some("a"), &vec![("x", "1"); 100]).err(), Some(431), "and the host");
+        assert!(made("/", Some("a"), &vec![("x", "1"); 99]).is_ok());
     }
 }

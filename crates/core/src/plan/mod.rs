@@ -167,6 +167,10 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Bytes of a request target.
     pub target_bytes_max: usize,
+    /// Bytes of a header line.
+    pub line_bytes_max: usize,
+    /// Header lines.
+    pub lines_max: usize,
     /// Bytes of a request body.
     pub body_bytes_max: u64,
     /// Bytes of a request body that are kept in memory; what is longer goes to a spool file.
@@ -183,11 +187,20 @@ pub struct Limits {
     pub client_connections: u32,
 }
 
+impl From<usize> for Limits {
+    /// Those by default, but for the target.
+    fn from(target_bytes_max: usize) -> Self {
+        Limits { target_bytes_max, ..Limits::default() }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
             head_bytes_max: 32 * 1024,
             target_bytes_max: 8 * 1024,
+            line_bytes_max: 8190,
+            lines_max: 100,
             body_bytes_max: 128 * 1024 * 1024,
             body_memory_bytes: 64 * 1024,
             head_timeout_ms: 30_000,

@@ -13,7 +13,7 @@ use crate::semantics::AnswerHead;
 pub fn explain_fault(fault: Fault, head: Option<&Head>, pages: &[(u16, String)]) -> (AnswerHead, Vec<u8>) {
     let status = fault.status();
     let title = reason_phrase(status);
-    let detail = fault.detail();
+    let detail = &*fault.told();
     let wants_html = head.and_then(|head| head.fields.get(Name::Accept)).is_some_and(prefers_html);
     let (media_type, body) = if wants_html {
         let own = pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page.clone());

@@ -8,6 +8,7 @@ use crate::house::House;
 use crate::listen::Gate;
 use crate::stream::Stream;
 use crate::tunnel;
+use hallway_core::fault::HeadLimit;
 use hallway_core::http1::{Found, Scan, parse_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
@@ -138,7 +139,7 @@ impl Connection {
                 Found::Head(length) if length <= limits.head_bytes_max => {
                     self.is_first = false;
                     let raw = &self.input[self.used..self.used + length];
-                    let parsed = parse_head(raw, limits.target_bytes_max, head);
+                    let parsed = parse_head(raw, limits, head);
                     self.used += length;
                     return parsed.map_or_else(Next::Refused, |()| Next::Request);
                 }
@@ -389,7 +390,11 @@ fn make_room(buffer: &mut Vec<u8>, most: usize) {
 /// A head without an end: too long in its first line (414) or as a whole (431).
 fn too_large(rest: &[u8], limits: &Limits) -> Fault {
     let line = memchr::memchr(b'\r', rest).unwrap_or(rest.len());
-    if line > limits.target_bytes_max { Fault::TargetTooLong } else { Fault::HeadTooLarge }
+    if line > limits.target_bytes_max {
+        Fault::TargetTooLong
+    } else {
+        Fault::HeadTooLarge(HeadLimit::Bytes(limits.head_bytes_max))
+    }
 }
 
 /// The parts that are left to write once `written` bytes of them are.

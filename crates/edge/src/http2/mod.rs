@@ -68,8 +68,14 @@ fn builder(limits: &Limits) -> Builder {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(UNSENT_BYTES_MAX)
-        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(header_list_bytes(limits)).unwrap_or(u32::MAX));
     builder
+}
+
+/// What the engine takes of a head: enough for a head that is too long to be read, and answered as on HTTP/1.1. It counts
+/// 32 bytes more for each line (RFC 9113, 6.5.2).
+fn header_list_bytes(limits: &Limits) -> usize {
+    limits.head_bytes_max * 2 + limits.lines_max * 64
 }
 
 /// Takes requests for as long as there may be more.
@@ -110,7 +116,7 @@ async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, de
 async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let house = &talk.house;
     let mut head = house.spares.head();
-    let made = read_head(&mut head, &request, house.limits().target_bytes_max, &talk.meter);
+    let made = read_head(&mut head, &request, &house.limits(), &talk.meter);
     let mut wire = Http2::new(&talk, request.into_body(), respond, head.expects_continue);
     let rules = house.rules();
     let exchange = Exchange { head: &head, arrival: &talk.arrival, rules: &rules, wire: &mut wire };
@@ -126,12 +132,7 @@ async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: Se
     talk.rested_ms.set(house.clock.coarse_ms());
 }
 
-fn read_head(
-    head: &mut Head,
-    request: &Request<RecvStream>,
-    target_bytes_max: usize,
-    meter: &Meter,
-) -> Result<(), Fault> {
+fn read_head(head: &mut Head, request: &Request<RecvStream>, limits: &Limits, meter: &Meter) -> Result<(), Fault> {
     let uri = request.uri();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let pseudo = Pseudo {
@@ -142,7 +143,7 @@ fn read_head(
     let mut bytes = path.len();
     let lines = request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let lines = lines.inspect(|(name, value)| bytes += name.len() + value.len());
-    let made = make_head(head, pseudo, lines, (!request.body().is_end_stream(), target_bytes_max));
+    let made = make_head(head, pseudo, lines, (!request.body().is_end_stream(), *limits));
     meter.note_payload(bytes as u64);
     made
 }

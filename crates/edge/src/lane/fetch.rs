@@ -11,7 +11,8 @@ use crate::lane::open_call::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
 use crate::spool::{Spooled, gather};
 use crate::trip::Trip;
-use hallway_core::lane::put_request;
+use hallway_core::fault::HeadLimit;
+use hallway_core::lane::{FRAME_BYTES_MAX, put_request};
 use hallway_core::plan::{App, Limits};
 use hallway_core::record::LaneFacts;
 use hallway_core::semantics::{AnswerHead, delimit};
@@ -20,6 +21,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+
+/// A head that is longer has its frame for itself.
+const HEAD_BYTES_WITH_BODY: usize = FRAME_BYTES_MAX / 2;
 
 /// Where a request goes.
 #[derive(Clone, Copy)]
@@ -41,10 +45,17 @@ pub(crate) async fn fetch<W: Wire>(
     trip: &mut Trip,
     to: Destination,
 ) -> Result<(AnswerHead, AnswerStream), Fault> {
-    let limits = Limits { body_bytes_max: to.body_bytes_max, ..exchange.rules.plan.limits };
+    let mut limits = Limits { body_bytes_max: to.body_bytes_max, ..exchange.rules.plan.limits };
+    if exchange.head.bytes() > HEAD_BYTES_WITH_BODY {
+        // There is no room for both in one frame.
+        limits.body_memory_bytes = 0;
+    }
     let body = gather(exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to.script_bytes)));
+    if parcel.frame.len() + parcel.body.len() > FRAME_BYTES_MAX {
+        return Err(Fault::HeadTooLarge(HeadLimit::Handed));
+    }
     call.carry(&parcel);
     let rules = exchange.rules;
     let (desk, app) = (&*rules.desks[to.app], &rules.plan.apps[to.app]);
