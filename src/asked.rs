@@ -78,7 +78,8 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
             "no instance of this file is running ({shown}); start it with 'hallway serve', or name its file with -c"
         ),
         ErrorKind::PermissionDenied => {
-            format!("the instance is another user's ({shown}); ask as that user, or as root")
+            let own = crate::users::own_name();
+            format!("the instance is another user's ({shown}), and this runs as '{own}'; ask as that user, or as root")
         }
         _ => format!("{shown}: {error}"),
     })?;

@@ -5,7 +5,7 @@
 
 use crate::config::show::{conditions, one_target, permits, shown_bytes, target};
 use hallway_core::http1::parse_head;
-use hallway_core::plan::{Balance, Files, HashBy, Listen, Place, Plan, Pool, Route, Server, Target};
+use hallway_core::plan::{Balance, Files, HashBy, Place, Plan, Pool, Route, Server, Target};
 use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite, target_of};
 use hallway_core::semantics::{redirect, to_https};
 use hallway_core::{Fault, Head, permit};
@@ -169,10 +169,9 @@ fn shown_balance(pool: &Pool) -> String {
 /// Where a site sends requests that are not encrypted.
 fn sent_on(plan: &Plan, site: usize, head: &Head) -> Option<String> {
     plan.sites[site].tls.as_ref().filter(|tls| tls.redirects)?;
-    let port = plan.listeners.iter().find(|listener| listener.tls).and_then(|listener| match &listener.at {
-        Listen::Tcp(address) if address.port() != 443 => Some(address.port()),
-        _ => None,
-    });
+    let listener = plan.listeners.iter().find(|listener| listener.tls);
+    let port =
+        listener.and_then(|listener| listener.address()).map(|address| address.port()).filter(|port| *port != 443);
     let answer = to_https(head, port);
     answer.fields.named(b"location").map(|to| String::from_utf8_lossy(to).into_owned())
 }

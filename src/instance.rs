@@ -3,6 +3,7 @@
 //! Actors: the file system.
 //! Never:  does either lie in the working directory, or can another user reach it.
 
+use crate::users::told;
 use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -73,13 +74,11 @@ fn directory() -> Result<PathBuf, String> {
         (None, None) => std::env::temp_dir().join(format!("hallway-{}", user.as_raw())),
     };
     let shown = path.display();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&path)
-        .map_err(|error| format!("the runtime directory {shown} cannot be made: {error}; set RUNTIME_DIRECTORY"))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
+        format!("the runtime directory {shown} cannot be made: {}; set RUNTIME_DIRECTORY", told(&error))
+    })?;
     // In a directory that everybody may write to, somebody else may have been first.
-    let owner = std::fs::metadata(&path).map_err(|error| format!("{shown}: {error}"))?.uid();
+    let owner = std::fs::metadata(&path).map_err(|error| format!("{shown}: {}", told(&error)))?.uid();
     if owner != user.as_raw() {
         return Err(format!(
             "the runtime directory {shown} is another user's; set RUNTIME_DIRECTORY to one of your own"

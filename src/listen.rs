@@ -3,11 +3,13 @@
 //! Actors: none.
 //! Never:  is a stranger's port joined: SO_REUSEPORT alone would do that silently for the same user.
 
+use crate::given::{self, Given};
 use crate::port_holder;
+use crate::users::told;
 use hallway_core::plan::{Listen, Plan};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with, sockopt,
 };
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +24,11 @@ const BACKLOG: i32 = 4096;
 const UNSENT_BYTES: u32 = hallway_edge::UNSENT_BYTES;
 
 /// Every listening socket of the plan.
-#[derive(Default)]
-pub(crate) struct Listeners(Vec<Held>);
+pub(crate) struct Listeners {
+    held: Vec<Held>,
+    /// Those that were there before.
+    given: Vec<Given>,
+}
 
 /// The sockets of one address.
 pub(crate) struct Held {
@@ -32,49 +37,69 @@ pub(crate) struct Held {
     /// As it is.
     pub(crate) at: Listen,
     sockets: Vec<OwnedFd>,
+    /// Where an inherited one leads to.
+    local: Option<SocketAddr>,
     /// The inode of a socket file: a successor may have put its own there since.
     inode: Option<u64>,
 }
 
 impl Listeners {
+    /// Those that systemd gave, and no others yet.
+    ///
+    /// # Errors
+    /// What cannot be listened at, in the words of a person.
+    pub(crate) fn of_process() -> Result<Listeners, String> {
+        Ok(Listeners { held: Vec::new(), given: given::take()? })
+    }
+
     /// Binds every address of the plan that is not bound yet, and writes the port into the plan where the
     /// system chose one. What the plan does not have stays until `keep`.
     ///
     /// # Errors
     /// An address that cannot be had, in the words of a person; then none of the new ones is held.
     pub(crate) fn bind(&mut self, plan: &mut Plan) -> Result<(), String> {
+        given::place(&self.given, plan);
         let mut new = Vec::new();
         for listener in &mut plan.listeners {
-            if let Some(held) = self.0.iter().find(|held| held.asked == listener.at) {
-                listener.at = held.at.clone();
+            if let Some(held) = self.held.iter().find(|held| held.asked == listener.at) {
+                (listener.at, listener.local) = (held.at.clone(), held.local);
                 continue;
             }
             let asked = listener.at.clone();
             let (sockets, inode) = match &mut listener.at {
                 Listen::Tcp(address) => (bind_tcp(address, plan.edge_threads)?, None),
                 Listen::Unix(path) => bind_unix(path).map(|(socket, inode)| (vec![socket], Some(inode)))?,
-                Listen::Inherited(number) => (vec![take_over(*number)?], None),
+                Listen::Inherited(number) => {
+                    let given = self.given.iter().find(|given| given.number == *number).map(Given::socket);
+                    let socket =
+                        given.map_or_else(|| take_over(*number), |it| it.map_err(|error| error.to_string()))?;
+                    listener.local = getsockname(&socket).ok().and_then(|at| SocketAddr::try_from(at).ok());
+                    if listener.local.is_some() {
+                        let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+                    }
+                    (vec![socket], None)
+                }
             };
-            new.push(Held { asked, at: listener.at.clone(), sockets, inode });
+            new.push(Held { asked, at: listener.at.clone(), sockets, local: listener.local, inode });
         }
-        self.0.extend(new);
+        self.held.extend(new);
         Ok(())
     }
 
     /// Closes what the plan does not have.
     pub(crate) fn keep(&mut self, plan: &Plan) {
-        self.0.retain(|held| plan.listeners.iter().any(|listener| listener.at == held.at));
+        self.held.retain(|held| plan.listeners.iter().any(|listener| listener.at == held.at));
     }
 
     /// In the order of the plan.
     pub(crate) fn of<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Held> {
-        plan.listeners.iter().filter_map(|listener| self.0.iter().find(|held| held.at == listener.at))
+        plan.listeners.iter().filter_map(|listener| self.held.iter().find(|held| held.at == listener.at))
     }
 
     /// Closes every socket: who comes now is refused instead of waiting for an answer that nobody
     /// will give. The edge has its own copies until it has emptied their queues.
     pub(crate) fn close(&mut self) {
-        self.0.iter_mut().for_each(|held| held.sockets.clear());
+        self.held.iter_mut().for_each(|held| held.sockets.clear());
     }
 }
 
@@ -90,7 +115,7 @@ fn bind_tcp(address: &mut SocketAddr, siblings: usize) -> Result<Vec<OwnedFd>, S
     let explained = |error: Errno, address: &SocketAddr| explain_tcp(error, address);
     let probe = tcp_socket(*address).map_err(|error| explained(error, address))?;
     bind(&probe, address).map_err(|error| explained(error, address))?;
-    if let Ok(bound) = rustix::net::getsockname(&probe).and_then(SocketAddr::try_from) {
+    if let Ok(bound) = getsockname(&probe).and_then(SocketAddr::try_from) {
         *address = bound;
     }
     drop(probe);
@@ -116,7 +141,12 @@ fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
     let unix_socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
     let failed = |error: Errno| match error {
         Errno::NOENT => format!("cannot listen at unix:{shown}: its directory is not there. Make it first."),
-        Errno::ACCESS => format!("cannot listen at unix:{shown}: this user may not write to its directory."),
+        Errno::ACCESS => {
+            let user = crate::users::own_name();
+            format!(
+                "cannot listen at unix:{shown}: the user '{user}', as which this runs, may not write to its directory."
+            )
+        }
         other => format!("cannot listen at unix:{shown}: {other}"),
     };
     let mut socket = unix_socket().map_err(failed)?;
@@ -135,7 +165,7 @@ fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
                 "cannot listen at unix:{shown}: a server answers there. Stop it, or choose another path."
             ));
         }
-        std::fs::remove_file(path).map_err(|error| format!("cannot replace unix:{shown}: {error}"))?;
+        std::fs::remove_file(path).map_err(|error| format!("cannot replace unix:{shown}: {}", told(&error)))?;
         socket = unix_socket().map_err(failed)?;
         bound = bind(&socket, &address);
     }
@@ -184,7 +214,9 @@ fn explain_tcp(error: Errno, address: &SocketAddr) -> String {
             }
         },
         Errno::ACCESS => format!(
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE.\nStart as root, or choose another port, as {next}"
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE, and this runs as '{}'.\nStart as root, have systemd open the \
+             port (a .socket unit), or choose another port, as {next}",
+            crate::users::own_name()
         ),
         Errno::ADDRNOTAVAIL => {
             "this machine has no such address.\nWrite 0.0.0.0 or [::] for all of its addresses".into()

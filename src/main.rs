@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod exec;
 mod explain;
+mod given;
 mod instance;
 mod listen;
 mod master;

@@ -127,7 +127,8 @@ pub(crate) fn tell(question: &Question) -> Result<String, String> {
 }
 
 fn read_keys(path: &PathBuf) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {}", path.display(), crate::users::told(&error)))?;
     let keys: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(Into::into).collect();
     if keys.is_empty() { Err(format!("{} has no keys; write one on each line", path.display())) } else { Ok(keys) }
 }

@@ -13,6 +13,16 @@ pub(crate) fn own_name() -> String {
     unistd::User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name)
 }
 
+/// What is wrong, and for whom where a permission is missing.
+pub(crate) fn told(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            format!("the user '{}', as which this runs, may not do that", own_name())
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// A user by name.
 ///
 /// # Errors

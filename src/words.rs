@@ -41,9 +41,9 @@ impl Words {
             Err(rustix::io::Errno::AGAIN) => return false,
             Err(_) => self.has_ended = true,
         }
-        let lines = self.take_lines();
+        let lines = self.take_lines(&Voice::time());
         if !lines.is_empty() {
-            Voice::of_process().quote(lines);
+            Voice::of_process().quote(lines.into_bytes());
         }
         !self.has_ended
     }
@@ -59,7 +59,8 @@ impl Words {
         }
     }
 
-    fn take_lines(&mut self) -> String {
+    /// Those that are whole, each behind the time and who says it.
+    fn take_lines(&mut self, time: &str) -> String {
         let whole = match memchr::memrchr(b'\n', &self.begun) {
             Some(last) => last + 1,
             None if self.has_ended || self.begun.len() > LINE_BYTES_MAX => self.begun.len(),
@@ -69,7 +70,7 @@ impl Words {
         for line in self.begun[..whole].split_inclusive(|byte| *byte == b'\n') {
             let text = String::from_utf8_lossy(line);
             // Writing into a string does not fail.
-            let _ = writeln!(told, "{}{}", self.who, text.trim_end_matches(['\n', '\r']));
+            let _ = writeln!(told, "{time}{}{}", self.who, text.trim_end_matches(['\n', '\r']));
         }
         self.begun.drain(..whole);
         told
@@ -91,13 +92,13 @@ mod tests {
         let (pipe, writes) = rustix::pipe::pipe().unwrap();
         let mut words = Words::new("web", 7, pipe);
         words.begun.extend_from_slice(b"one\ntwo\r\nthr");
-        assert_eq!(words.take_lines(), "web[7]: one\nweb[7]: two\n");
+        assert_eq!(words.take_lines("now "), "now web[7]: one\nnow web[7]: two\n");
         words.begun.extend_from_slice(b"ee\n\xff\n");
-        assert_eq!(words.take_lines(), "web[7]: three\nweb[7]: \u{fffd}\n");
+        assert_eq!(words.take_lines(""), "web[7]: three\nweb[7]: \u{fffd}\n");
         words.begun.resize(LINE_BYTES_MAX + 1, b'x');
-        assert_eq!(words.take_lines().len(), "web[7]: \n".len() + LINE_BYTES_MAX + 1);
+        assert_eq!(words.take_lines("").len(), "web[7]: \n".len() + LINE_BYTES_MAX + 1);
         words.begun.extend_from_slice(b"last");
-        assert_eq!(words.take_lines(), "");
+        assert_eq!(words.take_lines(""), "");
         drop(writes);
         words.tell();
         assert!(words.has_ended() && words.begun.is_empty());

@@ -3,6 +3,7 @@
 //! Actors: the state directory, where authority and certificates are kept; the clock.
 //! Never:  is a key readable for others, or an authority made anew while there is one.
 
+use crate::users::told;
 use hallway_core::plan::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -115,7 +116,7 @@ fn authority() -> Result<Issuer<'static, KeyPair>, String> {
             write(&key_path, &key.serialize_pem())?;
             key
         }
-        Err(error) => return Err(format!("{} cannot be read: {error}", key_path.display())),
+        Err(error) => return Err(format!("{} cannot be read: {}", key_path.display(), told(&error))),
     };
     if !certificate_path.exists() {
         write(&certificate_path, &params.self_signed(&key).map_err(failed)?.pem())?;
@@ -132,7 +133,7 @@ pub(super) fn secret(name: &str) -> Result<Secret, String> {
     match fs::read_to_string(&path) {
         Ok(text) => return Ok(Secret(text.trim().into())),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        Err(error) => return Err(format!("{} cannot be read: {}", path.display(), told(&error))),
     }
     let mut chance = [0; 32];
     let rolled = rustix::rand::getrandom(&mut chance[..], rustix::rand::GetRandomFlags::empty());
@@ -169,7 +170,7 @@ fn directory() -> PathBuf {
 /// Writes a file that nobody else can read, whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| {
-        format!("{} cannot be written: {error}; STATE_DIRECTORY names another place", path.display())
+        format!("{} cannot be written: {}; STATE_DIRECTORY names another place", path.display(), told(&error))
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory()).map_err(failed)?;
     let whole = path.with_extension(format!("new-{}", std::process::id()));

@@ -5,6 +5,7 @@
 
 mod internal;
 
+use crate::users::told;
 use hallway_core::plan::{Certificate, CertificateSource, Plan, Secret};
 pub(crate) use internal::trust;
 use rustls_pki_types::pem::PemObject;
@@ -108,9 +109,10 @@ fn read_key(path: &Path) -> Result<Secret, String> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let length = fs::metadata(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?.len();
+    let length =
+        fs::metadata(path).map_err(|error| format!("{} cannot be read: {}", path.display(), told(&error)))?.len();
     if length > FILE_BYTES_MAX {
         return Err(format!("{} is longer than {} KiB", path.display(), FILE_BYTES_MAX >> 10));
     }
-    fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    fs::read(path).map_err(|error| format!("{} cannot be read: {}", path.display(), told(&error)))
 }

@@ -5,6 +5,7 @@
 
 use crate::asked::{Ask, MESSAGE_BYTES_MAX};
 use crate::instance::Instance;
+use crate::users::told;
 use rustix::fs::{Mode, chmod};
 use serde_json::Value;
 use std::fs;
@@ -43,7 +44,8 @@ impl Control {
     /// Another instance of the same file runs, or the system's.
     pub(super) fn listen(instance: Instance) -> Result<Control, String> {
         let path = instance.socket();
-        let failed = |error: io::Error| format!("the control socket {} cannot be made: {error}", path.display());
+        let failed =
+            |error: io::Error| format!("the control socket {} cannot be made: {}", path.display(), told(&error));
         if UnixStream::connect(&path).is_ok() {
             let pid = fs::read_to_string(instance.pid_file()).unwrap_or_default();
             let pid = pid.trim();

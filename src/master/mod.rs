@@ -64,7 +64,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     }
     certificates::read_missing(&mut plan)?;
     let control = served.as_ref().map(|served| Control::listen(served.instance.clone())).transpose()?;
-    let mut listeners = Listeners::default();
+    let mut listeners = Listeners::of_process()?;
     listeners.bind(&mut plan)?;
     // Behind this, the same: sockets and keys are in this process.
     hallway_workers::set_title("hallway: master");

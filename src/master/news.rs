@@ -128,7 +128,10 @@ pub(super) fn shown(listener: &Listener) -> String {
         Listen::Tcp(address) if listener.forward => format!("proxy {address}"),
         Listen::Tcp(address) => format!("{}://{address}", if listener.tls { "https" } else { "http" }),
         Listen::Unix(path) => format!("unix:{}", path.display()),
-        Listen::Inherited(number) => format!("fd://{number}"),
+        Listen::Inherited(number) => match listener.local {
+            Some(address) => format!("fd://{number} ({address})"),
+            None => format!("fd://{number}"),
+        },
     }
 }
 

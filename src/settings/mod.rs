@@ -7,6 +7,7 @@ mod address;
 mod units;
 
 use crate::cli::{Raw, Written, nearest};
+use crate::users::told;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{
@@ -47,6 +48,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         user: None,
         forward_proxy: None,
         stop_timeout_ms: None,
+        by_flags: true,
         zones: Vec::new(),
         logs,
         log,
@@ -215,6 +217,10 @@ pub(crate) fn read_address(text: &str) -> Result<Vec<Listen>, String> {
 
 fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
     let given = raw.all("bind");
+    // What systemd gives is beside them, and instead of the usual one.
+    if given.is_empty() && !crate::given::names().is_empty() {
+        return Ok(Vec::new());
+    }
     if given.is_empty() {
         return address::read("127.0.0.1", Some(USUAL_PORT));
     }
@@ -318,7 +324,7 @@ fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
         Some(path) => {
             // Opened once here, so that a wrong path is told before anything starts.
             let opened = hallway_edge::open_log(Path::new(path));
-            opened.map_err(|error| format!("--access-log {path}: this file cannot be written ({error})"))?;
+            opened.map_err(|error| format!("--access-log {path}: this file cannot be written: {}", told(&error)))?;
             Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?)
         }
     };

@@ -86,6 +86,6 @@ fn an_inherited_socket_is_served() {
     command.args(["-c", script]).arg(run.get_program()).args(run.get_args());
     let mut hallway = Running::start(command, Some(stage));
     hallway.wait_for_line(|line| line.contains("serving app:app at fd://9"));
-    assert_eq!(get(hallway.address, "/").text(), "127.0.0.1|localhost|80");
+    assert_eq!(get(hallway.address, "/").text(), format!("127.0.0.1|127.0.0.1|{}", hallway.address.port()));
     assert!(TcpStream::connect(hallway.address).is_ok());
 }

@@ -60,5 +60,6 @@ mod trusted_proxies;
 mod upstream_h2;
 mod waiting;
 mod websocket;
+mod words;
 mod worker_killed;
 mod wsgi;

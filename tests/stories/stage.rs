@@ -97,13 +97,11 @@ impl Running {
     pub fn start(command: Command, stage: Option<Stage>) -> Running {
         let mut running = Running::launch(command, stage);
         let line = running.wait_for_line(|line| line.contains("hallway: serving ") && line.contains(" at "));
-        if let Some(at) = line.find("http://") {
-            let rest = &line[at + 7..];
-            running.address = rest.split(',').next().unwrap().trim().parse().unwrap();
-        }
+        running.address = served_at(&line).unwrap_or(running.address);
         // It serves as soon as the first worker is ready; a story counts them all.
         let line = running.wait_for_line(|line| line.contains(" of ") && line.contains("; stop with Ctrl-C"));
-        let workers: usize = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+        let (_, workers) = line.split_once("hallway: ").unwrap();
+        let workers: usize = workers.split_ascii_whitespace().next().unwrap().parse().unwrap();
         running.wait_for_workers(workers);
         running
     }
@@ -112,8 +110,7 @@ impl Running {
     pub fn start_all(command: Command, stage: Option<Stage>, workers: usize) -> Running {
         let mut running = Running::launch(command, stage);
         let line = running.wait_for_line(|line| line.contains("hallway: serving ") && line.contains(" at "));
-        let rest = &line[line.find("http://").unwrap() + 7..];
-        running.address = rest.split(',').next().unwrap().trim().parse().unwrap();
+        running.address = served_at(&line).unwrap();
         running.wait_for_workers(workers);
         running
     }
@@ -122,7 +119,8 @@ impl Running {
         wait_until(|| (self.children("hallway: ").len() == 1 + workers).then_some(()));
     }
 
-    fn launch(mut command: Command, stage: Option<Stage>) -> Running {
+    /// Starts it, and waits for nothing.
+    pub fn launch(mut command: Command, stage: Option<Stage>) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let said = gather(child.stderr.take().unwrap());
         let written = gather(child.stdout.take().unwrap());
@@ -200,6 +198,12 @@ impl Drop for Running {
             eprintln!("what hallway said:\n{}", self.said());
         }
     }
+}
+
+/// The first address in the line that says where hallway serves: `serving … at http://127.0.0.1:8000, …`.
+fn served_at(line: &str) -> Option<SocketAddr> {
+    let (_, places) = line.rsplit_once(" at ")?;
+    places.split(", ").find_map(|place| place.trim().trim_start_matches("http://").trim_end_matches('/').parse().ok())
 }
 
 /// Waits until `look` sees something.

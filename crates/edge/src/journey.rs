@@ -112,7 +112,8 @@ pub(crate) fn note<W>(house: &House, exchange: &Exchange<'_, W>, mut trip: Trip)
 fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Answer {
     let site = trip.site.map(|site| &rules.plan.sites[site]);
     let closed = site.and_then(|site| site.maintenance.as_ref()).filter(|_| fault == Fault::Maintenance);
-    let (mut answer, mut body) = explain_fault(fault, head, site.map_or(&[], |site| &site.errors));
+    let (mut answer, mut body) =
+        explain_fault(fault, (head, trip.request_id.as_str()), site.map_or(&[], |site| &site.errors));
     if let Some(page) = closed.map(|closed| &closed.page).filter(|page| !page.is_empty()) {
         answer.fields.retain(|name| !name.eq_ignore_ascii_case(b"content-type"));
         (answer, body) = (answer.with("Content-Type", "text/html; charset=utf-8"), page.clone().into_bytes());

@@ -61,22 +61,25 @@ impl Limiter {
         &self.zone
     }
 
-    /// Counts a request.
+    /// Counts a request, and notes what its client has left where that is told.
     ///
     /// # Errors
     /// 429 for a client that has had what it gets, 503 where as many as may are at it.
-    pub(crate) fn take(self: &Arc<Self>, asker: Asker<'_>) -> Result<(Option<Left>, Option<Counted>), Fault> {
+    pub(crate) fn take(self: &Arc<Self>, asker: Asker<'_>, told: &mut Option<Left>) -> Result<Option<Counted>, Fault> {
         let key = self.key(asker);
         match self.zone.most {
-            Most::Rate(rate) => match locked(self.shard(key)).charge(key, rate, 1, self.now_ns()) {
-                Charged::Passed { left, full_in_ns } => {
-                    let left = Left { most: rate.burst, left, full_in_s: full_in_ns.div_ceil(NS) };
-                    Ok((self.zone.tells.then_some(left), None))
+            Most::Rate(rate) => {
+                let charged = locked(self.shard(key)).charge(key, rate, 1, self.now_ns());
+                let (left, full_in_ns, again_in_ns) = match charged {
+                    Charged::Passed { left, full_in_ns } => (left, full_in_ns, None),
+                    Charged::Refused { again_in_ns, full_in_ns } => (0, full_in_ns, Some(again_in_ns)),
+                };
+                if self.zone.tells {
+                    *told = Some(Left { most: rate.burst, left, full_in_s: full_in_ns.div_ceil(NS) });
                 }
-                Charged::Refused { again_in_ns } => {
-                    Err(Fault::TooManyRequests(u32::try_from(again_in_ns.div_ceil(NS)).unwrap_or(u32::MAX)))
-                }
-            },
+                let seconds = |again_in_ns: u64| u32::try_from(again_in_ns.div_ceil(NS)).unwrap_or(u32::MAX);
+                again_in_ns.map_or(Ok(None), |again_in_ns| Err(Fault::TooManyRequests(seconds(again_in_ns))))
+            }
             Most::AtOnce(most) => {
                 let mut at_once = locked(&self.at_once);
                 let count = at_once.entry(key).or_insert(0);
@@ -85,7 +88,7 @@ impl Limiter {
                     return Err(if is_own { Fault::TooManyRequests(1) } else { Fault::Busy });
                 }
                 *count += 1;
-                Ok((None, Some(Counted { limiter: self.clone(), key })))
+                Ok(Some(Counted { limiter: self.clone(), key }))
             }
         }
     }

@@ -56,9 +56,9 @@ pub(crate) struct Gate {
 
 impl Gate {
     fn new(listener: &Listener) -> Gate {
-        let local = match &listener.at {
-            Listen::Tcp(address) => LocalAddress { name: address.ip().to_string(), port: address.port() },
-            Listen::Unix(_) | Listen::Inherited(_) => LocalAddress { name: "localhost".into(), port: 80 },
+        let local = match listener.address() {
+            Some(address) => LocalAddress { name: address.ip().to_canonical().to_string(), port: address.port() },
+            None => LocalAddress { name: "localhost".into(), port: 80 },
         };
         let (is_tls, is_forward) = (Cell::new(listener.tls), Cell::new(listener.forward));
         let (at, is_closed) = (Arc::new(listener.at.clone()), Cell::new(false));

@@ -44,8 +44,8 @@ fn count<W>(
 ) -> Result<(), Fault> {
     for limiter in limiters.iter().filter(|limiter| is_meant(&limiter.zone().by)) {
         let client = trip.client(&exchange.arrival.peer).address;
-        let (left, counted) = limiter.take(Asker { head: exchange.head, client, user: trip.user.as_deref() })?;
-        trip.left = left.or(trip.left.take());
+        let asker = Asker { head: exchange.head, client, user: trip.user.as_deref() };
+        let counted = limiter.take(asker, &mut trip.left)?;
         trip.counted.extend(counted);
     }
     Ok(())

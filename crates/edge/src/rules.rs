@@ -10,7 +10,7 @@ use crate::log::Sink;
 use crate::tls::{Tls, client_config};
 use crate::trip::Trip;
 use crate::upstream::PoolDesk;
-use hallway_core::plan::{Listen, Plan, Route, SiteTls};
+use hallway_core::plan::{Plan, Route, SiteTls};
 use hallway_core::ports::Master;
 use hallway_core::route::{Sites, keep_slashes};
 use hallway_core::semantics::{AnswerHead, to_https};
@@ -82,10 +82,8 @@ impl Deref for LoopRules {
 impl Rules {
     pub(crate) fn new(plan: Plan, serial: u32, parts: Parts) -> io::Result<Rules> {
         let sites = Sites::new(&plan).map_err(io::Error::other)?;
-        let ports = plan.listeners.iter().filter(|listener| listener.tls).map(|listener| match &listener.at {
-            Listen::Tcp(address) => address.port(),
-            Listen::Unix(_) | Listen::Inherited(_) => HTTPS_PORT,
-        });
+        let ports = plan.listeners.iter().filter(|listener| listener.tls);
+        let ports = ports.map(|listener| listener.address().map_or(HTTPS_PORT, |address| address.port()));
         // Where several lead to the same, the usual one is the best.
         let https_port = ports.min_by_key(|port| *port != HTTPS_PORT).filter(|port| *port != HTTPS_PORT);
         let tls = Tls::of(&plan)?;

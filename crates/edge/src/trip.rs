@@ -9,9 +9,14 @@ use crate::ids::RequestId;
 use crate::limits::{Counted, Left};
 use crate::stream::Peer;
 use crate::upstream::Try;
+use crate::voice::Voice;
 use hallway_core::lane::Addresses;
 use hallway_core::record::LaneFacts;
+use hallway_core::route::port_of;
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
+use hallway_core::{Head, Name};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a trusted proxy says of its client.
 #[derive(Clone)]
@@ -102,14 +107,25 @@ impl Trip {
             }
             let is_peer = relayed.client == peer.address;
             let ip = relayed.client.map_or_else(String::new, |address| address.to_string());
+            // The port that the client asked: as it is said, else as its host or its scheme say it. Where nothing is said
+            // of it, it is the one that it reached here.
+            let usual = match (relayed.https, arrival.tls.is_some()) {
+                (Some(true), _) => Some(443),
+                (Some(false), true) => Some(80),
+                _ => None,
+            };
+            let port = relayed.port.or_else(|| relayed.host.and_then(port_of)).or(usual);
             Relay {
                 client: Peer { address: relayed.client, ip, port: if is_peer { peer.port } else { 0 } },
                 https: relayed.https.unwrap_or(arrival.tls.is_some()),
                 host: relayed.host.map(<[u8]>::to_vec),
-                port: relayed.port,
+                port,
                 speaker: relayed.speaker,
             }
         });
+        if self.relay.is_none() {
+            hint_at_proxy(head, peer, rules.plan.by_flags);
+        }
     }
 
     /// Who asks: the client behind trusted proxies, else who is at the other end of the connection.
@@ -121,7 +137,7 @@ impl Trip {
     pub(crate) fn forwarded<'a, W>(&'a self, house: &House, exchange: &'a Exchange<'_, W>) -> ForwardedFacts<'a> {
         let (arrival, relay) = (exchange.arrival, self.relay.as_ref());
         let (client, local, https) = (self.client(&arrival.peer), &arrival.gate.local, self.is_https(arrival));
-        let given_port = relay.map(|relay| relay.port.unwrap_or(if https { 443 } else { local.port }));
+        let given_port = relay.and_then(|relay| relay.port);
         ForwardedFacts {
             addresses: Addresses {
                 peer_ip: &client.ip,
@@ -146,4 +162,33 @@ impl Trip {
     pub(crate) fn is_https(&self, arrival: &Arrival) -> bool {
         self.relay.as_ref().map_or(arrival.tls.is_some(), |relay| relay.https)
     }
+}
+
+/// Says once that somebody nearby speaks as a proxy and is not believed: then apps see the proxy as their client, and no
+/// https, which looks like a fault of theirs.
+fn hint_at_proxy(head: &Head, peer: &Peer, by_flags: bool) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    let is_near = peer.address.is_none_or(|address| match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    });
+    if IS_TOLD.load(Ordering::Relaxed) || !is_near {
+        return;
+    }
+    let speaks = [Name::XForwardedFor, Name::XForwardedProto, Name::Forwarded].map(|name| head.fields.has(name));
+    if !speaks.contains(&true) || IS_TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (who, seen) = match &*peer.ip {
+        "" => ("unix", "no client at all"),
+        address => (address, address),
+    };
+    let mend = match by_flags {
+        true => format!("--trusted-proxy {who}"),
+        false => format!("trusted_proxies = [\"{who}\"] in [server]"),
+    };
+    Voice::of_process().say(&format!(
+        "somebody at {who} says for which client it asks (X-Forwarded-*), and is not believed: apps see {seen}, and the scheme \
+         of this connection; if that is your proxy, write {mend}"
+    ));
 }

@@ -77,6 +77,10 @@ pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32
     command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
     command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
     command.arg(app.threads.to_string());
+    // What systemd gave is the master's: an app must not take it for its own (sd_listen_fds(3)).
+    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
+        command.env_remove(name);
+    }
     command.current_dir(&app.chdir).envs(app.env.iter().cloned());
     let (reads, writes) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&reads, OFlags::NONBLOCK)?;

@@ -50,7 +50,8 @@ pub(super) struct Builder<'a> {
 pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) -> Option<Plan> {
     shape::check_table(table, FILE, "", problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some());
+    let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some())
+        || crate::given::has_encrypted();
     let (certificates, logs, zones, pools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut builder = Builder { sources, problems, file: table, cores, has_https, certificates, logs, zones, pools };
     let user = builder.user(table);
@@ -73,6 +74,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         trust: builder.trust(table),
         forward_proxy: builder.forward_proxy(table),
         stop_timeout_ms: builder.stop_timeout_ms(table),
+        by_flags: false,
         user,
         zones: std::mem::take(&mut builder.zones),
         logs: std::mem::take(&mut builder.logs),

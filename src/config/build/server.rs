@@ -25,12 +25,13 @@ impl Builder<'_> {
                     if listeners.iter().any(|other| other.at == at) {
                         self.problems.add(span, format!("'{text}' is given twice"));
                     } else {
-                        listeners.push(Listener { at, tls, forward });
+                        listeners.push(Listener { tls, forward, ..Listener::from(at) });
                     }
                 }
             }
         }
-        if given("http").is_none() && given("https").is_none() {
+        // What systemd gives is beside them, and instead of the usual one.
+        if given("http").is_none() && given("https").is_none() && crate::given::names().is_empty() {
             listeners.extend(read_address("127.0.0.1:8080").unwrap_or_default().into_iter().map(Listener::from));
         }
         listeners
@@ -192,7 +193,7 @@ impl Builder<'_> {
                     if let Err(error) = hallway_edge::open_log(&path) {
                         let why = match error.kind() {
                             ErrorKind::NotFound => "its directory is not there; make it first".into(),
-                            _ => error.to_string(),
+                            _ => crate::users::told(&error),
                         };
                         self.problems.add(node.span, format!("{} cannot be written: {why}", path.display()));
                     }

@@ -38,6 +38,8 @@ pub enum Charged {
     Refused {
         /// How long.
         again_in_ns: u64,
+        /// Nanoseconds until it has everything again.
+        full_in_ns: u64,
     },
 }
 
@@ -54,7 +56,7 @@ impl Meters {
         let all_ns = rate.interval_ns.saturating_mul(rate.burst.max(1));
         let owed_ns = paid_ns - now_ns;
         if owed_ns > all_ns {
-            return Charged::Refused { again_in_ns: owed_ns - all_ns };
+            return Charged::Refused { again_in_ns: owed_ns - all_ns, full_in_ns: slot.paid_ns.saturating_sub(now_ns) };
         }
         slot.paid_ns = paid_ns;
         Charged::Passed { left: (all_ns - owed_ns) / rate.interval_ns.max(1), full_in_ns: owed_ns }
@@ -102,7 +104,10 @@ mod tests {
         for left in [4, 3, 2, 1, 0] {
             assert!(matches!(meters.charge(7, rate, 1, SECOND), Charged::Passed { left: it, .. } if it == left));
         }
-        assert_eq!(meters.charge(7, rate, 1, SECOND), Charged::Refused { again_in_ns: SECOND / 10 });
+        assert_eq!(
+            meters.charge(7, rate, 1, SECOND),
+            Charged::Refused { again_in_ns: SECOND / 10, full_in_ns: SECOND / 2 }
+        );
         assert!(matches!(meters.charge(8, rate, 1, SECOND), Charged::Passed { left: 4, .. }), "another client");
         let later = SECOND + SECOND / 10;
         assert!(matches!(meters.charge(7, rate, 1, later), Charged::Passed { left: 0, .. }));

@@ -61,6 +61,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How long a stop waits for requests in flight, where that is said. Milliseconds.
     pub stop_timeout_ms: Option<u64>,
+    /// Whether it was made of flags: words for the operator name those, else keys of the file.
+    pub by_flags: bool,
 }
 
 impl Plan {
@@ -80,11 +82,23 @@ pub struct Listener {
     pub tls: bool,
     /// Whether this is for requests to other servers.
     pub forward: bool,
+    /// Where it leads to, of a socket that was inherited.
+    pub local: Option<std::net::SocketAddr>,
+}
+
+impl Listener {
+    /// The address that clients reach; nothing for a unix socket.
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        match self.at {
+            Listen::Tcp(address) => Some(address),
+            Listen::Unix(_) | Listen::Inherited(_) => self.local,
+        }
+    }
 }
 
 impl From<Listen> for Listener {
     fn from(at: Listen) -> Listener {
-        Listener { at, tls: false, forward: false }
+        Listener { at, tls: false, forward: false, local: None }
     }
 }
 

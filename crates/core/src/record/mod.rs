@@ -162,12 +162,18 @@ fn put_field(out: &mut Vec<u8>, head: Option<&Head>, name: Name) {
     }
 }
 
+/// Appends a moment as RFC 3339 has it, with milliseconds.
+pub fn put_moment(out: &mut Vec<u8>, unix_ms: u64) {
+    let when = Calendar::of(unix_ms / 1000);
+    let _ = write!(out, "{:04}-{:02}-{:02}T", when.year, when.month, when.day);
+    let _ = write!(out, "{:02}:{:02}:{:02}.{:03}Z", when.hour, when.minute, when.second, unix_ms % 1000);
+}
+
 fn put_json(out: &mut Vec<u8>, facts: &Facts<'_>) {
-    let when = Calendar::of(facts.unix_ms / 1000);
-    let _ = write!(out, "{{\"time\":\"{:04}-{:02}-{:02}T", when.year, when.month, when.day);
-    let _ = write!(out, "{:02}:{:02}:{:02}", when.hour, when.minute, when.second);
+    out.extend_from_slice(b"{\"time\":\"");
+    put_moment(out, facts.unix_ms);
     let peer = if facts.peer_ip.is_empty() { "unix:" } else { facts.peer_ip };
-    let _ = write!(out, ".{:03}Z\",\"remote_addr\":\"{peer}\"", facts.unix_ms % 1000);
+    let _ = write!(out, "\",\"remote_addr\":\"{peer}\"");
     out.extend_from_slice(b",\"request\":\"");
     put_request_line(out, facts.head, escape_json);
     let _ = write!(out, "\",\"status\":{},\"body_bytes_sent\":{}", facts.status, facts.body_bytes);
@@ -223,15 +229,25 @@ fn escape_quoted(out: &mut Vec<u8>, raw: &[u8]) {
     }
 }
 
-/// JSON strings (RFC 8259, 7); a byte that is not ASCII is written as its Latin-1 character.
+/// JSON strings (RFC 8259, 7). What is UTF-8 is written as it is, but for controls; a byte that belongs to no character,
+/// as its Latin-1 character.
 fn escape_json(out: &mut Vec<u8>, raw: &[u8]) {
-    for byte in raw {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', *byte]),
-            0..=31 | 127.. => {
-                let _ = write!(out, "\\u{byte:04x}");
+    for chunk in raw.utf8_chunks() {
+        let valid = chunk.valid();
+        let mut from = 0;
+        for (at, letter) in
+            valid.char_indices().filter(|(_, letter)| letter.is_control() || matches!(letter, '"' | '\\'))
+        {
+            out.extend_from_slice(&valid.as_bytes()[from..at]);
+            from = at + letter.len_utf8();
+            match letter {
+                '"' | '\\' => out.extend([b'\\', letter as u8]),
+                _ => drop(write!(out, "\\u{:04x}", letter as u32)),
             }
-            _ => out.push(*byte),
+        }
+        out.extend_from_slice(&valid.as_bytes()[from..]);
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\u{byte:04x}");
         }
     }
 }
@@ -365,6 +381,14 @@ mod tests {
         let text = line(&LogFormat::Json, raw);
         assert!(text.contains(r#""http_user_agent":"a\"\\\u0009\u00ff""#), "{text}");
         assert!(text.starts_with(r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"10.0.0.1","#), "{text}");
+        // What is UTF-8 stays; what is none, and what is cut in the middle, is valid JSON all the same.
+        let raw = "GET / HTTP/1.1\r\nHost: h\r\nReferer: caf\u{e9} \u{1f600}\u{85}\"\r\nUser-Agent: \u{65e5}\u{672c}";
+        let text = line(&LogFormat::Json, &[raw.as_bytes(), b"\xe6\x97\xff\xed\xa0\x80\r\n\r\n"].concat());
+        assert!(text.contains("\"http_referer\":\"caf\u{e9} \u{1f600}\\u0085\\\"\""), "{text}");
+        assert!(
+            text.contains("\"http_user_agent\":\"\u{65e5}\u{672c}\\u00e6\\u0097\\u00ff\\u00ed\\u00a0\\u0080\""),
+            "{text}"
+        );
         assert!(text.contains(r#""queue_time":0.000007,"app_time":1.200000,"worker_pid":42"#), "{text}");
     }
 }

@@ -8,18 +8,26 @@ use crate::fields::Name;
 use crate::head::Head;
 use crate::semantics::AnswerHead;
 
-/// The answer to a request that failed. Without a head (it could not be read) it is for programs. `pages`
-/// are a site's own, by status.
-pub fn explain_fault(fault: Fault, head: Option<&Head>, pages: &[(u16, String)]) -> (AnswerHead, Vec<u8>) {
+/// The answer to a request that failed, by whose id the operator finds it in the log. Without a head (it could not be
+/// read) it is for programs. `pages` are a site's own, by status.
+pub fn explain_fault(
+    fault: Fault,
+    (head, request_id): (Option<&Head>, &str),
+    pages: &[(u16, String)],
+) -> (AnswerHead, Vec<u8>) {
     let status = fault.status();
     let title = reason_phrase(status);
     let detail = &*fault.told();
+    // Words of others are shown only where nothing in them could be taken for anything else.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&byte);
+    let request_id = if request_id.bytes().all(is_plain) { request_id } else { "" };
     let wants_html = head.and_then(|head| head.fields.get(Name::Accept)).is_some_and(prefers_html);
     let (media_type, body) = if wants_html {
         let own = pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page.clone());
-        ("text/html; charset=utf-8", own.unwrap_or_else(|| page(status, title, detail)))
+        ("text/html; charset=utf-8", own.unwrap_or_else(|| page((status, title), detail, request_id)))
     } else {
-        let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}\n");
+        let id = if request_id.is_empty() { String::new() } else { format!(",\"request_id\":\"{request_id}\"") };
+        let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"{id}}}\n");
         ("application/problem+json", body)
     };
     let mut answer = AnswerHead::new(status).with("Content-Type", media_type).with("Vary", "Accept");
@@ -51,14 +59,16 @@ fn prefers_html(accept: &[u8]) -> bool {
     }
 }
 
-fn page(status: u16, title: &str, detail: &str) -> String {
+fn page((status, title): (u16, &str), detail: &str, request_id: &str) -> String {
+    let id =
+        if request_id.is_empty() { String::new() } else { format!("<p><small>Request {request_id}</small></p>\n") };
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{status} {title}</title>\n\
          <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto 0;padding:0 1.5rem;\
          color:#222;background:#fafafa}}h1{{font-size:1.4rem;margin:0}}p{{color:#555}}\
          @media(prefers-color-scheme:dark){{body{{color:#eee;background:#181818}}p{{color:#aaa}}}}</style>\n\
-         <h1>{status} {title}</h1>\n<p>{detail}</p>\n</html>\n"
+         <h1>{status} {title}</h1>\n<p>{detail}</p>\n{id}</html>\n"
     )
 }
 
@@ -70,14 +80,23 @@ mod tests {
     fn people_get_a_page_and_programs_get_json() {
         let mut head = Head::default();
         head.fields.push(b"Accept", b"text/html,application/xhtml+xml,*/*;q=0.8");
-        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head), &[]);
+        let (answer, body) = explain_fault(Fault::QueueFull, (Some(&head), "1a-2b"), &[]);
         assert_eq!(answer.fields.get(Name::ContentType), Some(&b"text/html; charset=utf-8"[..]));
-        assert!(body.starts_with(b"<!doctype html>"));
-        let (answer, body) = explain_fault(Fault::QueueFull, None, &[(503, "own".into())]);
+        assert!(
+            body.starts_with(b"<!doctype html>") && body.ends_with(b"<p><small>Request 1a-2b</small></p>\n</html>\n")
+        );
+        assert_eq!(answer.length, Some(body.len() as u64));
+        let (_, body) = explain_fault(Fault::QueueFull, (Some(&head), "<b>"), &[]);
+        assert!(!body.ends_with(b"</small></p>\n</html>\n"), "no word of anybody becomes a part of the page");
+        let (answer, body) = explain_fault(Fault::QueueFull, (None, "1a-2b"), &[(503, "own".into())]);
         assert_eq!(answer.status, 503);
         assert!(answer.fields.iter().any(|field| field.raw_name == b"Retry-After"));
         assert!(body.starts_with(b"{\"title\":\"Service Unavailable\",\"status\":503,"));
-        let (answer, body) = explain_fault(Fault::QueueFull, Some(&head), &[(404, "none".into()), (503, "own".into())]);
+        assert!(body.ends_with(b",\"request_id\":\"1a-2b\"}\n"));
+        let (_, body) = explain_fault(Fault::QueueFull, (None, "a\"b"), &[]);
+        assert!(body.ends_with(b"in a moment.\"}\n"));
+        let (answer, body) =
+            explain_fault(Fault::QueueFull, (Some(&head), "1a-2b"), &[(404, "none".into()), (503, "own".into())]);
         assert_eq!((answer.status, &body[..]), (503, &b"own"[..]));
     }
 }

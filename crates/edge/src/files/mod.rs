@@ -56,6 +56,10 @@ pub(crate) async fn fetch(
     }
     if let (Some(page), Err(Fault::NotFound), true) = (&files.fallback, &fetched, wants_page(head)) {
         fetched = fetch_one(house, head, (scope, b"", page.as_bytes()), directory).await;
+        // Somebody who asks for something else gets 404 here.
+        if let Ok((answer, _)) = &mut fetched {
+            answer.fields.push(b"Vary", b"Accept");
+        }
     } else if let (Ok((answer, _)), true) = (&mut fetched, files.fingerprints && has_fingerprint(head.path())) {
         answer.fields.push(b"Cache-Control", b"public, max-age=31536000, immutable");
     }
