@@ -52,6 +52,15 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
     said.put(None)
     check("its end", list(heard), [])
 
+    said = queue.Queue()
+    heard = channel.stream_stream("/story.Echo/Greeted")(iter(said.get, None), timeout=20)
+    # The client says nothing before it has heard this.
+    check("a greeting", dict(heard.initial_metadata()).get("x-first"), "greeting")
+    said.put(b"you")
+    check("what follows a greeting", next(heard), b"heard you")
+    said.put(None)
+    check("its end", list(heard), [])
+
     try:
         channel.unary_unary("/story.Echo/Nothing")(b"", timeout=10)
         sys.exit("a method that is not there was there")

@@ -34,7 +34,15 @@ def conversation(requests, context):
         yield b"heard " + request
 
 
+def greeted(requests, context):
+    """Says something of itself, and nothing more before it is asked."""
+    context.send_initial_metadata((("x-first", "greeting"),))
+    for request in requests:
+        yield b"heard " + request
+
+
 HANDLERS = {
+    "Greeted": grpc.stream_stream_rpc_method_handler(greeted),
     "One": grpc.unary_unary_rpc_method_handler(one),
     "Many": grpc.unary_stream_rpc_method_handler(many),
     "Gathered": grpc.stream_unary_rpc_method_handler(gathered),

@@ -30,7 +30,9 @@ fn who_left_is_not_worked_for() {
         connection.send("GET /waiting HTTP/1.1\r\nHost: s\r\n\r\n");
     }
     std::thread::sleep(Duration::from_millis(200));
-    drop((at_work, waiting));
+    // Who only closes its sending side may still read; a reset is what says that a client has left.
+    waiting.push(at_work);
+    waiting.into_iter().for_each(Connection::reset);
     assert_eq!(get(hallway.address, "/after").text(), "done");
     assert_eq!(std::fs::read_to_string(&seen).unwrap(), "/at-work\n/after\n");
     let gone = wait_until(|| Some(hallway.written().matches(" 499 0 ").count()).filter(|count| *count >= 21));

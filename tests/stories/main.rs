@@ -40,6 +40,7 @@ mod listeners;
 mod master_killed;
 mod modifiers;
 mod nobody_reads;
+mod on_their_way;
 mod own_process;
 mod pools;
 mod port_taken;

@@ -13,6 +13,7 @@ use crate::piece::Piece;
 use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
 use hallway_core::Fault;
+use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::{AnswerHead, ShapeFacts, allow_origin, delimit, preflight, shape};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -31,21 +32,19 @@ pub(crate) async fn deliver<W: Wire>(
 ) -> Result<(), Fault> {
     finish_head(house, exchange, trip, &mut answer.head);
     let (delimited, has_body) = delimit(&answer.head, exchange.head);
-    trip.status = answer.head.status;
-    exchange.wire.begin(&answer.head, delimited);
-    if let Some(tunnel) = answer.body.tunnel() {
+    if !has_body || answer.body.tunnel().is_some() {
+        begin(exchange.wire, trip, &answer.head, delimited);
         exchange.wire.send(&Piece::default(), true).await?;
-        tunnel.join(exchange.wire).await;
+        if let Some(tunnel) = answer.body.tunnel() {
+            tunnel.join(exchange.wire).await;
+        }
         return Ok(());
-    }
-    if !has_body {
-        return exchange.wire.send(&Piece::default(), true).await;
     }
     let mut pace = Pace::of(exchange.rules, trip, &exchange.arrival.peer);
     let mut left = answer.head.length;
     let begun_ms = house.clock.coarse_ms();
+    let (mut piece, mut last) = first_piece(house, exchange, trip, (&mut answer, delimited)).await?;
     loop {
-        let (mut piece, last) = next_piece(house, exchange, &mut answer.body).await?;
         if let Some(left) = &mut left {
             // A declared length is a promise to the client: what is beyond it is not sent, and
             // what falls short ends the connection, so that nobody takes it for whole.
@@ -73,7 +72,40 @@ pub(crate) async fn deliver<W: Wire>(
         if is_whole {
             return Ok(());
         }
+        (piece, last) = next_piece(house, exchange, &mut answer.body).await?;
     }
+}
+
+/// Begins an answer.
+fn begin<W: Wire>(wire: &mut W, trip: &mut Trip, head: &AnswerHead, delimited: AnswerBody) {
+    trip.status = head.status;
+    wire.begin(head, delimited);
+}
+
+/// Begins an answer and gives the first piece of its body. Where that is ready it goes with the head; else the head goes
+/// at once, since a client may wait for just that (gRPC, EventSource). What fails before that has sent nothing.
+async fn first_piece<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    (answer, delimited): (&mut Answer, AnswerBody),
+) -> Result<(Piece, bool), Fault> {
+    // A server that answers before it has all of the request may wait for the client to go on.
+    let is_fed = answer.body.upstream().and_then(UpstreamStream::outgoing).is_some();
+    if !is_fed {
+        let mut next = pin!(answer.body.next(house));
+        let ready = poll_fn(|task| Poll::Ready(now(next.as_mut().poll(task)))).await.transpose()?;
+        begin(exchange.wire, trip, &answer.head, delimited);
+        if let Some(first) = ready {
+            return Ok(first);
+        }
+        // What few answers need is not kept by the others.
+        Box::pin(exchange.wire.send(&Piece::default(), false)).await?;
+        return next.await;
+    }
+    begin(exchange.wire, trip, &answer.head, delimited);
+    Box::pin(exchange.wire.send(&Piece::default(), false)).await?;
+    Box::pin(next_piece(house, exchange, &mut answer.body)).await
 }
 
 /// The next piece of an answer. Where the server answers before it has all of the request, the rest of that goes on

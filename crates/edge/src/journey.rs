@@ -25,14 +25,20 @@ pub(crate) async fn travel<W: Wire>(house: &Rc<House>, exchange: Exchange<'_, W>
     let mut voyage = Voyage { house, exchange, trip: Trip::begin(house), outcome: None };
     let Voyage { exchange, trip, .. } = &mut voyage;
     trip.learn_client(exchange);
-    let answer = answer(house, exchange, trip).await;
-    let outcome = match answer {
-        Ok(answer) => deliver(house, exchange, trip, answer).await,
-        Err(Fault::ClientGone) => Err(Fault::ClientGone),
-        Err(fault) => {
-            complain(house, exchange.head, trip, fault);
-            let explained = explain(exchange.rules, trip, fault, Some(exchange.head));
-            deliver(house, exchange, trip, explained).await
+    let mut answer = answer(house, exchange, trip).await;
+    let outcome = loop {
+        let given = match answer {
+            Ok(answer) => answer,
+            Err(Fault::ClientGone) => break Err(Fault::ClientGone),
+            Err(fault) => {
+                complain(house, exchange.head, trip, fault);
+                explain(exchange.rules, trip, fault, Some(exchange.head))
+            }
+        };
+        match deliver(house, exchange, trip, given).await {
+            // Nothing of it was sent: a client that sees a bare close would ask again.
+            Err(fault) if trip.status == 0 && fault != Fault::ClientGone => answer = Err(fault),
+            outcome => break outcome,
         }
     };
     if let Err(fault) = outcome {

@@ -3,6 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  does anything after this know what kind of socket it is.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
 use rustix::net::{SendFlags, send};
 use std::fs::File;
@@ -50,12 +51,31 @@ impl Socket {
         }
     }
 
+    /// Waits until the kernel knows that nothing can be sent any more: it was reset, or both sides are closed.
+    async fn broken(&self) {
+        let broken = match self {
+            Socket::Tcp(stream) => stream.ready(Interest::ERROR).await,
+            Socket::Unix(stream) if hangs_up(stream.as_fd()) => return,
+            Socket::Unix(stream) => stream.ready(Interest::ERROR).await,
+        };
+        if broken.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn when_writable(&self, mut act: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
             Socket::Unix(stream) => stream.async_io(Interest::WRITABLE, || act(stream.as_fd())).await,
         }
     }
+}
+
+/// Whether both sides of a unix socket are closed: unlike TCP it tells that from one.
+fn hangs_up(socket: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(&socket, PollFlags::empty())];
+    let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut asked, Some(&no_time)).is_ok_and(|ready| ready > 0) && asked[0].revents().contains(PollFlags::HUP)
 }
 
 impl Stream {
@@ -73,6 +93,14 @@ impl Stream {
             Stream::Plain(Socket::Tcp(stream)) => stream.poll_read_ready(task),
             Stream::Plain(Socket::Unix(stream)) => stream.poll_read_ready(task),
             Stream::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(task).map_ok(drop),
+        }
+    }
+
+    /// Waits until it is known that nothing can be sent any more, once the other side sends nothing more.
+    pub(crate) async fn broken(&self) {
+        match self {
+            Stream::Plain(socket) => socket.broken().await,
+            Stream::Tls(stream) => stream.get_ref().0.broken().await,
         }
     }
 

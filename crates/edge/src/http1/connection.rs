@@ -160,22 +160,27 @@ impl Connection {
     }
 
     /// Waits for the client to close. What it sends instead (its next requests) is kept, up to a
-    /// limit; past that its end is not seen until these are answered. A client that only closes its
-    /// sending side counts as gone too, as with nginx and hyper.
+    /// limit; past that its end is not seen until these are answered. A client that has closed its sending side may
+    /// still read (as `nc -N` does): only a reset, or a write that fails, says that it has left.
     pub(super) async fn await_end(&mut self) {
         while self.unused().len() < AHEAD_BYTES_MAX {
             if self.used == self.input.len() {
                 // However long the answer takes, no buffer waits with it.
                 self.used = 0;
                 self.house.spares.keep_buffer(std::mem::take(&mut self.input));
-                if self.stream.readable().await.is_err() {
-                    return;
+                match self.stream.readable().await {
+                    Ok(()) => {}
+                    // Encrypted, and closed without a word (RFC 8446, 6.1).
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return self.stream.broken().await,
+                    Err(_) => return,
                 }
                 self.input = self.house.spares.buffer();
             }
             make_room(&mut self.input, READ_BYTES);
-            if !matches!(self.stream.read_buf(&mut self.input).await, Ok(bytes) if bytes > 0) {
-                return;
+            match self.stream.read_buf(&mut self.input).await {
+                Ok(0) => return self.stream.broken().await,
+                Ok(_) => {}
+                Err(_) => return,
             }
         }
         std::future::pending().await

@@ -126,7 +126,9 @@ fn send_body(py: Python<'_>, start: &StartResponse, body: &Bound<'_, PyAny>, fre
     for piece in body.try_iter()? {
         let piece = piece?;
         let piece = bytes_of(&piece)?;
-        if !piece.as_bytes().is_empty() && !start.reply(py).send(py, piece.as_bytes())? {
+        let mut reply = start.reply(py);
+        // An empty piece says nothing, but the first one that the head may go (as wsgiref's handlers have it).
+        if (!piece.as_bytes().is_empty() || reply.holds_head()) && !reply.send(py, piece.as_bytes())? {
             return Ok(());
         }
     }

@@ -71,6 +71,11 @@ impl Reply {
         self.send_frames(py, body, None)
     }
 
+    /// Whether there is a head that was not sent.
+    pub(super) fn holds_head(&self) -> bool {
+        self.is_started && !self.is_sent
+    }
+
     /// Sends the last piece, which may be empty, and with it the end. Where nothing was sent before,
     /// this is the whole body, and its length is told with the head. `frees` says whether the
     /// worker has nothing left to do for this request.
