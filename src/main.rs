@@ -10,6 +10,7 @@ mod config;
 mod exec;
 mod explain;
 mod given;
+mod htpasswd;
 mod instance;
 mod listen;
 mod master;

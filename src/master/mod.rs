@@ -11,6 +11,7 @@ mod reload;
 
 use self::control::Control;
 use crate::certificates::{self, Stamp};
+use crate::htpasswd;
 use crate::instance::Instance;
 use crate::listen::{Held, Listeners};
 use crate::signals::{Meaning, Signals};
@@ -99,7 +100,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
         if events.is_empty() {
             master.answer_reloads(&tree);
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
-            events.extend(master.renew_certificates(&mut tree));
+            events.extend(master.renew_files(&mut tree));
             if let Some(served) = &served {
                 events.extend(master.serve_orders(served, &mut tree));
                 events.extend(master.watch(served));
@@ -155,8 +156,9 @@ struct Master {
     /// When the memory of the workers is looked at next; never without `max_rss`.
     weigh_at_ms: Option<u64>,
     weigh_pause_ms: u64,
-    /// The states of the certificates of the plan, and when they are looked at next.
+    /// The states of the certificates of the plan, and of its files of passwords, and when they are looked at next.
     stamps: Vec<Stamp>,
+    passwords: htpasswd::Watched,
     look_at_ms: Option<u64>,
     /// The state of the file that is watched, and when it is looked at next.
     watched: Option<Stamp>,
@@ -193,6 +195,7 @@ impl Master {
             said_loading: false,
             rolls_all: false,
             stamps: Vec::new(),
+            passwords: htpasswd::Watched::default(),
             look_at_ms: None,
             watched: None,
             watch_at_ms: None,

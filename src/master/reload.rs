@@ -7,6 +7,7 @@ use super::news::say;
 use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
 use crate::config;
+use crate::htpasswd;
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// Between two looks at a file that is watched.
 const WATCH_MS: u64 = 500;
-/// Between two looks at the files of certificates.
+/// Between two looks at the files of certificates and passwords.
 const LOOK_MS: u64 = 3_000;
 
 impl Master {
@@ -89,22 +90,23 @@ impl Master {
         before.is_some_and(|before| before != seen).then_some(Event::Roll)
     }
 
-    /// Goes by newer certificates, where there are some; what follows.
-    pub(super) fn renew_certificates(&mut self, tree: &mut Supervisor) -> Vec<Event> {
-        let Some(plan) = self.newer_certificates() else { return Vec::new() };
+    /// Goes by newer certificates and passwords, where there are some; what follows.
+    pub(super) fn renew_files(&mut self, tree: &mut Supervisor) -> Vec<Event> {
+        let Some(plan) = self.newer_files() else { return Vec::new() };
         let commands = self.adopt(plan, tree).unwrap_or_default();
         self.obey_all(commands)
     }
 
-    /// A plan with newer certificates, where files have changed since the last look, a few seconds ago.
-    fn newer_certificates(&mut self) -> Option<Plan> {
+    /// A plan with newer certificates or passwords, where files have changed since the last look, a few seconds ago.
+    fn newer_files(&mut self) -> Option<Plan> {
         if self.look_at_ms.is_none_or(|at| at > self.now_ms()) {
             return None;
         }
         self.look_later();
         let stamps: Vec<Stamp> = self.plan.certificates.iter().map(|one| certificates::stamp(&one.source)).collect();
         let mut plan = self.plan.clone();
-        let mut is_newer = false;
+        let (told, mut is_newer) = self.passwords.renew(&mut plan);
+        told.iter().for_each(|one| say(one));
         for (at, certificate) in plan.certificates.iter_mut().enumerate() {
             if self.stamps.get(at) == stamps.get(at) {
                 continue;
@@ -129,13 +131,14 @@ impl Master {
 
     /// The certificates are those of the plan now; the next look is a few seconds away.
     fn look_later(&mut self) {
-        let has_some = !self.plan.certificates.is_empty();
+        let has_some = !self.plan.certificates.is_empty() || !self.passwords.is_empty();
         self.look_at_ms = has_some.then_some(self.now_ms() + LOOK_MS);
     }
 
-    /// Remembers of which state the certificates of the plan are.
+    /// Remembers of which state the certificates of the plan are, and its files of passwords.
     pub(super) fn note_certificates(&mut self) {
         self.stamps = self.plan.certificates.iter().map(|one| certificates::stamp(&one.source)).collect();
+        self.passwords = htpasswd::Watched::of(&self.plan);
         self.look_later();
     }
 

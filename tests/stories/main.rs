@@ -42,6 +42,7 @@ mod modifiers;
 mod nobody_reads;
 mod on_their_way;
 mod own_process;
+mod passwords;
 mod pools;
 mod port_taken;
 mod privileges;

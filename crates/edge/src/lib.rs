@@ -24,6 +24,7 @@ mod lane;
 mod limits;
 mod listen;
 mod log;
+mod md5_crypt;
 mod mirror;
 mod overflow;
 mod pace;

@@ -5,6 +5,7 @@
 
 use super::{Builder, bytes, switch, texts, time_ms, whole};
 use crate::config::node::{Node, Span, Table};
+use crate::htpasswd::Unread;
 use crate::settings::{rate, unless_zero};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;
@@ -139,19 +140,13 @@ impl Builder<'_> {
             }
             users.push((entry.key.clone(), hash));
         }
-        if let Some(file) = table.get("file") {
-            let path = self.path(file).unwrap_or_default();
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-                self.unreadable(file.span, &path, &error);
-                String::new()
-            });
-            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                let pair = line.trim().split_once(':').ok_or("write NAME:HASH".to_owned());
-                match pair.and_then(|pair| hallway_edge::vet_password(pair.1).map(|()| pair)) {
-                    Ok((name, hash)) => users.push((name.into(), hash.into())),
-                    Err(mend) => {
-                        self.problems.add(file.span, format!("{}:{}: {mend}", path.display(), number + 1));
-                    }
+        let (file, mut of_file) = (table.get("file").and_then(|node| self.path(node)), Vec::new());
+        if let (Some(node), Some(path)) = (table.get("file"), &file) {
+            match crate::htpasswd::read(path) {
+                Ok(users) => of_file = users,
+                Err(Unread::Failed(error)) => self.unreadable(node.span, path, &error),
+                Err(Unread::Wrong(problems)) => {
+                    problems.into_iter().for_each(|problem| self.problems.add(node.span, problem));
                 }
             }
         }
@@ -166,7 +161,7 @@ impl Builder<'_> {
         if realm.contains(['"', '\\']) || realm.chars().any(char::is_control) {
             self.problems.add(table.get("realm").map_or(node.span, |node| node.span), "a realm has no quotes");
         }
-        Some(BasicAuth { realm: realm.into(), users })
+        Some(BasicAuth { realm: realm.into(), users, file, of_file })
     }
 
     fn cors(&mut self, node: &Node) -> Option<Cors> {

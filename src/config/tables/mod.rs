@@ -320,8 +320,8 @@ const LIMITS: &[Key] = &[
 
 const BASIC: &[Key] = &[
     key_or("realm", TEXT, "What browsers show.", "the name of the site"),
-    key("users", Kind::Named("user", &Kind::Secret), "Names, and what their passwords hash to (bcrypt or Argon2)."),
-    key("file", PATH, "A file with such, as htpasswd -B writes it."),
+    key("users", Kind::Named("user", &Kind::Secret), "Names, and what their passwords hash to."),
+    key("file", PATH, "A file with such, as htpasswd writes it; a changed one counts a few seconds later."),
 ];
 
 const CORS: &[Key] = &[

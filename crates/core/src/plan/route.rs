@@ -166,13 +166,24 @@ impl Files {
 pub struct BasicAuth {
     /// What browsers show.
     pub realm: String,
-    /// Names, and what their passwords hash to (bcrypt, Argon2).
+    /// Names, and what their passwords hash to.
     pub users: Vec<(String, String)>,
+    /// A file with more of them.
+    pub file: Option<PathBuf>,
+    /// Those in it.
+    pub of_file: Vec<(String, String)>,
+}
+
+impl BasicAuth {
+    /// All names, and what their passwords hash to.
+    pub fn all(&self) -> impl Iterator<Item = &(String, String)> {
+        self.users.iter().chain(&self.of_file)
+    }
 }
 
 impl fmt::Debug for BasicAuth {
     fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&String> = self.users.iter().map(|(name, _)| name).collect();
+        let names: Vec<&String> = self.all().map(|(name, _)| name).collect();
         form.debug_struct("BasicAuth").field("realm", &self.realm).field("users", &names).finish_non_exhaustive()
     }
 }

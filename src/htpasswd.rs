@@ -1,0 +1,126 @@
+//! In:     files of names and passwords, as htpasswd writes them.
+//! Out:    who is in them; what has changed while they are used.
+//! Actors: the file system.
+//! Never:  does a file that cannot be understood take the place of what is in use, or a hash stand in a message.
+
+use crate::certificates::{Stamp, stamp_of};
+use hallway_core::plan::{BasicAuth, Plan};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Longest file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Names, and what their passwords hash to.
+pub(crate) type Users = Vec<(String, String)>;
+
+/// Why a file says nothing.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It could not be read.
+    Failed(io::Error),
+    /// What is wrong with it, each with its mend.
+    Wrong(Vec<String>),
+}
+
+/// Reads a file: `NAME:HASH` on a line, perhaps with a comment behind another colon; lines with `#` say nothing.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its mend.
+pub(crate) fn read(path: &Path) -> Result<Users, Unread> {
+    let shown = path.display();
+    if fs::metadata(path).map_err(Unread::Failed)?.len() > FILE_BYTES_MAX {
+        return Err(Unread::Wrong(vec![format!("{shown} is longer than {} KiB", FILE_BYTES_MAX >> 10)]));
+    }
+    let text = fs::read_to_string(path).map_err(Unread::Failed)?;
+    let (mut users, mut problems) = (Users::new(), Vec::new());
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut parts = line.split(':');
+        let read = match (parts.next(), parts.next()) {
+            (Some(name), Some(hash)) if !name.is_empty() => hallway_edge::vet_password(hash).map(|()| (name, hash)),
+            _ => Err("write NAME:HASH".into()),
+        };
+        match read {
+            Ok((name, hash)) => users.push((name.into(), hash.into())),
+            Err(mend) => problems.push(format!("{shown}:{}: {mend}", number + 1)),
+        }
+    }
+    if problems.is_empty() { Ok(users) } else { Err(Unread::Wrong(problems)) }
+}
+
+/// Which state each file of a plan is in.
+#[derive(Default)]
+pub(crate) struct Watched(BTreeMap<PathBuf, Stamp>);
+
+impl Watched {
+    /// The files of this plan, as they are now.
+    pub(crate) fn of(plan: &Plan) -> Watched {
+        let files = plan.sites.iter().flat_map(|site| &site.routes).filter_map(|route| route.basic_auth.as_ref());
+        let proxys = plan.forward_proxy.iter().filter_map(|proxy| proxy.basic_auth.as_ref());
+        let files = files.chain(proxys).filter_map(|auth| auth.file.clone());
+        Watched(files.map(|file| (file.clone(), stamp_of(&[file]))).collect())
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes over who is in files that have changed since the last look; what is to be told of each, and whether anything is
+    /// other than before.
+    pub(crate) fn renew(&mut self, plan: &mut Plan) -> (Vec<String>, bool) {
+        let (mut told, mut is_newer) = (Vec::new(), false);
+        for (file, stamp) in &mut self.0 {
+            let now = stamp_of(std::slice::from_ref(file));
+            if now == *stamp {
+                continue;
+            }
+            *stamp = now;
+            match read(file) {
+                Ok(users) => {
+                    told.push(format!("the passwords in {} have changed", file.display()));
+                    is_newer = true;
+                    of_file(plan, file).for_each(|auth| auth.of_file.clone_from(&users));
+                }
+                Err(Unread::Failed(error)) => {
+                    told.push(format!("{} cannot be read: {error}; what it said before stays", file.display()));
+                }
+                Err(Unread::Wrong(problems)) => {
+                    told.push(format!("{}; what it said before stays", problems.join("; ")));
+                }
+            }
+        }
+        (told, is_newer)
+    }
+}
+
+/// All that goes by this file.
+fn of_file<'p>(plan: &'p mut Plan, file: &'p Path) -> impl Iterator<Item = &'p mut BasicAuth> {
+    let routes = plan.sites.iter_mut().flat_map(|site| &mut site.routes).filter_map(|route| route.basic_auth.as_mut());
+    let proxys = plan.forward_proxy.iter_mut().filter_map(|proxy| proxy.basic_auth.as_mut());
+    routes.chain(proxys).filter(move |auth| auth.file.as_deref() == Some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_htpasswd_and_of_people() {
+        let path = std::env::temp_dir().join(format!("hallway-htpasswd-{}", std::process::id()));
+        let text = "# of the staff\r\n\n  alice:$apr1$xxxxxxxx$/mULyOsdWlXlIt5U99q7h1\r\nbob:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=:a comment\n#eve:x\n";
+        fs::write(&path, text).unwrap();
+        let names: Vec<String> = read(&path).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["alice", "bob"]);
+        fs::write(&path, "alice:plain\nbob\n:x\n").unwrap();
+        let Err(Unread::Wrong(problems)) = read(&path) else { panic!("it was taken") };
+        assert!(problems.len() == 3 && problems[1].ends_with(":2: write NAME:HASH"), "{problems:?}");
+        assert!(!problems.concat().contains("plain:"), "{problems:?}");
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(read(&path), Err(Unread::Failed(_))));
+    }
+}
