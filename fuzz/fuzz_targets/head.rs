@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(lengths + codings <= 1);
     assert!(head.framing != Framing::Chunked || head.version == Version::Http11);
     // What reads single fields takes any of them.
-    let _ = check_preconditions(&head, Validators { etag: "\"a\"", modified_s: 7 });
+    let _ = check_preconditions(&head, Validators { etag: "\"a\"", modified_s: Some(7), changed_s: 8 });
     for field in head.fields.iter() {
         let _ = select_ranges(field.value, 1000);
     }

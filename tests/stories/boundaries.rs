@@ -6,7 +6,7 @@
 use super::client::{Connection, get, post, request};
 use super::served::Served;
 use super::stage::{Stage, wait_until};
-use super::upstream::Upstream;
+use super::upstream::{Canned, Upstream};
 use std::time::{Duration, Instant};
 
 fn count(server: &Upstream) -> usize {
@@ -92,6 +92,69 @@ fn copies_change_nothing() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     new.kill();
     assert_eq!(get(served.http, "/who").text(), "old");
+}
+
+/// A copy goes the way of the request: by the same path, with the same id.
+#[test]
+fn copies_are_asked_for_the_same() {
+    let answer = |_: &str| "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned();
+    let (old, new) = (Canned::start(answer), Canned::start(answer));
+    let file = format!(
+        r#"
+        [server]
+        http = "HTTP"
+        threads = 1
+        [app.web]
+        wsgi = "app:app"
+        python = "PYTHON"
+        workers = 1
+        [site."*"]
+        routes = [
+          {{ path = "/*", proxy = "http://{0}", mirror = {{ proxy = "http://{1}" }} }},
+          {{ path = "/strip/*", proxy = "http://{0}", strip = true, mirror = {{ proxy = "http://{1}" }} }},
+          {{ path = "/new/*", proxy = "http://{0}", rewrite = "/old/*", mirror = {{ proxy = "http://{1}" }} }},
+          {{ path = "/split/*", proxy = "http://{0}", split = {{ proxy = "http://{0}", percent = 100, strip = true }}, mirror = {{ proxy = "http://{1}" }} }},
+          {{ path = "/app/*", app = "web", strip = true, mirror = {{ proxy = "http://{1}" }} }},
+          {{ path = "/page", compose = {{ one = "/strip/one" }} }},
+        ]
+        "#,
+        old.at, new.at
+    );
+    let app = "def app(environ, start_response):\n    start_response('200 OK', [('X-Seen', environ['PATH_INFO'])])\n    return [b'']\n";
+    let served = Served::start(Stage::with_app(app), &file);
+    let line = |head: &str, name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    };
+    for (at, (path, to, prefix)) in [
+        ("/a?b=c", "/a?b=c", None),
+        ("/strip/a?b=c", "/a?b=c", Some("/strip")),
+        ("/new/a/b?c", "/old/a/b?c", None),
+        ("/split/a", "/a", Some("/split")),
+        ("/app/a", "/a", Some("/app")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = get(served.http, path);
+        let copy = wait_until(|| new.asked().get(at).cloned());
+        assert!(copy.starts_with(&format!("GET {to} HTTP/1.1")), "{path}: {copy}");
+        assert_eq!(line(&copy, "x-request-id").as_deref(), answer.header("x-request-id"), "{path}");
+        assert_eq!(line(&copy, "x-forwarded-prefix").as_deref(), prefix, "{path}");
+        if path.starts_with("/app") {
+            assert_eq!(answer.header("x-seen"), Some(to));
+            continue;
+        }
+        let own = old.asked().pop().unwrap();
+        for name in ["x-request-id", "x-forwarded-prefix", "x-forwarded-for", "host"] {
+            assert_eq!(line(&own, name), line(&copy, name), "{path}: {name}");
+        }
+        assert_eq!(own.lines().next(), copy.lines().next());
+    }
+    // The parts of an answer are found by its id, too.
+    let page = get(served.http, "/page");
+    assert_eq!(page.header("cache-control"), Some("no-store"), "what its parts say of caches is not known");
+    assert_eq!(line(&old.asked().pop().unwrap(), "x-request-id").as_deref(), page.header("x-request-id"));
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod believed;
 mod bodies;
 mod boot_failures;
 mod boundaries;
+mod caches;
+mod changing_files;
 mod chaos;
 mod client_left;
 mod control;

@@ -132,7 +132,11 @@ fn heads_are_changed_as_the_route_says() {
     assert_eq!((blog.header("x-inner"), blog.header("x-outer")), (None, Some("1")));
     let file = ask(&hallway, "shop.example", "GET /static/a.txt", "");
     assert_eq!(file.header("cache-control"), Some("public, max-age=60"));
-    assert_eq!(ask(&hallway, "shop.example", "GET /static/none", "").header("cache-control"), None, "not on errors");
+    assert_eq!(
+        ask(&hallway, "shop.example", "GET /static/none", "").header("cache-control"),
+        Some("no-store"),
+        "not on errors"
+    );
 }
 
 #[test]

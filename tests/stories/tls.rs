@@ -5,7 +5,7 @@
 
 use super::client::Connection;
 use super::served::Served;
-use super::stage::{Stage, wait_until};
+use super::stage::{Stage, python, wait_until};
 use std::io::{Read, Write};
 use std::process::Command;
 
@@ -96,6 +96,11 @@ fn who_comes_unencrypted_is_sent_on() {
         let mut connection = Connection::open(served.http);
         connection.send(format!("{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
         let answer = connection.answer();
+        assert!(
+            answer.status < 300 || answer.header("cache-control") == Some("no-cache"),
+            "not for ever: {}",
+            answer.head
+        );
         (answer.status, answer.header("location").unwrap_or_default().to_owned())
     };
     assert_eq!(ask("GET /a?b=c", "shop.example"), (301, format!("https://shop.example:{port}/a?b=c")));
@@ -133,6 +138,50 @@ fn clients_show_certificates_where_they_have_to() {
         wait_until(|| std::fs::read_to_string(served.path("access.log")).ok().filter(|log| log.lines().count() >= 3));
     assert!(log.contains("closed.example TLSv1.3 closed.example SUCCESS HTTP/2.0 200"), "{log}");
 }
+
+/// A client of TLS 1.3 is done before the server has seen its certificate, and sends its request at once. What it
+/// is told then must reach it, however much it has sent.
+#[test]
+fn who_is_refused_can_read_why() {
+    let served = start();
+    let path = |name: &str| served.path(name).display().to_string();
+    let client = |how: &str, shows: &[String]| {
+        let mut command = Command::new(python());
+        command.args(["-B", "-c", REFUSED, &served.https.port().to_string(), &path("closed.pem"), how]).args(shows);
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned()
+    };
+    let (own, foreign) = ([path("alice.pem"), path("alice.key")], [path("blog.pem"), path("blog.key")]);
+    assert_eq!(client("patient", &own), "200");
+    assert_eq!(client("patient", &[]), "TLSV13_ALERT_CERTIFICATE_REQUIRED");
+    assert!(client("patient", &foreign).contains("ALERT"), "a certificate of nobody's");
+    assert_eq!(client("endless", &[]), "ended", "nobody is listened to for ever");
+}
+
+/// Sends bit by bit, looks only then for what was answered; or sends without end.
+const REFUSED: &str = r#"
+import socket, ssl, sys, time
+port, authority, how, *shows = sys.argv[1:]
+context = ssl.create_default_context(cafile=authority)
+context.minimum_version = ssl.TLSVersion.TLSv1_3
+if shows:
+    context.load_cert_chain(*shows)
+plain = socket.create_connection(("127.0.0.1", int(port)), 60)
+client = context.wrap_socket(plain, server_hostname="closed.example")
+if how == "endless":
+    try:
+        while True:
+            client.sendall(b"x" * 65536)
+    except OSError:
+        sys.exit("ended")
+for piece in [b"GET / HTTP/1.1\r\n", b"Host: closed.example\r\n"] + [b"X: 1\r\n"] * 10 + [b"\r\n"]:
+    client.sendall(piece)
+    time.sleep(0.02)
+try:
+    print(client.recv(100).split()[1].decode())
+except ssl.SSLError as error:
+    print(error.reason)
+"#;
 
 #[test]
 fn a_certificate_that_changes_is_taken_and_a_broken_one_is_not() {

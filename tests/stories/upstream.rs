@@ -4,10 +4,11 @@
 //! Never:  does one outlive its story: it ends with its standard input.
 
 use super::stage::python;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// A server that runs.
 pub struct Upstream {
@@ -63,5 +64,44 @@ impl Drop for Upstream {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A server whose answers are written here, and what it was asked.
+pub struct Canned {
+    pub at: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Canned {
+    /// One whose answer to a head is this. It ends with the story's process.
+    pub fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Canned {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (at, asked) = (listener.local_addr().unwrap().to_string(), Arc::<Mutex<Vec<String>>>::default());
+        let (heads, answer) = (asked.clone(), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (heads, answer) = (heads.clone(), answer.clone());
+                std::thread::spawn(move || {
+                    let mut reader = BufReader::new(stream);
+                    loop {
+                        let mut head = String::new();
+                        while !head.ends_with("\r\n\r\n") {
+                            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                                return;
+                            }
+                        }
+                        heads.lock().unwrap().push(head.clone());
+                        let _ = reader.get_mut().write_all(answer(&head).as_bytes());
+                    }
+                });
+            }
+        });
+        Canned { at, asked }
+    }
+
+    /// The heads of requests so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
     }
 }

@@ -7,6 +7,7 @@
 use crate::deadline::{Deadline, SWEEP, Wait};
 use crate::exchange::Arrival;
 use crate::house::House;
+use crate::linger::{LINGER_MS, see_off};
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
 use crate::{forward, http1, http2, tls};
@@ -61,8 +62,18 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     }
     let rules = house.rules();
     let accepted = deadline.wait(Wait::Fresh, due_ms, Box::pin(tls::accept(socket, &rules))).await;
-    drop((rules, deadline));
-    let Ok(Ok((stream, facts))) = accepted else { return };
+    drop(rules);
+    let (stream, facts) = match accepted {
+        Ok(Ok(agreed)) => agreed,
+        // A close would be a reset for a client that has sent its request already: it would never read the alert.
+        Ok(Err(Some(socket))) => {
+            let due_ms = house.clock.coarse_ms() + LINGER_MS + SWEEP.as_millis() as u64;
+            let _ = deadline.wait(Wait::Fresh, due_ms, Box::pin(see_off(socket))).await;
+            return;
+        }
+        Ok(Err(None)) | Err(_) => return,
+    };
+    drop(deadline);
     let stream = Stream::Tls(Box::new(stream.into()));
     let arrival = Arrival { peer, gate, tls: Some(facts) };
     match &arrival.tls {

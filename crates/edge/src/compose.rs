@@ -76,7 +76,9 @@ pub(crate) async fn fetch<W: Wire>(
         body.push(b'}');
     }
     body.push(b'}');
-    Ok(Answer::whole(AnswerHead::new(200).with("Content-Type", "application/json"), body))
+    // What its parts say of caches, each for itself, does not go on.
+    let head = AnswerHead::new(200).with("Content-Type", "application/json").with("Cache-Control", "no-store");
+    Ok(Answer::whole(head, body))
 }
 
 /// What a part answered, and the servers that were asked for it.

@@ -15,7 +15,7 @@ use crate::target;
 use crate::trip::Trip;
 use hallway_core::plan::Target;
 use hallway_core::record::{Facts, TryFacts};
-use hallway_core::semantics::{adjust, explain_fault, options, pack};
+use hallway_core::semantics::{adjust, explain_fault, options, pack, vary_by_coding};
 use hallway_core::{Fault, Head, permit};
 use std::rc::Rc;
 
@@ -92,8 +92,7 @@ async fn answer<W: Wire>(house: &Rc<House>, exchange: &mut Exchange<'_, W>, trip
     let mut answer = target::fetch(house, &mut exchange, trip, &matched).await?; // 7 choose, 8 fetch
     adjust(&mut answer.head, &matched.route.adjust); // 9 shape
     let streams = answer.head.length.is_none();
-    if house.packers.have_room()
-        && let Some(coding) = pack(&mut answer.head, head, &matched.route.compress)
+    if let Some(coding) = pack(&mut answer.head, head, &matched.route.compress, house.packers.have_room())
         && let Some(packer) = Packer::new(coding, streams, &house.packers)
     {
         answer.body.pack(packer);
@@ -126,6 +125,10 @@ fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Ans
     }
     if let (Fault::Unauthorized, Some(auth)) = (fault, rules.route(trip).and_then(|route| route.basic_auth.as_ref())) {
         answer = answer.with("WWW-Authenticate", &format!("Basic realm=\"{}\", charset=\"UTF-8\"", auth.realm));
+    }
+    if matches!(fault, Fault::PreconditionFailed | Fault::RangeNotSatisfiable(_)) {
+        // Whose tag or length was meant depends on the coding: of a file others may be stored at any time.
+        vary_by_coding(&mut answer);
     }
     let is_pools = rules.route(trip).is_some_and(|route| matches!(route.target, Target::Pool { .. }));
     if let Some(error) = fault.proxy_error().filter(|_| is_pools) {

@@ -22,6 +22,7 @@ mod ids;
 mod journey;
 mod lane;
 mod limits;
+mod linger;
 mod listen;
 mod log;
 mod md5_crypt;

@@ -9,8 +9,8 @@ use crate::house::House;
 use crate::spool::{Spooled, gather};
 use crate::trip::Trip;
 use crate::upstream::{self, Fetched};
-use hallway_core::plan::{Limits, Mirror};
-use hallway_core::route::{Matched, rewrite};
+use hallway_core::plan::{Limits, Mirror, Target};
+use hallway_core::route::{Matched, rewrite, target_of};
 use hallway_core::{Fault, Head, head::Framing};
 use std::fs::File;
 use std::rc::Rc;
@@ -39,8 +39,14 @@ pub(crate) async fn copied<'w, W: Wire>(
     };
     let is_chosen = house.upstreams.dice() % 100 < u64::from(mirror.percent);
     if is_chosen && house.copies.get() < COPIES_MAX && !exchange.head.wants_upgrade() {
-        let head = rewrite(exchange.head, matched.route, &matched.found)?.unwrap_or_else(|| exchange.head.clone());
-        let to = upstream::Destination { pool: mirror.pool, prefix_bytes: 0, body_bytes_max, timeout_ms: None };
+        let head = exchange.head;
+        let rewritten = rewrite(head, matched.route, &matched.found)?;
+        // It goes by the same path as the request itself.
+        let target = target_of(matched.route, head, &trip.client(&exchange.arrival.peer).ip);
+        let strips = matches!(target, Target::App { strip: true, .. } | Target::Pool { strip: true, .. });
+        let prefix_bytes = if strips && rewritten.is_none() { matched.found.before(head.path()) } else { 0 };
+        let head = rewritten.unwrap_or_else(|| head.clone());
+        let to = upstream::Destination { pool: mirror.pool, prefix_bytes, body_bytes_max, timeout_ms: None };
         let copy = Copy {
             head,
             arrival: exchange.arrival.clone(),

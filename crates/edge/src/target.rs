@@ -51,7 +51,15 @@ async fn fetch_once<W: Wire>(
                 Some(head) => (head, &head.path()[1..]),
                 None => (head, found.rest),
             };
-            let (head, pieces) = files::fetch(house, head, (rules.scope(*number), rest), files).await?;
+            let has_clients =
+                trip.site.and_then(|site| rules.plan.sites[site].tls.as_ref()?.clients.as_ref()).is_some();
+            let setting = files::Setting {
+                files,
+                codings: &route.compress,
+                is_for_all: !has_clients && route.is_for_all(),
+                asked: exchange.head.path(),
+            };
+            let (head, pieces) = files::fetch(house, head, (rules.scope(*number), rest), setting).await?;
             Ok(Answer { head, body: Source::Pieces(pieces).into() })
         }
         Target::App { app, strip } => {

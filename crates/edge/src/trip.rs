@@ -90,11 +90,14 @@ impl Trip {
         }
     }
 
-    /// The same for a copy or a part of the request: of the same client and site, with an id of its own.
+    /// The same for a copy or a part of the request: of the same client and site, with the same id, by which whoever
+    /// reads logs finds them together.
     pub(crate) fn copied(&self, house: &House) -> Trip {
         let (relay, site, user) = (self.relay.clone(), self.site, self.user.clone());
         let origin = Some(self.origin.as_ref().unwrap_or(&self.request_id).clone());
-        Trip { origin, relay, site, user, ..Trip::begin(house) }
+        let mut trip = Trip { origin, relay, site, user, ..Trip::begin(house) };
+        trip.request_id.take_over(self.request_id.as_str());
+        trip
     }
 
     /// Learns who the client is, where a trusted proxy says so.

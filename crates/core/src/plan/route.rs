@@ -69,6 +69,17 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether what answers here is the same for whoever asks, so that a cache may give it to others.
+    pub fn is_for_all(&self) -> bool {
+        let Conditions { headers, clients, .. } = &self.conditions;
+        let is_open = self.basic_auth.is_none() && self.access.allow.is_empty() && self.access.deny.is_empty();
+        let sets_cookie = |(name, _): &(String, String)| name.eq_ignore_ascii_case("set-cookie");
+        let sets_cookies = self.adjust.set.iter().chain(&self.adjust.add).any(sets_cookie);
+        is_open && headers.is_empty() && clients.is_empty() && self.split.is_none() && !sets_cookies
+    }
+}
+
 /// What answers a request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Target {

@@ -4,7 +4,7 @@
 //! Never:  does an application's byte end a line, or its hop-by-hop field leave the house.
 
 use crate::fault::Fault;
-use crate::fields::{Fields, Name, is_token, is_value};
+use crate::fields::{Fields, Name, is_token, is_value, list_members};
 use crate::head::{Head, Version};
 use crate::http1::AnswerBody;
 use crate::plan::Adjust;
@@ -22,6 +22,11 @@ pub struct AnswerHead {
     pub length: Option<u64>,
     /// Whether the length was not declared by the application but counted of what it returned.
     pub is_counted: bool,
+    /// Whether what a 304 or a 206 stands for is such as `compress` takes, where that is known.
+    pub would_be_packed: Option<bool>,
+    /// Whether it is a redirect that hallway made of what it sees on the disk just now: what its route says of caches
+    /// is said of other answers.
+    pub is_guess: bool,
 }
 
 impl AnswerHead {
@@ -93,10 +98,30 @@ pub fn adjust(answer: &mut AnswerHead, adjust: &Adjust) {
     for (name, value) in adjust.set.iter().chain(&adjust.add) {
         answer.fields.push(name.as_bytes(), value.as_bytes());
     }
-    if let Some(value) = adjust.cache_control.as_ref().filter(|_| answer.status < 400) {
+    if let Some(value) = adjust.cache_control.as_ref().filter(|_| answer.status < 400 && !answer.is_guess) {
         answer.fields.retain(|name| !name.eq_ignore_ascii_case(b"cache-control"));
         answer.fields.push(b"Cache-Control", value.as_bytes());
     }
+}
+
+/// Changes the head of an answer that is for one client alone: no cache that others use may keep it (RFC 9111,
+/// 5.2.2.7, RFC 9213).
+pub fn keep_private(answer: &mut AnswerHead) {
+    let lines = answer.fields.iter().filter(|field| field.raw_name.eq_ignore_ascii_case(b"cache-control"));
+    let mut words: Vec<&[u8]> = lines.flat_map(|field| list_members(field.value)).collect();
+    let is = |word: &[u8], name: &[u8]| {
+        let own = word.split(|byte| *byte == b'=').next().unwrap_or_default();
+        own.trim_ascii().eq_ignore_ascii_case(name)
+    };
+    if words.iter().any(|word| is(word, b"no-store") || word.eq_ignore_ascii_case(b"private")) {
+        return;
+    }
+    words.retain(|word| !is(word, b"public") && !is(word, b"s-maxage") && !is(word, b"private"));
+    words.insert(0, b"private");
+    let said = words.join(&b", "[..]);
+    const SHARED: [&[u8]; 4] = [b"cache-control", b"cdn-cache-control", b"surrogate-control", b"x-accel-expires"];
+    answer.fields.retain(|name| !SHARED.iter().any(|shared| shared.eq_ignore_ascii_case(name)));
+    answer.fields.push(b"Cache-Control", &said);
 }
 
 /// Facts that every answer carries.
@@ -123,7 +148,8 @@ pub fn shape(answer: &mut AnswerHead, facts: ShapeFacts<'_>) {
     if !fields.has(Name::XRequestId) {
         fields.push_known(Name::XRequestId, b"X-Request-Id", facts.request_id.as_bytes());
     }
-    if let Some(strict) = facts.strict {
+    // A second line would not count (RFC 6797, 8.1).
+    if let Some(strict) = facts.strict.filter(|_| fields.named(b"strict-transport-security").is_none()) {
         fields.push(b"Strict-Transport-Security", strict.as_bytes());
     }
 }
@@ -155,6 +181,51 @@ mod tests {
         }
         assert!(take_app_answer(200, b"OK\r\nX: 1", [].into_iter()).is_err());
         assert!(take_app_answer(99, b"", [].into_iter()).is_err());
+    }
+
+    #[test]
+    fn what_is_for_one_client_is_kept_by_no_cache_of_many() {
+        for (said, is) in [
+            ("", "private"),
+            ("public, max-age=60", "private, max-age=60"),
+            ("s-maxage=60, must-revalidate", "private, must-revalidate"),
+            ("private, max-age=5", "private, max-age=5"),
+            ("no-store", "no-store"),
+            ("private=\"X-A\", max-age=5", "private, max-age=5"),
+        ] {
+            let mut answer = AnswerHead::new(200).with("CDN-Cache-Control", "max-age=60");
+            if !said.is_empty() {
+                answer = answer.with("cache-control", said);
+            }
+            keep_private(&mut answer);
+            assert_eq!(answer.fields.named(b"cache-control"), Some(is.as_bytes()), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_not_kept_for_as_long_as_its_route_says() {
+        let said = Adjust { cache_control: Some("max-age=60".into()), ..Adjust::default() };
+        let mut answer = AnswerHead { is_guess: true, ..AnswerHead::new(301).with("Cache-Control", "no-cache") };
+        adjust(&mut answer, &said);
+        assert_eq!(answer.fields.named(b"cache-control"), Some(&b"no-cache"[..]));
+        let mut answer = AnswerHead::new(301);
+        adjust(&mut answer, &said);
+        assert_eq!(answer.fields.named(b"cache-control"), Some(&b"max-age=60"[..]));
+    }
+
+    #[test]
+    fn strict_transport_is_said_once() {
+        let facts = ShapeFacts { date: b"now", request_id: "1", strict: Some("max-age=60") };
+        for (answer, said) in [
+            (AnswerHead::new(200), "max-age=60"),
+            (AnswerHead::new(200).with("strict-transport-security", "max-age=5"), "max-age=5"),
+        ] {
+            let mut answer = answer;
+            shape(&mut answer, facts);
+            let lines =
+                answer.fields.iter().filter(|field| field.raw_name.eq_ignore_ascii_case(b"strict-transport-security"));
+            assert_eq!(lines.map(|field| field.value).collect::<Vec<_>>(), [said.as_bytes()]);
+        }
     }
 
     #[test]

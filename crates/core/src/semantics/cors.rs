@@ -44,10 +44,14 @@ pub fn preflight(head: &Head, cors: &Cors) -> Option<AnswerHead> {
 pub fn allow_origin(answer: &mut AnswerHead, head: &Head, cors: &Cors) {
     // What an application says of this by itself would contradict the route.
     answer.fields.retain(|name| !starts_with(name, b"access-control-allow-"));
-    if !is_open(cors) {
+    // What is open says so to all: a cache may give it to a page although nobody's page asked first.
+    let origin = if is_open(cors) {
+        b"*"
+    } else {
         answer.fields.push(b"Vary", b"Origin");
-    }
-    let Some(origin) = head.fields.named(b"origin") else { return };
+        let Some(origin) = head.fields.named(b"origin") else { return };
+        origin
+    };
     if put_origin(answer, origin, cors) && !cors.expose.is_empty() {
         answer.fields.push(b"Access-Control-Expose-Headers", cors.expose.join(", ").as_bytes());
     }
@@ -142,5 +146,8 @@ mod tests {
         let mut answer = AnswerHead::new(200);
         allow_origin(&mut answer, &head("GET", "Origin: https://any\r\n"), &open);
         assert_eq!(said(&answer), ["Access-Control-Allow-Origin: *"]);
+        let mut answer = AnswerHead::new(200);
+        allow_origin(&mut answer, &head("GET", ""), &open);
+        assert_eq!(said(&answer), ["Access-Control-Allow-Origin: *"], "a cache may give it to a page");
     }
 }

@@ -17,14 +17,14 @@ mod redirect;
 mod relayed;
 mod trace;
 
-pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, shape, take_app_answer};
+pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, keep_private, shape, take_app_answer};
 pub use authorization::basic_credentials;
 pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
 pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
 pub use forwarded::{Belief, ForwardedFacts, Speaker, may_trail, may_trail_answer, put_forwarded};
-pub use packed::pack;
+pub use packed::{is_packable, pack, vary_by_coding};
 pub use problem::{explain_fault, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
 pub use redirect::{fill, options, put_query, redirect, respond, to_https};

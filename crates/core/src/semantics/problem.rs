@@ -31,6 +31,8 @@ pub fn explain_fault(
         ("application/problem+json", body)
     };
     let mut answer = AnswerHead::new(status).with("Content-Type", media_type).with("Vary", "Accept");
+    // 404 and others would be kept without a word (RFC 9110, 15.1), and nobody knows for how long this one holds.
+    answer = answer.with("Cache-Control", "no-store");
     if let Fault::MethodNotAllowed(allow) = fault {
         answer = answer.with("Allow", &allow.to_string());
     }

@@ -60,7 +60,8 @@ pub fn to_https(head: &Head, port: Option<u16>) -> AnswerHead {
     }
     location.extend_from_slice(head.path());
     put_query(&mut location, head);
-    let mut answer = AnswerHead::new(status);
+    // Nobody asked for it to hold for ever, which a browser would take it for: that is what HSTS says.
+    let mut answer = AnswerHead::new(status).with("Cache-Control", "no-cache");
     answer.fields.push(b"Location", &location);
     answer.length = Some(0);
     answer

@@ -4,8 +4,8 @@
 //! Never:  is anything opened outside of the directory: the kernel resolves beneath it, without symlinks out.
 
 use super::beneath::{open_beneath, open_root};
-use hallway_core::files::{entity_tag, media_type};
-use hallway_core::semantics::Coding;
+use hallway_core::files::{State, Vouched, content_tag, is_utf8, media_type, own_coding};
+use hallway_core::semantics::{Coding, Validators};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Files up to this length are kept in memory.
 const SMALL_BYTES_MAX: u64 = 64 * 1024;
@@ -22,16 +22,21 @@ const SMALL_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) media_type: String,
+    /// The coding that it has by its name.
+    pub(super) own_coding: Option<&'static str>,
     /// As it is, then in other codings.
     pub(super) variants: Vec<Variant>,
 }
 
 /// One file of a document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Variant {
     pub(super) coding: Coding,
     stamp: Stamp,
+    vouched: Vouched,
+    is_utf8: bool,
     pub(super) etag: String,
+    /// Empty where it is not said.
     pub(super) last_modified: String,
     pub(super) content: Content,
 }
@@ -47,19 +52,18 @@ pub(super) enum Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
-    inode: u64,
-    bytes: u64,
-    modified_ns: u64,
-    changed_ns: u64,
+    state: State,
 }
 
 impl Variant {
     pub(super) fn bytes(&self) -> u64 {
-        self.stamp.bytes
+        self.stamp.state.bytes
     }
 
-    pub(super) fn modified_s(&self) -> u64 {
-        self.stamp.modified_ns / 1_000_000_000
+    /// What tells it from what it was and will be.
+    pub(super) fn validators(&self) -> Validators<'_> {
+        let changed_s = self.stamp.state.changed_ns / 1_000_000_000;
+        Validators { etag: &self.etag, modified_s: self.vouched.modified_s, changed_s }
     }
 }
 
@@ -81,10 +85,12 @@ pub(super) fn load(
     before: Option<&Document>,
     patience: Patience,
 ) -> rustix::io::Result<Document> {
-    let opening = Opening { before, patience };
+    let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let opening = Opening { before, patience, now_ns: u64::try_from(now_ns).unwrap_or(0) };
     let root = open_root(directory, OFlags::PATH, patience == Patience::None)?;
     let mut variants = vec![opening.variant(&root, path, Coding::Identity)?];
-    for coding in Coding::STORED {
+    let own_coding = own_coding(path);
+    for coding in Coding::STORED.into_iter().filter(|_| own_coding.is_none()) {
         let mut name = path.as_os_str().to_owned();
         name.push(coding.ending());
         match opening.variant(&root, &PathBuf::from(name), coding) {
@@ -94,12 +100,13 @@ pub(super) fn load(
             Err(_) => {}
         }
     }
-    Ok(Document { media_type: media_type(path), variants })
+    Ok(Document { media_type: media_type(path, variants[0].is_utf8), own_coding, variants })
 }
 
 struct Opening<'a> {
     before: Option<&'a Document>,
     patience: Patience,
+    now_ns: u64,
 }
 
 impl Opening<'_> {
@@ -108,25 +115,32 @@ impl Opening<'_> {
         let file = open_beneath(root, path, flags, self.patience == Patience::None)?;
         let stamp = stamp_of(&file)?;
         let mut before = self.before.iter().flat_map(|before| &before.variants);
-        if let Some(same) = before.find(|variant| variant.coding == coding && variant.stamp == stamp) {
-            let (etag, last_modified) = (same.etag.clone(), same.last_modified.clone());
-            return Ok(Variant { coding, stamp, etag, last_modified, content: same.content.clone() });
+        // What might have changed without a trace is looked at again.
+        let is_same = |other: &&Variant| other.coding == coding && other.stamp == stamp && other.vouched.is_settled;
+        if let Some(same) = before.find(is_same) {
+            return Ok(same.clone());
         }
-        let content = if stamp.bytes <= SMALL_BYTES_MAX {
-            Content::Memory(self.read(&file, stamp.bytes as usize)?)
+        let vouched = stamp.state.vouch(self.now_ns);
+        let is_small = stamp.state.bytes <= SMALL_BYTES_MAX;
+        let (content, is_utf8, mut etag) = if is_small {
+            let bytes = self.read(&file, stamp.state.bytes as usize)?;
+            let (is_utf8, etag) = (is_utf8(&bytes, true), content_tag(&bytes));
+            (Content::Memory(bytes.into()), is_utf8, etag)
         } else {
-            Content::File(Arc::new(File::from(file)))
+            let has_charset = coding == Coding::Identity && media_type(path, true).contains("charset");
+            let is_utf8 = has_charset && is_utf8(&self.read(&file, SMALL_BYTES_MAX as usize)?, false);
+            (Content::File(Arc::new(File::from(file))), is_utf8, stamp.state.tag(vouched.is_settled))
         };
-        let mut etag = entity_tag(stamp.modified_ns, stamp.bytes);
         if coding != Coding::Identity {
             // Another coding is another representation, and needs a tag of its own (RFC 9110, 8.8.3.3).
             etag = format!("{}-{}\"", etag.trim_end_matches('"'), coding.token());
         }
-        let last_modified = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_nanos(stamp.modified_ns));
-        Ok(Variant { coding, stamp, etag, last_modified, content })
+        let date = |modified_s| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(modified_s));
+        let last_modified = vouched.modified_s.map(date).unwrap_or_default();
+        Ok(Variant { coding, stamp, vouched, is_utf8, etag, last_modified, content })
     }
 
-    fn read(&self, file: &OwnedFd, bytes: usize) -> rustix::io::Result<Arc<[u8]>> {
+    fn read(&self, file: &OwnedFd, bytes: usize) -> rustix::io::Result<Vec<u8>> {
         let flags = if self.patience == Patience::None { ReadWriteFlags::NOWAIT } else { ReadWriteFlags::empty() };
         let mut content = vec![0; bytes];
         let mut read = 0;
@@ -141,7 +155,7 @@ impl Opening<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(content.into())
+        Ok(content)
     }
 }
 
@@ -152,24 +166,27 @@ fn stamp_of(file: &OwnedFd) -> rustix::io::Result<Stamp> {
         FileType::Directory => return Err(Errno::ISDIR),
         _ => return Err(Errno::NOENT),
     }
-    let nanoseconds =
-        |seconds: i64, rest: u64| u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000) + rest;
-    Ok(Stamp {
-        device: stat.st_dev,
-        inode: stat.st_ino,
+    let nanoseconds = |seconds: i64, rest: u64| {
+        u64::try_from(seconds).map_or(0, |seconds| seconds.saturating_mul(1_000_000_000).saturating_add(rest))
+    };
+    let state = State {
+        number: stat.st_ino,
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
         modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as u64),
         changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as u64),
-    })
+    };
+    Ok(Stamp { device: stat.st_dev, state })
 }
 
 #[cfg(test)]
 impl Document {
     /// A document of these bytes, for tests of what holds documents.
     pub(super) fn of_bytes(bytes: Vec<u8>) -> Document {
-        let stamp = Stamp { device: 0, inode: 0, bytes: bytes.len() as u64, modified_ns: 0, changed_ns: 0 };
+        let state = State { number: 0, bytes: bytes.len() as u64, modified_ns: 0, changed_ns: 0 };
+        let (stamp, vouched) = (Stamp { device: 0, state }, state.vouch(0));
         let (etag, last_modified, content) = (String::new(), String::new(), Content::Memory(bytes.into()));
-        let variant = Variant { coding: Coding::Identity, stamp, etag, last_modified, content };
-        Document { media_type: String::new(), variants: vec![variant] }
+        let coding = Coding::Identity;
+        let variant = Variant { coding, stamp, vouched, is_utf8: true, etag, last_modified, content };
+        Document { media_type: String::new(), own_coding: None, variants: vec![variant] }
     }
 }

@@ -4,6 +4,7 @@
 //! Never:  does the event loop wait for a disk.
 
 mod beneath;
+mod denied;
 mod document;
 mod listing;
 mod part;
@@ -12,11 +13,11 @@ mod shelf;
 use crate::house::House;
 use crate::piece::Piece;
 use document::{Content, Document, Patience, Variant};
-use hallway_core::files::{has_fingerprint, relative_path};
+use hallway_core::files::{has_fingerprint, is_well_known, relative_path};
 use hallway_core::method::Methods;
 use hallway_core::plan::Files;
 use hallway_core::semantics::{
-    AnswerHead, Precondition, Selection, Validators, check_preconditions, choose_coding, part_end, part_head,
+    AnswerHead, Coding, Precondition, Selection, check_preconditions, choose_coding, is_packable, part_end, part_head,
     put_query, select_ranges, wants_page, wants_range,
 };
 use hallway_core::{Fault, Head, Name};
@@ -42,26 +43,55 @@ impl Pieces {
     }
 }
 
+/// What is to be known of a route and its request beside the path.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) files: &'a Files,
+    /// The codings in which the route compresses.
+    pub(crate) codings: &'a [Coding],
+    /// Whether all who ask get the same, and a cache may give it to others.
+    pub(crate) is_for_all: bool,
+    /// The path as the client asked for it, which may be another one than is looked for.
+    pub(crate) asked: &'a [u8],
+}
+
 /// Answers a request from the files of a route: `rest` is what its pattern left of the path, `scope` the route.
 pub(crate) async fn fetch(
     house: &House,
     head: &Head,
     (scope, rest): (u64, &[u8]),
-    files: &Files,
+    setting: Setting<'_>,
 ) -> Result<(AnswerHead, Pieces), Fault> {
-    let (rest, directory) = (files.only.as_ref().map_or(rest, String::as_bytes), &files.directory);
-    let mut fetched = fetch_one(house, head, (scope, head.path(), rest), directory).await;
+    let Setting { files, is_for_all, asked, .. } = setting;
+    let rest = files.only.as_ref().map_or(rest, String::as_bytes);
+    let mut fetched = fetch_one(house, head, (scope, head.path(), rest), setting).await;
     if files.lists && matches!(fetched, Err(Fault::NotFound)) && head.path().ends_with(b"/") {
-        fetched = listing::show(head, rest, directory).await;
+        match listing::show(house, head, rest, &files.directory).await {
+            Err(Fault::NotFound) => {}
+            shown => return shown,
+        }
     }
-    if let (Some(page), Err(Fault::NotFound), true) = (&files.fallback, &fetched, wants_page(head)) {
-        fetched = fetch_one(house, head, (scope, b"", page.as_bytes()), directory).await;
-        // Somebody who asks for something else gets 404 here.
+    // Programs that ask for what every site may have understand no page.
+    let falls_back = matches!(fetched, Err(Fault::NotFound)) && !is_well_known(rest) && wants_page(head);
+    let mut word = if is_for_all { "" } else { "private" };
+    if let Some(page) = files.fallback.as_ref().filter(|_| falls_back) {
+        fetched = fetch_one(house, head, (scope, b"", page.as_bytes()), setting).await;
+        // It stands for what is not there now, and only for those who want a page.
+        word = "no-cache";
         if let Ok((answer, _)) = &mut fetched {
             answer.fields.push(b"Vary", b"Accept");
         }
-    } else if let (Ok((answer, _)), true) = (&mut fetched, files.fingerprints && has_fingerprint(head.path())) {
-        answer.fields.push(b"Cache-Control", b"public, max-age=31536000, immutable");
+    } else if files.fingerprints && has_fingerprint(head.path()) && has_fingerprint(asked) {
+        word = match is_for_all {
+            true => "public, max-age=31536000, immutable",
+            false => "private, max-age=31536000, immutable",
+        };
+    }
+    if let Ok((answer, _)) = &mut fetched
+        && !answer.is_guess
+        && !word.is_empty()
+    {
+        answer.fields.push(b"Cache-Control", word.as_bytes());
     }
     fetched
 }
@@ -73,7 +103,7 @@ async fn fetch_one(
     house: &House,
     head: &Head,
     (scope, name, rest): (u64, &[u8], &[u8]),
-    directory: &Path,
+    setting: Setting<'_>,
 ) -> Result<(AnswerHead, Pieces), Fault> {
     if !matches!(head.method(), b"GET" | b"HEAD") {
         return Err(Fault::MethodNotAllowed(Methods::READ));
@@ -81,14 +111,18 @@ async fn fetch_one(
     if rest.is_empty() && !head.path().ends_with(b"/") {
         return Ok(add_slash(head));
     }
+    let directory = &setting.files.directory;
     match find(house, (scope, name), rest, directory).await {
-        Ok(document) => answer(house, head, &document),
+        Ok(document) => answer(house, head, &document, setting.codings),
         Err(Errno::ISDIR) => Ok(add_slash(head)),
-        // XDEV and LOOP: the path leads out of the directory. ACCESS: as nginx says 403, but without
-        // telling what exists.
-        Err(
-            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::XDEV | Errno::LOOP | Errno::ACCESS | Errno::NXIO,
-        ) => Err(Fault::NotFound),
+        Err(Errno::ACCESS) => {
+            let path = relative_path(rest).ok_or(Fault::NotFound)?;
+            Err(denied::tell(house, head, directory.join(path)).await)
+        }
+        // XDEV and LOOP: the path leads out of the directory.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::XDEV | Errno::LOOP | Errno::NXIO) => {
+            Err(Fault::NotFound)
+        }
         Err(_) => Err(Fault::Internal("A file could not be read.")),
     }
 }
@@ -118,15 +152,21 @@ async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) 
     }
 }
 
-fn answer(house: &House, head: &Head, document: &Document) -> Result<(AnswerHead, Pieces), Fault> {
+fn answer(house: &House, head: &Head, document: &Document, codings: &[Coding]) -> Result<(AnswerHead, Pieces), Fault> {
     let coding = choose_coding(head, document.variants.iter().map(|variant| variant.coding));
     let chosen = document.variants.iter().find(|variant| variant.coding == coding);
     let variant = chosen.or(document.variants.first()).ok_or(Fault::NotFound)?;
-    let current = Validators { etag: &variant.etag, modified_s: variant.modified_s() };
-    let mut answer = AnswerHead::new(200).with("ETag", &variant.etag).with("Last-Modified", &variant.last_modified);
+    let current = variant.validators();
+    let mut answer = AnswerHead::new(200).with("ETag", &variant.etag);
+    if !variant.last_modified.is_empty() {
+        answer = answer.with("Last-Modified", &variant.last_modified);
+    }
     if document.variants.len() > 1 {
         answer = answer.with("Vary", "Accept-Encoding");
     }
+    let stored = if variant.coding == Coding::Identity { document.own_coding } else { Some(variant.coding.token()) };
+    let is_text = || stored.is_none() && is_packable(document.media_type.as_bytes(), variant.bytes());
+    answer.would_be_packed = (!codings.is_empty()).then(is_text);
     match check_preconditions(head, current) {
         Precondition::Fails => return Err(Fault::PreconditionFailed),
         Precondition::Unchanged => {
@@ -136,11 +176,17 @@ fn answer(house: &House, head: &Head, document: &Document) -> Result<(AnswerHead
         Precondition::Holds => {}
     }
     answer = answer.with("Accept-Ranges", "bytes");
-    if variant.coding != document.variants[0].coding {
-        answer = answer.with("Content-Encoding", variant.coding.token());
+    if let Some(stored) = stored {
+        answer = answer.with("Content-Encoding", stored);
     }
+    let is_packed = || {
+        let unpacks = || choose_coding(head, codings.iter().copied()) != Coding::Identity;
+        answer.would_be_packed == Some(true) && unpacks()
+    };
     let selection = match head.fields.get(Name::Range) {
-        Some(range) if !head.is_head() && wants_range(head, current) => select_ranges(range, variant.bytes()),
+        Some(range) if !head.is_head() && wants_range(head, current, is_packed()) => {
+            select_ranges(range, variant.bytes())
+        }
         _ => Selection::Whole,
     };
     match selection {
@@ -194,11 +240,12 @@ fn piece(variant: &Variant, range: Range<u64>) -> Piece {
     }
 }
 
-/// 301 to the same path with a slash, the query kept.
+/// 301 to the same path with a slash, the query kept. A browser would keep it for ever, but what is a directory now
+/// may be a file later.
 fn add_slash(head: &Head) -> (AnswerHead, Pieces) {
     let mut location = [head.path(), b"/"].concat();
     put_query(&mut location, head);
-    let mut answer = AnswerHead::new(301);
+    let mut answer = AnswerHead { is_guess: true, ..AnswerHead::new(301).with("Cache-Control", "no-cache") };
     answer.fields.push(b"Location", &location);
     answer.length = Some(0);
     (answer, Pieces::default())

@@ -3,6 +3,7 @@
 //! Actors: the event loop that owns the shelf.
 //! Never:  does it hold more than its bounds, whatever clients ask for.
 
+use super::denied::BETWEEN_WORDS_MS;
 use super::document::{Content, Document};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Shelf {
     held: RefCell<Held>,
+    /// The file of which the operator was told last that it may not be read, and until when that is enough.
+    told: RefCell<(Vec<u8>, u64)>,
 }
 
 #[derive(Default)]
@@ -83,6 +86,17 @@ impl Shelf {
             held.documents.insert(key, slot);
         }
         document
+    }
+
+    /// Whether the operator may be told of this file now.
+    pub(super) fn may_tell(&self, path: &[u8], now_ms: u64) -> bool {
+        let (told, until_ms) = &mut *self.told.borrow_mut();
+        if told == path && now_ms < *until_ms {
+            return false;
+        }
+        *until_ms = now_ms + BETWEEN_WORDS_MS;
+        path.clone_into(told);
+        true
     }
 
     /// Lets go of what nobody has asked for in a while: a file that was deleted keeps its place on

@@ -5,6 +5,7 @@
 
 use crate::deadline::{Deadline, Elapsed, Wait};
 use crate::house::House;
+use crate::linger::{LINGER_MS, take_rest};
 use crate::listen::Gate;
 use crate::stream::Stream;
 use crate::tunnel;
@@ -27,10 +28,6 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 const SLOW_MS: u64 = 1_000;
 /// What a client may send ahead while it waits for an answer.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
-/// What a closing connection still takes from a client that is sending, so that it reads its
-/// answer instead of a reset (RFC 9112, 9.6).
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
-const LINGER_MS: u64 = 2_000;
 
 /// What came instead of waiting for the next head.
 pub(super) enum Next {
@@ -353,15 +350,7 @@ impl Connection {
         if self.deadline.until(due_ms, self.stream.shutdown()).await.is_err() || !lingers {
             return;
         }
-        let mut taken = 0;
-        while taken < LINGER_BYTES_MAX {
-            self.input.clear();
-            self.input.reserve(READ_BYTES);
-            match self.deadline.until(due_ms, self.stream.read_buf(&mut self.input)).await {
-                Ok(Ok(bytes)) if bytes > 0 => taken += bytes,
-                _ => return,
-            }
-        }
+        let _ = self.deadline.until(due_ms, take_rest(&mut self.stream, &mut self.input)).await;
     }
 
     /// The coarse time in `wait_ms`; one sweep late rather than early.

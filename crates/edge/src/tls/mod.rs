@@ -175,13 +175,22 @@ fn authorities(roots: &[Vec<u8>]) -> Result<RootCertStore, rustls::Error> {
 /// Agrees with a client on how to go on (RFC 8446, 4).
 ///
 /// # Errors
-/// What the client did wrong, or its end.
-pub(crate) async fn accept(socket: Socket, rules: &Rules) -> io::Result<(TlsStream<Socket>, TlsFacts)> {
-    let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+/// The connection, where the client was told what it did wrong; nothing where there is none any more.
+pub(crate) async fn accept(socket: Socket, rules: &Rules) -> Result<(TlsStream<Socket>, TlsFacts), Option<Socket>> {
+    // Those are the client's faults, each of which has its alert (RFC 8446, 6.2).
+    let was_told = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    let hello = match (&mut acceptor).await {
+        Ok(hello) => hello,
+        Err(error) => return Err(acceptor.take_io().filter(|_| was_told(&error))),
+    };
     let name = hello.client_hello().server_name().map(Box::from);
     let config = rules.tls.config(&rules.sites, name.as_deref()).map(|config| config.of(&hello.client_hello()));
-    let config = config.ok_or_else(|| io::Error::other("no site is encrypted"))?;
-    let stream = hello.into_stream_with(config, |session| session.set_buffer_limit(Some(UNSENT_BYTES_MAX))).await?;
+    // Without one, no site is encrypted.
+    let config = config.ok_or(None)?;
+    let agreeing = hello.into_stream_with(config, |session| session.set_buffer_limit(Some(UNSENT_BYTES_MAX)));
+    let agreed = agreeing.into_fallible().await;
+    let stream = agreed.map_err(|(error, socket)| was_told(&error).then_some(socket))?;
     let (_, session) = stream.get_ref();
     let facts = TlsFacts {
         server_name: name,

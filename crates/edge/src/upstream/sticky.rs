@@ -8,7 +8,7 @@ use super::server::Server;
 use aws_lc_rs::hmac;
 use hallway_core::balance::ring::Hash;
 use hallway_core::plan::{Pool, Sticky};
-use hallway_core::semantics::AnswerHead;
+use hallway_core::semantics::{AnswerHead, keep_private};
 
 /// Digits of a member's number, and of its signature.
 const NUMBER_DIGITS: usize = 16;
@@ -38,6 +38,8 @@ pub(super) fn read(pool: &Pool, sticky: &Sticky, value: &[u8]) -> Option<u64> {
 pub(super) fn keep(head: &mut AnswerHead, pool: &Pool, member: u64, https: bool) {
     if let Some(sticky) = &pool.sticky {
         head.fields.push(b"Set-Cookie", write(pool, sticky, member, https).as_bytes());
+        // A cache would keep all of its clients at one member.
+        keep_private(head);
     }
 }
 

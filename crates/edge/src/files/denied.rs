@@ -1,0 +1,54 @@
+//! In:     a file that the edge may not read.
+//! Out:    403; a line that names it, what stands in the way, and as whom the edge runs.
+//! Actors: a thread for files.
+//! Never:  is it a 404 that nobody can explain, or a line for each request.
+
+use crate::house::House;
+use hallway_core::{Fault, Head};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// Between two lines about the same file.
+pub(super) const BETWEEN_WORDS_MS: u64 = 60_000;
+
+/// Tells the operator.
+pub(super) async fn tell(house: &House, head: &Head, file: PathBuf) -> Fault {
+    if house.shelf.may_tell(head.path(), house.clock.coarse_ms()) {
+        let why = tokio::task::spawn_blocking(move || explain(&file)).await.unwrap_or_default();
+        let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
+        house.log.error(&format!("{method} {path}: {why}"));
+    }
+    Fault::Forbidden
+}
+
+/// What stands in the way of whom, and the mend.
+fn explain(file: &Path) -> String {
+    let is_closed = |directory: &&Path| {
+        let entered = accessat(CWD, *directory, Access::EXEC_OK, AtFlags::EACCESS);
+        matches!(entered, Err(Errno::ACCESS))
+    };
+    let above: Vec<&Path> = file.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+    let (shown, user) = (file.display(), user());
+    match above.into_iter().rev().find(is_closed) {
+        Some(directory) => {
+            let directory = directory.display();
+            format!(
+                "{shown}: permission denied: the edge runs as {user}, who may not enter {directory} \
+                 (chmod o+x {directory}, or its group)"
+            )
+        }
+        None => format!(
+            "{shown}: permission denied: the edge runs as {user}, who may not read it (chmod o+r {shown}, or its group)"
+        ),
+    }
+}
+
+/// Who the edge runs as: the name where the machine's file of users has one.
+fn user() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut entries = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let own = entries.find(|fields| fields.get(2).is_some_and(|one| *one == uid.to_string()));
+    own.map_or_else(|| format!("user {uid}"), |fields| format!("'{}'", fields[0]))
+}
