@@ -3,6 +3,7 @@
 //! Actors: the control socket of the instance.
 //! Never:  does it wait for ever for one that is stuck.
 
+use crate::ERROR;
 use crate::instance::Instance;
 use hallway_core::plan::POOLS_DEPTH_MAX;
 use serde_json::{Value, json};
@@ -66,11 +67,30 @@ impl Ask {
     }
 }
 
+/// What was asked for was not done.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) problem: String,
+    /// The exit code of who asked.
+    pub(crate) code: u8,
+}
+
+impl From<String> for Refused {
+    fn from(problem: String) -> Refused {
+        Refused { problem, code: ERROR }
+    }
+}
+
+/// 3 and 4 are those of workers that could not be started, of apps that could not be loaded.
+fn code_of(answer: &Value) -> u8 {
+    answer["code"].as_u64().and_then(|code| u8::try_from(code).ok()).unwrap_or(ERROR)
+}
+
 /// Asks a running instance; its answer as JSON.
 ///
 /// # Errors
 /// There is none, or it says what is wrong.
-pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
+pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, Refused> {
     let path = instance.socket();
     let shown = path.display();
     let mut stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
@@ -91,7 +111,7 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
     let mut answer = Vec::new();
     match stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut answer) {
         // The master has answered, an edge that is stuck has not: what is known is shown.
-        Err(error) if answer.is_empty() || !is_status => return Err(failed(error)),
+        Err(error) if answer.is_empty() || !is_status => return Err(failed(error).into()),
         _ => {}
     }
     let mut parts = serde_json::Deserializer::from_slice(&answer).into_iter::<Value>();
@@ -100,7 +120,7 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, String> {
         known.extend(more);
     }
     match answer["problem"].as_str() {
-        Some(problem) => Err(problem.trim_end().to_owned()),
+        Some(problem) => Err(Refused { problem: problem.trim_end().to_owned(), code: code_of(&answer) }),
         None => Ok(answer),
     }
 }
@@ -128,6 +148,10 @@ pub(crate) fn show_status(status: &Value) -> String {
             number(&app["ready"]),
             number(&app["wanted"])
         ));
+        if let Some(why) = app["down"]["why"].as_str() {
+            let (tries, next_s) = (number(&app["down"]["tries"]), number(&app["down"]["next_try_s"]));
+            lines.push(format!("            answers 503: {why}; tried {tries} times, the next time in {next_s} s"));
+        }
         for worker in list(&app["workers"]) {
             let state = text(&worker["state"]);
             lines.push(format!("            pid {}, {}, {state}", number(&worker["pid"]), mib(&worker["rss_bytes"])));

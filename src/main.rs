@@ -79,8 +79,13 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
     if let cli::Errand::Ask(ask) = errand {
         return order(&file, instance, &ask);
     }
+    // What is missing for one app is for `check` to say; who serves a file serves the others.
+    let wanted = match errand {
+        cli::Errand::Serve { .. } => config::Wanted::WhatCanBeServed,
+        _ => config::Wanted::Everything,
+    };
     let load = || {
-        config::load(&file, &|name| std::env::var(name).ok()).map(|(plan, warnings)| {
+        config::load(&file, &|name| std::env::var(name).ok(), wanted).map(|(plan, warnings)| {
             let _ = std::io::stderr().write_all(warnings.as_bytes());
             plan
         })
@@ -102,7 +107,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
             print(&format!("{apps}{file}: valid: {}\n", config::summary(&plan)))
         }
         cli::Errand::Routes => print(&config::routes(&plan)),
-        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok())),
+        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok(), &plan.apps)),
         cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
         cli::Errand::Explain(question) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
@@ -118,11 +123,12 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
 
 /// Asks the running instance of a file.
 fn order(file: &Path, instance: Option<&str>, ask: &asked::Ask) -> ExitCode {
-    match Instance::new(file, instance).and_then(|instance| asked::ask(&instance, ask)) {
+    let asked = Instance::new(file, instance).map_err(asked::Refused::from);
+    match asked.and_then(|instance| asked::ask(&instance, ask)) {
         Ok(status) if *ask == (asked::Ask::Status { json: true }) => print(&format!("{status:#}\n")),
         Ok(status) if *ask == (asked::Ask::Status { json: false }) => print(&asked::show_status(&status)),
         Ok(_) => ExitCode::SUCCESS,
-        Err(problem) => fail(problem, ERROR),
+        Err(asked::Refused { problem, code }) => fail(problem, code),
     }
 }
 

@@ -130,6 +130,7 @@ fn serve(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             Some(Order::Finish) => edge.finish(),
             Some(Order::ReopenLogs) => edge.reopen_logs(),
             Some(Order::Status) => message.descriptors.into_iter().for_each(|asker| edge.tell_status(asker)),
+            Some(Order::AnswerFor { app }) => edge.answer_for(app),
             Some(Order::Gone { worker }) => edge.forget(worker),
             None => return Err(io::Error::other("an order could not be understood")),
         }

@@ -1,20 +1,29 @@
 //! In:     what workers write to standard output and standard error.
-//! Out:    the same lines, each behind the name of its app and its process.
+//! Out:    the same lines, each behind the name of its app and its process, or as they are.
 //! Actors: the master's loop, when there is something to read.
 //! Never:  is a line of one worker cut by that of another, or a line kept for ever because it has no end.
 
 use hallway_edge::Voice;
-use std::fmt::Write;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// A line that is longer is shown in several.
 const LINE_BYTES_MAX: usize = 16 * 1024;
+/// The same where lines are passed on as they are: a program reads them.
+const RAW_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is remembered of the last line.
+const LAST_CHARS_MAX: usize = 200;
 
 /// The words of one worker, and of what it started.
 pub(crate) struct Words {
-    who: String,
+    /// What stands before each line; nothing where they are passed on as they are.
+    who: Option<String>,
+    pid: u32,
+    /// The last line that was told, or its beginning.
+    last: String,
     pipe: OwnedFd,
     /// The beginning of a line whose end has not come.
     begun: Vec<u8>,
@@ -23,7 +32,23 @@ pub(crate) struct Words {
 
 impl Words {
     pub(crate) fn new(app: &str, pid: u32, pipe: OwnedFd) -> Words {
-        Words { who: format!("{app}[{pid}]: "), pipe, begun: Vec::new(), has_ended: false }
+        let (last, begun) = (String::new(), Vec::new());
+        Words { who: Some(format!("{app}[{pid}]: ")), pid, last, pipe, begun, has_ended: false }
+    }
+
+    /// The same for an app whose lines are passed on as they are.
+    pub(crate) fn raw(app: &str, pid: u32, pipe: OwnedFd) -> Words {
+        Words { who: None, ..Words::new(app, pid, pipe) }
+    }
+
+    /// Whether this is what that process says.
+    pub(crate) fn is_of(&self, pid: u32) -> bool {
+        self.pid == pid
+    }
+
+    /// The last line that was told, or its beginning.
+    pub(crate) fn last(&self) -> String {
+        self.last.strip_prefix("hallway: ").unwrap_or(&self.last).to_owned()
     }
 
     /// Whether nobody is left who could say something.
@@ -43,7 +68,7 @@ impl Words {
         }
         let lines = self.take_lines(&Voice::time());
         if !lines.is_empty() {
-            Voice::of_process().quote(lines.into_bytes());
+            Voice::of_process().quote(lines);
         }
         !self.has_ended
     }
@@ -59,18 +84,25 @@ impl Words {
         }
     }
 
-    /// Those that are whole, each behind the time and who says it.
-    fn take_lines(&mut self, time: &str) -> String {
+    /// Those that are whole, each behind the time and who says it, or as it is.
+    fn take_lines(&mut self, time: &str) -> Vec<u8> {
+        let most = if self.who.is_some() { LINE_BYTES_MAX } else { RAW_BYTES_MAX };
         let whole = match memchr::memrchr(b'\n', &self.begun) {
             Some(last) => last + 1,
-            None if self.has_ended || self.begun.len() > LINE_BYTES_MAX => self.begun.len(),
+            None if self.has_ended || self.begun.len() > most => self.begun.len(),
             None => 0,
         };
-        let mut told = String::new();
+        let mut told = Vec::new();
         for line in self.begun[..whole].split_inclusive(|byte| *byte == b'\n') {
             let text = String::from_utf8_lossy(line);
-            // Writing into a string does not fail.
-            let _ = writeln!(told, "{time}{}{}", self.who, text.trim_end_matches(['\n', '\r']));
+            if !text.trim().is_empty() {
+                self.last = text.trim().chars().take(LAST_CHARS_MAX).collect();
+            }
+            match &self.who {
+                // Writing into memory does not fail.
+                Some(who) => drop(writeln!(told, "{time}{who}{}", text.trim_end_matches(['\n', '\r']))),
+                None => told.extend_from_slice(line),
+            }
         }
         self.begun.drain(..whole);
         told
@@ -92,13 +124,30 @@ mod tests {
         let (pipe, writes) = rustix::pipe::pipe().unwrap();
         let mut words = Words::new("web", 7, pipe);
         words.begun.extend_from_slice(b"one\ntwo\r\nthr");
-        assert_eq!(words.take_lines("now "), "now web[7]: one\nnow web[7]: two\n");
+        assert_eq!(words.take_lines("now "), b"now web[7]: one\nnow web[7]: two\n");
         words.begun.extend_from_slice(b"ee\n\xff\n");
-        assert_eq!(words.take_lines(""), "web[7]: three\nweb[7]: \u{fffd}\n");
+        assert_eq!(words.take_lines(""), "web[7]: three\nweb[7]: \u{fffd}\n".as_bytes());
         words.begun.resize(LINE_BYTES_MAX + 1, b'x');
         assert_eq!(words.take_lines("").len(), "web[7]: \n".len() + LINE_BYTES_MAX + 1);
         words.begun.extend_from_slice(b"last");
-        assert_eq!(words.take_lines(""), "");
+        assert_eq!(words.take_lines(""), b"");
+        drop(writes);
+        words.tell();
+        assert!(words.has_ended() && words.begun.is_empty());
+    }
+
+    #[test]
+    fn raw_lines_are_whole_and_as_they_are() {
+        let (pipe, writes) = rustix::pipe::pipe().unwrap();
+        let mut words = Words::raw("web", 7, pipe);
+        words.begun.extend_from_slice(b"{\"a\": 1}\r\n\xff\n\n{\"b\"");
+        assert_eq!(words.take_lines("now "), b"{\"a\": 1}\r\n\xff\n\n");
+        let long = vec![b'x'; LINE_BYTES_MAX + 1];
+        words.begun.extend_from_slice(&long);
+        assert_eq!(words.take_lines("now "), b"", "a program reads it");
+        words.begun.extend_from_slice(b"}\n");
+        assert_eq!(words.take_lines("").len(), 4 + long.len() + 2);
+        words.begun.extend_from_slice(b"no end");
         drop(writes);
         words.tell();
         assert!(words.has_ended() && words.begun.is_empty());

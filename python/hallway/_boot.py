@@ -99,6 +99,47 @@ def check_takes_requests(target, application):
         raise NotThere(f"'{target}' takes {takes}, and WSGI gives it environ and start_response{hint}")
 
 
+def check_threads(threads):
+    """Refuses to work in threads that are none: those of a library that has taken the place of threads run one after
+    the other, and nobody would switch between them while the worker waits for requests."""
+    if threads < 2:
+        return
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent and gevent.is_module_patched("threading"):
+        name, mend = "gevent", "monkey.patch_all(thread=False)"
+    elif eventlet and eventlet.is_monkey_patched("thread"):
+        name, mend = "eventlet", "monkey_patch(thread=False)"
+    else:
+        return
+    raise NotThere(
+        f"the app has {name} take the place of threads, and --threads {threads} (in a file: threads) needs real ones; "
+        f"leave it out and take more workers, or write {mend}"
+    )
+
+
+class OneThreadOfOurs:
+    """The text of a warning that does not hold: from 3.12 on Python warns of a fork beside other threads, and the only
+    other one may be hallway's, which holds no lock that the child could wait for. It is no thread of Python's."""
+
+    def match(self, text):
+        import os
+
+        try:
+            return "is multi-threaded, use of " in text and len(os.listdir("/proc/self/task")) <= 2
+        except OSError:
+            return False
+
+
+def spare_false_warnings():
+    import warnings
+
+    try:
+        # The public functions take a pattern only.
+        warnings._add_filter("ignore", OneThreadOfOurs(), DeprecationWarning, None, 0, append=False)
+    except (AttributeError, TypeError):
+        pass
+
+
 def settle():
     """What was loaded stays: the garbage collector need not look through it again and again."""
     import gc
@@ -120,7 +161,7 @@ def share_the_core():
 
 def main():
     target, title, kind = sys.argv[1:4]
-    max_requests, threads, channel, extension = map(int, sys.argv[4:8])
+    max_requests, threads, has_siblings, channel, extension = map(int, sys.argv[4:9])
     set_title(title)
     if sys.version_info < (3, 11):
         say(f"{sys.executable} is Python {sys.version.split()[0]}; hallway needs 3.11 or newer")
@@ -162,6 +203,7 @@ def main():
         after_in_parent()
 
     os.register_at_fork(before=before_fork, after_in_parent=after_in_parent, after_in_child=after_in_child)
+    spare_false_warnings()
     # The master asks for the stacks of a worker that does not answer in time.
     faulthandler.register(signal.SIGQUIT, all_threads=True, chain=False)
     for stream in (sys.stdout, sys.stderr):
@@ -187,6 +229,7 @@ def main():
             if not callable(application):
                 raise NotThere(f"the factory '{target}' returned what is not callable: {application!r}")
         check_takes_requests(target, application)
+        check_threads(threads)
     except NotThere as error:
         say(str(error))
         return LOAD_FAILED
@@ -204,7 +247,7 @@ def main():
         return LOAD_FAILED
     settle()
     share_the_core()
-    return native.serve(application, channel, max_requests, threads)
+    return native.serve(application, channel, max_requests, (threads, bool(has_siblings)))
 
 
 def is_ours(file_name):

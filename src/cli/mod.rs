@@ -240,7 +240,8 @@ fn file_help(errand: &Errand) -> String {
         Errand::Ask(Ask::Reload(_)) => (
             "reload",
             "Has the instance go by the file as it is now, and replaces every worker, one by one:\n\
-             hallway reload --config goes by the file only; hallway reload APP replaces the workers of that app only.",
+             hallway reload --config goes by the file only; hallway reload APP replaces the workers of that app only.\n\
+             Exit codes: 3 a worker could not be started, 4 an app could not be loaded.",
         ),
         Errand::Exec(_) => (
             "exec",
@@ -263,8 +264,8 @@ fn file_help(errand: &Errand) -> String {
             "  --watch             go by the file whenever it changes (development)\n\n\
              Signals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP goes by the file as it is now and\n\
              replaces every worker; USR1 opens the logs anew; TTIN and TTOU: one worker more or less for every app.\n\
-             Exit codes: 0 ended as asked, 1 cannot listen or start, 2 a wrong command line, 3 a worker could not be\n\
-             started, 4 an app could not be loaded, 78 the file is not valid.\n"
+             An app that cannot be started is answered for with 503 and tried again; 'hallway status' says why.\n\
+             Exit codes: 0 ended as asked, 1 cannot listen or start, 2 a wrong command line, 78 the file is not valid.\n"
         }
         _ => "",
     };

@@ -7,18 +7,27 @@ use super::declare::{Key, Kind};
 use super::node::{Data, Node, Table};
 use super::problem::Sources;
 use super::tables::FILE;
+use hallway_core::plan::App;
 
 /// Columns before an origin.
 const WIDTH: usize = 64;
 
 /// The whole file.
-pub(super) fn show(table: &Table, sources: &Sources) -> String {
+pub(super) fn show(table: &Table, sources: &Sources, apps: &[App]) -> String {
     let mut lines = Vec::new();
-    put_table(&mut lines, "", table, FILE, sources);
+    let known = Known { sources, apps };
+    put_table(&mut lines, "", table, FILE, &known);
     lines.join("\n") + "\n"
 }
 
-fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static [Key], sources: &Sources) {
+/// What a value is told with.
+struct Known<'a> {
+    sources: &'a Sources,
+    apps: &'a [App],
+}
+
+fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static [Key], told_with: &Known<'_>) {
+    let sources = told_with.sources;
     let inner = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{}", quoted(key)) };
     if !name.is_empty() {
         lines.push(format!("\n[{name}]"));
@@ -39,13 +48,20 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
                 }
                 _ => put_value(lines, key, node, sources),
             },
+            (None, _) if key.name == "python" => lines.extend(interpreter(name, told_with.apps)),
             (None, _) if key.default.is_empty() || name.is_empty() => {}
             (None, _) => lines.push(told(&format!("# {} = {}", key.name, key.default), "default")),
         }
     }
     for (name, table, keys) in below {
-        put_table(lines, &name, table, keys, sources);
+        put_table(lines, &name, table, keys, told_with);
     }
+}
+
+/// Which interpreter an app has that names none, and where that is from.
+fn interpreter(table: &str, apps: &[App]) -> Option<String> {
+    let app = apps.iter().find(|app| table == format!("app.{}", quoted(&app.name)))?;
+    Some(told(&format!("# python = {:?}", app.python.display().to_string()), &app.python_origin))
 }
 
 /// The table among several kinds.

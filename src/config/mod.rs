@@ -22,15 +22,28 @@ pub(crate) use read::neighbours;
 pub(crate) use schema::schema;
 pub(crate) use show::{routes, summary};
 
-use hallway_core::plan::Plan;
+use hallway_core::plan::{App, Plan};
 use problem::{Problems, Sources};
 use std::path::Path;
+
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    /// That all of it is right.
+    Everything,
+    /// A plan, even if something is missing for single apps.
+    WhatCanBeServed,
+}
 
 /// Reads a file and all that belongs to it: the plan, and warnings as a person reads them.
 ///
 /// # Errors
 /// Every problem, as a person reads it.
-pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, String), String> {
+pub(crate) fn load(
+    file: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    wanted: Wanted,
+) -> Result<(Plan, String), String> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, environment, &mut sources, &mut problems);
     let plan = if sources.is_empty() || problems.is_unreadable() {
@@ -38,13 +51,14 @@ pub(crate) fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) ->
     } else {
         build::plan(&table, &sources, &mut problems)
     };
-    let plan = plan.filter(|_| problems.is_empty()).ok_or_else(|| problems.show(&sources))?;
-    Ok((plan, problems.show_warnings(&sources)))
+    let is_good = problems.is_empty() && (wanted == Wanted::WhatCanBeServed || !problems.has_faults());
+    let plan = plan.filter(|_| is_good).ok_or_else(|| problems.show(&sources))?;
+    Ok((plan, problems.show_faults(&sources) + &problems.show_warnings(&sources)))
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.
-pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> String {
+pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>, apps: &[App]) -> String {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, environment, &mut sources, &mut problems);
-    effective::show(&table, &sources)
+    effective::show(&table, &sources, apps)
 }

@@ -78,6 +78,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// What is missing for one app, and is nothing to the others.
+    faults: Vec<Problem>,
     /// What works and will not please everybody.
     warnings: Vec<Problem>,
     /// Values that are not to be shown.
@@ -95,9 +97,21 @@ impl Problems {
         self.push(Problem { span: Some(span), text: text.into(), also: Vec::new() });
     }
 
+    /// Something that is missing for one app: problems for who checks a file, none for who serves it.
+    pub(crate) fn add_fault(&mut self, span: Span, text: String) {
+        if !self.incomplete.contains(&span) {
+            self.faults.push(Problem { span: Some(span), text, also: Vec::new() });
+        }
+    }
+
     /// Something that works and will not please everybody.
     pub(crate) fn warn(&mut self, span: Span, text: impl Into<String>) {
         self.warnings.push(Problem { span: Some(span), text: format!("warning: {}", text.into()), also: Vec::new() });
+    }
+
+    /// The same, of no place in the file.
+    pub(crate) fn warn_of_all(&mut self, text: String) {
+        self.warnings.push(Problem { span: None, text: format!("warning: {text}"), also: Vec::new() });
     }
 
     /// The warnings, as a person reads them; empty where there are none.
@@ -162,10 +176,20 @@ impl Problems {
         self.found.is_empty()
     }
 
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// What is missing for single apps, as a person reads it.
+    pub(crate) fn show_faults(&self, sources: &Sources) -> String {
+        show_all(&self.faults, sources, &self.secrets)
+    }
+
     /// All of them in the order of the files, as a person reads them.
     pub(crate) fn show(&self, sources: &Sources) -> String {
-        let count = self.found.len();
-        let all = show_all(&self.found, sources, &self.secrets);
+        let found = [&self.found[..], &self.faults].concat();
+        let count = found.len();
+        let all = show_all(&found, sources, &self.secrets);
         format!("{all}{}{count} problem{}\n", self.show_warnings(sources), if count == 1 { "" } else { "s" })
     }
 }

@@ -4,12 +4,17 @@
 //! Never:  is a message changed without anybody looking at it: `UPDATE_CASES=1` writes what is said now.
 
 use super::declare::{Key, Kind};
-use super::{effective, load, routes, schema, summary};
+use super::{Wanted, effective, routes, schema, summary};
+use hallway_core::plan::Plan;
 use hallway_core::record::VARIABLES;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const BROKEN: &str = "src/config/cases/broken.txt";
+
+fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, String), String> {
+    super::load(file, environment, Wanted::Everything)
+}
 
 /// A directory of this test's own.
 fn directory(name: &str) -> PathBuf {
@@ -241,7 +246,7 @@ basic_auth = { users = { alice = "s3cret-4" } }
 routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } } }]
 "#;
     fs::write(&file, text).unwrap();
-    let shown = effective(&file, &variable);
+    let shown = effective(&file, &variable, &[]);
     assert!(shown.contains("X-Api-Key = …") && shown.contains("secret = …") && !shown.contains("s3cret"), "{shown}");
     // Neither where something is wrong with them.
     let said = said(&dir, text);

@@ -7,6 +7,7 @@ use super::news::say;
 use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
 use crate::words::Words;
 use hallway_core::control::Order;
+use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event};
 use hallway_workers::Ended;
 
@@ -51,6 +52,18 @@ impl Master {
         }
     }
 
+    /// Notes why a worker ended before its app was loaded.
+    fn blame(&mut self, app: &App, ended: Ended) {
+        let last = self.words.iter().find(|words| words.is_of(ended.pid)).map(Words::last).unwrap_or_default();
+        let callable = &app.callable;
+        let why = match (ended.code, ended.signal) {
+            (Some(4), _) => format!("{callable} does not load: {last}"),
+            (_, Some(signal)) => format!("a worker was ended by signal {signal} while it loaded {callable}"),
+            (code, None) => format!("a worker ended with exit code {} while it loaded {callable}", code.unwrap_or(0)),
+        };
+        self.downs.blame(app.number, why);
+    }
+
     /// Forgets a child that has ended. Nothing for a process that was only adopted.
     pub(super) fn bury(&mut self, ended: Ended) -> Option<Event> {
         // Its last words come before the news of its end.
@@ -61,7 +74,9 @@ impl Master {
             return Some(Event::Exited(Child::Edge, ended.code));
         }
         let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
-        self.workers.remove(&worker);
+        if let Some(Hired { app, .. }) = self.workers.remove(&worker).filter(|_| !self.ready.contains(&worker)) {
+            self.blame(&app, ended);
+        }
         // The edge may not see it by itself: a process that the app forked holds the lanes too.
         self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
         match (ended.signal, ended.code) {

@@ -4,12 +4,14 @@
 //! Never:  does it decide about a process, or serve a request.
 
 mod control;
+mod downs;
 mod ends;
 mod news;
 mod orders;
 mod reload;
 
 use self::control::Control;
+use self::downs::Downs;
 use crate::certificates::{self, Stamp};
 use crate::htpasswd;
 use crate::instance::Instance;
@@ -76,6 +78,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     let settings = Settings {
         apps: master.plan.apps.iter().map(reload::settings_of).collect(),
         graceful_timeout_ms: master.plan.graceful_timeout_ms(),
+        gives_up: served.is_none(),
     };
     let mut tree = Supervisor::new(settings);
     let mut events = vec![Event::Start];
@@ -125,9 +128,9 @@ struct Master {
     former: BTreeSet<u32>,
     /// The last one by which the edge goes, and who waits until it goes by a later one.
     adopted: u32,
-    awaiting: Vec<(u32, UnixStream)>,
-    /// What is wrong with the app that the last roll met, and who waits for the end of everything.
-    roll_failure: Option<String>,
+    awaiting: Vec<orders::Awaiting>,
+    /// What is wrong with apps whose workers were to be replaced, and the exit code for it; who waits for the end of everything.
+    roll_failures: BTreeMap<usize, (String, i32)>,
     stopping: Vec<UnixStream>,
     /// As the edge gets it.
     described: Vec<u8>,
@@ -144,7 +147,10 @@ struct Master {
     ready: BTreeSet<u32>,
     /// Apps of which a worker ever was ready.
     loaded: BTreeSet<usize>,
-    /// Children that were told to end: their ends are no news.
+    /// Apps that cannot be started, and why.
+    downs: Downs,
+    edge_was_ready: bool,
+    /// Children that are ended by force: their ends are no news.
     expected: BTreeSet<Child>,
     started: Instant,
     announced: bool,
@@ -179,7 +185,7 @@ impl Master {
             former: BTreeSet::new(),
             adopted: 0,
             awaiting: Vec::new(),
-            roll_failure: None,
+            roll_failures: BTreeMap::new(),
             stopping: Vec::new(),
             program,
             control,
@@ -189,6 +195,8 @@ impl Master {
             words: Vec::new(),
             ready: BTreeSet::new(),
             loaded: BTreeSet::new(),
+            downs: Downs::default(),
+            edge_was_ready: false,
             expected: BTreeSet::new(),
             started: Instant::now(),
             announced: false,
@@ -218,9 +226,6 @@ impl Master {
         if was_rolling && !tree.is_rolling() && !tree.is_stopping() {
             self.narrate_roll(event);
         }
-        if event == Event::Tick {
-            self.narrate_time(tree, &commands);
-        }
         commands
     }
 
@@ -244,21 +249,27 @@ impl Master {
                 }
             },
             Command::SpawnWorker { worker, place } => {
-                let app = self.plan.apps.iter().find(|app| app.number == place.app).cloned().map(Rc::new)?;
-                match spawn_worker(&app, BOOT, self.extension.as_fd(), place.number) {
+                let app = self.plan.apps.iter().find(|app| app.number == place.app).map(reload::fitted).map(Rc::new)?;
+                match self.hire(&app, place.number) {
                     Ok((spawned, pipe)) => {
-                        self.words.push(Words::new(&app.name, spawned.pid, pipe));
+                        let words = if app.is_raw { Words::raw } else { Words::new };
+                        self.words.push(words(&app.name, spawned.pid, pipe));
                         self.workers.insert(worker, Hired { app, spawned });
                     }
                     Err(error) => {
-                        say(&explain_spawn(&app.python, &error));
+                        let why = downs::explain_spawn(&app, &error);
+                        say(&format!("{}: {why}", app.name));
+                        self.downs.blame(app.number, why);
                         return Some(Event::Exited(Child::Worker(worker), Some(3)));
                     }
                 }
             }
             Command::DealLanes(worker) => self.deal_lanes(worker),
+            Command::AnswerFor(app) => {
+                self.edge.iter().for_each(|edge| tell(edge, Order::AnswerFor { app: app as u32 }, &[]));
+            }
+            Command::Tell(tidings) => self.tell_tidings(tidings),
             Command::Finish(child) => {
-                self.expected.insert(child);
                 if child == Child::Edge {
                     self.listeners.close();
                 }
@@ -275,6 +286,13 @@ impl Master {
             Command::Exit(_) => {}
         }
         None
+    }
+
+    fn hire(&self, app: &App, place: u32) -> io::Result<(Spawned, OwnedFd)> {
+        if app.hindrance.is_some() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        spawn_worker(app, BOOT, self.extension.as_fd(), place)
     }
 
     fn spawn_edge(&mut self) -> io::Result<Spawned> {
@@ -340,7 +358,8 @@ impl Master {
         let first_child = sources.len();
         sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
         let first_words = sources.len();
-        sources.extend(self.words.iter().map(|words| PollFd::new(words, PollFlags::IN)));
+        let speaking = self.words.iter().filter(|words| !words.has_ended());
+        sources.extend(speaking.map(|words| PollFd::new(words, PollFlags::IN)));
         let askers = self.control.iter().flat_map(Control::sources);
         sources.extend(askers.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
         match poll(&mut sources, timeout.as_ref()) {
@@ -366,10 +385,13 @@ impl Master {
         drop(children);
         over.into_iter().for_each(|serial| events.extend(self.plan_is_over(serial)));
         adopted.into_iter().for_each(|serial| self.plan_is_adopted(serial));
-        for words in &mut self.words {
+        for words in self.words.iter_mut().filter(|words| !words.has_ended()) {
             words.tell();
         }
-        self.words.retain(|words| !words.has_ended());
+        // The last words of a worker are needed until its end is known.
+        let workers = &self.workers;
+        let is_hired = |words: &Words| workers.values().any(|hired| words.is_of(hired.spawned.pid));
+        self.words.retain(|words| !words.has_ended() || is_hired(words));
         self.part_with(&gone);
         for meaning in signals.heard() {
             match meaning {
@@ -404,8 +426,7 @@ impl Master {
         }
         if !self.announced && !self.said_loading && now_ms >= LOADING_MS && !self.plan.apps.is_empty() {
             self.said_loading = true;
-            let callables: Vec<&str> = self.plan.apps.iter().map(|app| &*app.callable).collect();
-            say(&format!("loading {} ...", callables.join(", ")));
+            self.tell_loading();
         }
     }
 }
@@ -426,15 +447,8 @@ fn event_of(child: Child, report: Report) -> Option<Event> {
         (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
         (Child::Edge, Report::Joined { worker }) => Some(Event::Joined(worker)),
         (Child::Worker(worker), Report::Spent) => Some(Event::Spent(worker)),
+        (Child::Worker(worker), Report::Left) => Some(Event::Left(worker)),
         // The edge exits by itself after this; a worker has nothing else to say.
         _ => None,
-    }
-}
-
-fn explain_spawn(python: &Path, error: &io::Error) -> String {
-    let python = python.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no interpreter '{python}'; name one with --python PATH"),
-        _ => format!("the interpreter '{python}' could not be started: {error}"),
     }
 }

@@ -5,41 +5,77 @@
 
 use super::{Hired, Master};
 use hallway_core::plan::{App, Listen, Listener};
-use hallway_core::supervise::{Child, Command, Event, Supervisor};
+use hallway_core::supervise::{BOOT_MS, Child, Event, Supervisor, Tidings};
 use hallway_edge::Voice;
 use hallway_workers::Spawned;
+use std::collections::BTreeMap;
 
 impl Master {
-    /// Tells what is done only because its time is over.
-    pub(super) fn narrate_time(&self, tree: &Supervisor, commands: &[Command]) {
-        for command in commands {
-            match command {
-                Command::Kill(Child::Edge) if tree.is_stopping() => {
-                    say("the edge does not end by itself: what it has is cut");
-                }
-                Command::DumpStacks(worker) => self.narrate_missing(*worker),
-                _ => {}
+    /// Tells what the supervisor has to say.
+    pub(super) fn tell_tidings(&mut self, tidings: Tidings) {
+        let worker = |worker: u32| self.workers.get(&worker);
+        match tidings {
+            Tidings::EdgeOverstays => say("the edge does not end by itself: what it has is cut"),
+            Tidings::Missing(number) => {
+                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let time = seconds(app.timeout_ms);
+                say(&format!(
+                    "worker {pid} has not come to the new edge for {time}: it shows its stacks and is replaced"
+                ));
             }
+            Tidings::Overstays(number) => {
+                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let (name, time) = (&app.name, seconds(app.graceful_timeout_ms));
+                say(&format!(
+                    "worker {pid} of {name} was told to leave and has not ended within its graceful timeout ({time}): it \
+                     shows its stacks and is killed; what it still had to do is lost"
+                ));
+            }
+            Tidings::LoadsTooLong(number) => {
+                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let why = format!("{} was not loaded within {}", app.callable, seconds(BOOT_MS));
+                say(&format!("{}: {why}: worker {pid} shows its stacks and is ended", app.name));
+                let number = app.number;
+                self.downs.blame(number, why);
+            }
+            Tidings::AppIsDown { app, next_try_ms } => {
+                let name = self.name_of(app);
+                if self.downs.add(app, next_try_ms) && self.control.is_some() {
+                    say(&format!(
+                        "{name}: its routes answer 503 until it can be started; it is tried again, after 10 s at the latest"
+                    ));
+                }
+                self.announce();
+            }
+            Tidings::AppIsUp { app } => {
+                if self.downs.remove(app) && self.control.is_some() {
+                    say(&format!("{}: started; its routes are served", self.name_of(app)));
+                }
+            }
+            Tidings::NotReplaced { app, code } => self.tell_not_replaced(app, code),
         }
     }
 
-    /// Tells of a worker that is still busy with what it had when the last edge died.
-    fn narrate_missing(&self, worker: u32) {
-        let Some(Hired { app, spawned: Spawned { pid, .. } }) = self.workers.get(&worker) else { return };
-        let seconds = app.timeout_ms as f64 / 1000.0;
-        say(&format!("worker {pid} has not come to the new edge for {seconds} s: it shows its stacks and is replaced"));
+    fn tell_not_replaced(&mut self, app: usize, code: i32) {
+        let name = if self.plan.apps.len() > 1 { format!("{}: ", self.name_of(app)) } else { String::new() };
+        let serves = self.workers.iter().any(|(number, it)| it.app.number == app && self.ready.contains(number));
+        let text = if serves {
+            "the app does not load: the old workers go on serving; reload again when it is mended"
+        } else {
+            "the app does not load: nobody answers for it; it is tried again"
+        };
+        say(&format!("{name}{text}"));
+        self.roll_failures.insert(app, (format!("{name}{text} (its own words are in the log)"), code));
+    }
+
+    fn name_of(&self, app: usize) -> String {
+        self.numbers.get(app).cloned().unwrap_or_default()
     }
 
     /// Tells how a roll has ended.
     pub(super) fn narrate_roll(&mut self, event: Event) {
-        match event {
-            Event::Exited(..) => {
-                let text = "the app does not load: the old workers go on serving; reload again when it is mended";
-                self.roll_failure = Some(format!("{text} (its own words are in the log)"));
-                say(text);
-            }
-            Event::Ready(_) if self.rolls_all => say("every worker is replaced"),
-            _ => {}
+        if matches!(event, Event::Ready(_)) && self.rolls_all && self.roll_failures.is_empty() {
+            say("every worker is replaced");
         }
         self.rolls_all = false;
     }
@@ -51,18 +87,22 @@ impl Master {
                 self.loaded.extend(tree.app_of(worker));
                 self.announce();
             }
-            Event::Ready(Child::Edge) => self.announce(),
+            Event::Ready(Child::Edge) => {
+                self.edge_was_ready = true;
+                self.announce();
+            }
             Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {
                 let app = tree.app_of(worker).and_then(|number| self.plan.apps.iter().find(|app| app.number == number));
-                if let Some(App { callable, chdir, .. }) = app {
-                    say(&format!("the app failed to load: {callable} in {}", chdir.display()));
+                if let Some(App { callable, chdir, python, python_origin, .. }) = app {
+                    let (chdir, python) = (chdir.display(), python.display());
+                    say(&format!("the app failed to load: {callable} in {chdir}, under {python} ({python_origin})"));
                 }
             }
             Event::Exited(Child::Edge, _) if !tree.is_stopping() && self.announced => {
                 say("the edge has ended; another one takes over");
             }
             Event::Roll if !tree.is_stopping() => {
-                self.rolls_all = true;
+                (self.rolls_all, self.roll_failures) = (true, BTreeMap::new());
                 say("replacing every worker, one by one");
             }
             Event::More => self.tell_counts(tree, |workers| workers + 1),
@@ -88,7 +128,13 @@ impl Master {
 
     /// Says where it serves, once there is something to serve with.
     fn announce(&mut self) {
-        if self.announced || self.loaded.len() < self.plan.apps.len() {
+        // What is wrong with one app of a file is no reason not to serve the others.
+        let is_settled = |app: &App| {
+            let is_known = self.loaded.contains(&app.number) || self.downs.contains(app.number);
+            is_known || (self.said_loading && self.control.is_some())
+        };
+        let is_up = self.edge_was_ready || self.control.is_none();
+        if self.announced || !is_up || !self.plan.apps.iter().all(is_settled) {
             return;
         }
         self.announced = true;
@@ -101,8 +147,19 @@ impl Master {
         let several = self.plan.apps.len() > 1;
         for app in &self.plan.apps {
             let name = if several { format!(" ({})", app.name) } else { String::new() };
-            say(&format!("{} of {}{name}; stop with Ctrl-C", counted(app.workers), app.python.display()));
+            let python = app.python.display();
+            say(&format!("{} of {python} ({}){name}; stop with Ctrl-C", counted(app.workers), app.python_origin));
         }
+    }
+
+    /// Tells which apps take long to load.
+    pub(super) fn tell_loading(&mut self) {
+        let loads = |app: &&App| !self.loaded.contains(&app.number) && !self.downs.contains(app.number);
+        let callables: Vec<&str> = self.plan.apps.iter().filter(loads).map(|app| &*app.callable).collect();
+        if !callables.is_empty() {
+            say(&format!("loading {} ...", callables.join(", ")));
+        }
+        self.announce();
     }
 
     fn tell_counts(&self, tree: &Supervisor, change: impl Fn(u32) -> u32) {
@@ -117,6 +174,10 @@ impl Master {
 pub(super) fn tell_unchanged(problems: &str) {
     problems.lines().for_each(say);
     say("nothing was changed");
+}
+
+fn seconds(time_ms: u64) -> String {
+    format!("{} s", time_ms as f64 / 1000.0)
 }
 
 fn counted(workers: u32) -> String {

@@ -14,6 +14,13 @@ use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+/// Who waits until a plan is gone by, and until the workers of an app, or of all, are replaced.
+pub(super) struct Awaiting {
+    serial: u32,
+    app: Option<usize>,
+    stream: UnixStream,
+}
+
 impl Master {
     /// Carries out what was asked for since the last time; what follows.
     pub(super) fn serve_orders(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Vec<Event> {
@@ -37,9 +44,14 @@ impl Master {
                 }
                 Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
                     Ok(more) => {
-                        self.roll_failure = None;
+                        let rolled = |event: &Event| if let Event::RollApp(app) = event { Some(*app) } else { None };
+                        let app = more.first().and_then(rolled).filter(|_| matches!(rolls, Rolls::App(_)));
+                        match app {
+                            Some(app) => drop(self.roll_failures.remove(&app)),
+                            None => self.roll_failures.clear(),
+                        }
                         events.extend(more);
-                        self.awaiting.push((self.serial, stream));
+                        self.awaiting.push(Awaiting { serial: self.serial, app, stream });
                     }
                     Err(problem) => {
                         tell_unchanged(&problem);
@@ -53,16 +65,23 @@ impl Master {
 
     /// Tells those whose plan is adopted and whose workers are replaced.
     pub(super) fn answer_reloads(&mut self, tree: &Supervisor) {
-        if self.awaiting.is_empty() || tree.is_rolling() {
+        if self.awaiting.is_empty() {
             return;
         }
         let adopted = self.adopted;
-        let (served, waiting) = self.awaiting.drain(..).partition(|(awaited, _)| *awaited <= adopted);
+        let is_done = |one: &Awaiting| {
+            let rolls = one.app.map_or_else(|| tree.is_rolling(), |app| tree.is_rolling_app(app));
+            one.serial <= adopted && !rolls
+        };
+        let (done, waiting): (Vec<Awaiting>, _) = self.awaiting.drain(..).partition(is_done);
         self.awaiting = waiting;
-        let served: Vec<(u32, UnixStream)> = served;
-        for (_, stream) in served {
-            let outcome = match &self.roll_failure {
-                Some(problem) => json!({ "problem": problem }),
+        for Awaiting { app, stream, .. } in done {
+            let failure = match app {
+                Some(app) => self.roll_failures.get(&app),
+                None => self.roll_failures.values().next(),
+            };
+            let outcome = match failure {
+                Some((problem, code)) => json!({ "problem": problem, "code": code }),
                 None => json!({"ok": true, "plan": adopted}),
             };
             drop(control::answer(stream, &outcome));
@@ -103,7 +122,8 @@ impl Master {
             let (ready, wanted) = tree.readiness(app.number);
             let own = self.workers.iter().filter(|(_, hired)| hired.app.number == app.number);
             let workers: Vec<Value> = own.map(worker).collect();
-            json!({"name": app.name, "ready": ready, "wanted": wanted, "workers": workers})
+            let down = self.downs.status(app.number, self.now_ms());
+            json!({"name": app.name, "ready": ready, "wanted": wanted, "workers": workers, "down": down})
         };
         let edge = self.edge.as_ref().map(|edge| edge.pid);
         json!({

@@ -8,6 +8,7 @@ use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
 use crate::config;
 use crate::htpasswd;
+use crate::settings::{FROM_PATH, Venvs, default_interpreter};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{AppSettings, Command, Event, Supervisor};
@@ -75,8 +76,26 @@ impl Master {
     /// # Errors
     /// What is wrong with it; then nothing has changed.
     pub(super) fn reread(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {
-        let commands = self.adopt((served.reread)()?, tree)?;
+        let plan = (served.reread)()?;
+        self.refuse_new_faults(&plan)?;
+        let commands = self.adopt(plan, tree)?;
         Ok(self.obey_all(commands))
+    }
+
+    /// What is missing for an app keeps its own change from being adopted; where it was there before, and has gone
+    /// since, that is nothing to the changes of others.
+    fn refuse_new_faults(&self, plan: &Plan) -> Result<(), String> {
+        for app in plan.apps.iter().filter(|app| !app.faults.is_empty()) {
+            let is_known = self.plan.apps.iter().any(|old| {
+                let hindered = app.hindrance.is_none() || app.hindrance == old.hindrance;
+                let python = app.python_origin != old.python_origin || app.python == old.python;
+                old.name == app.name && old.chdir == app.chdir && old.callable == app.callable && hindered && python
+            });
+            if !is_known {
+                return Err(format!("{}: {}", app.name, app.faults.join("; ")));
+            }
+        }
+        Ok(())
     }
 
     /// What follows from a change of the file, where it is watched.
@@ -176,6 +195,15 @@ impl Master {
 /// A configuration file, and what is read with it.
 fn files_of(file: &Path) -> Vec<PathBuf> {
     std::iter::once(file.to_owned()).chain(config::neighbours(file)).collect()
+}
+
+/// An app as it is started now: its virtual environment may have come since the file was read.
+pub(super) fn fitted(app: &App) -> App {
+    let mut app = app.clone();
+    if app.python_origin == FROM_PATH {
+        (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
+    }
+    app
 }
 
 /// What the supervisor has to know of an app.

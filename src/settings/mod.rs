@@ -81,9 +81,14 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         Some(written) => directory(written)?,
         None => std::env::current_dir().map_err(|error| format!("this directory cannot be used: {error}"))?,
     };
-    let python = match raw.last("python") {
-        Some(written) => interpreter(written)?,
-        None => default_interpreter(&chdir),
+    let (python, python_origin) = match raw.last("python") {
+        Some(written) => (interpreter(written)?, written.origin.clone()),
+        None => default_interpreter(&chdir, Venvs::ActivatedFirst),
+    };
+    let is_raw = |text: &str| match text {
+        "raw" => Ok(true),
+        "prefixed" => Ok(false),
+        _ => Err("write prefixed or raw".into()),
     };
     let max_rss = |text: &str| match size_bytes(text)? {
         bytes if bytes > 0 && bytes < MAX_RSS_BYTES_MIN => Err("Python alone takes more; write 32MiB or more".into()),
@@ -96,6 +101,8 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         factory: parsed(raw, "factory", switch)?.unwrap_or(defaults.factory),
         chdir,
         python,
+        python_origin,
+        is_raw: parsed(raw, "output", is_raw)?.unwrap_or(defaults.is_raw),
         env: raw.all("env").iter().map(variable).collect::<Result<_, _>>()?,
         threads: parsed(raw, "threads", threads)?.unwrap_or(defaults.threads),
         timeout_ms: time("timeout", defaults.timeout_ms)?,
@@ -204,10 +211,28 @@ fn interpreter(written: &Written) -> Result<PathBuf, String> {
     Err(blame(written, &format!("there is no interpreter{mend}")))
 }
 
-pub(crate) fn default_interpreter(chdir: &Path) -> PathBuf {
-    let activated = std::env::var_os("VIRTUAL_ENV").map(|root| PathBuf::from(root).join("bin/python"));
-    let beside = chdir.join(".venv/bin/python");
-    activated.into_iter().chain([beside]).find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
+/// Which of two virtual environments counts where there are both.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Venvs {
+    /// That of the app: several are served, and one of them may have been activated by chance.
+    OwnFirst,
+    /// The one that is activated: who runs one app has just done that.
+    ActivatedFirst,
+}
+
+/// Where an interpreter is from that is found by its name alone.
+pub(crate) const FROM_PATH: &str = "by $PATH";
+
+/// The interpreter where none is named, and where that is from.
+pub(crate) fn default_interpreter(chdir: &Path, order: Venvs) -> (PathBuf, String) {
+    let activated = std::env::var_os("VIRTUAL_ENV").filter(|root| !root.is_empty());
+    let activated = activated.map(|root| (PathBuf::from(root).join("bin/python"), "$VIRTUAL_ENV"));
+    let own = Some((chdir.join(".venv/bin/python"), "./.venv of its directory"));
+    let both = if order == Venvs::OwnFirst { [own, activated] } else { [activated, own] };
+    // One whose link leads nowhere is meant all the same: another would lack its packages, and say so less clearly.
+    let found = both.into_iter().flatten().find(|(path, _)| path.is_file() || path.is_symlink());
+    let (path, origin) = found.unwrap_or_else(|| (PathBuf::from("python3"), FROM_PATH));
+    (path, origin.into())
 }
 
 /// An address with its port.

@@ -114,6 +114,12 @@ impl Connection {
     }
 
     /// Reads one chunk of a chunked body; empty for the last.
+    /// The first chunk of an answer, behind its head.
+    pub fn chunk_after_head(&mut self) -> Vec<u8> {
+        self.head();
+        self.chunk()
+    }
+
     pub fn chunk(&mut self) -> Vec<u8> {
         let size = usize::from_str_radix(&self.line(), 16).unwrap();
         let mut chunk = vec![0; size];

@@ -54,7 +54,7 @@ fn a_log_on_a_full_disk_is_told_of() {
 #[test]
 fn a_file_that_may_not_grow_ends_nothing() {
     // In blocks of 512 bytes: enough for hallway's own memory files, too little for this body's.
-    let hallway = limited("-f 40000", &["--bind", "127.0.0.1:0", "-w", "1", "app:app"]);
+    let mut hallway = limited("-f 40000", &["--bind", "127.0.0.1:0", "-w", "1", "app:app"]);
     let edge = hallway.children("hallway: edge");
     let mut connection = Connection::open(hallway.address);
     connection.send("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 60000000\r\n\r\n");
@@ -68,4 +68,6 @@ fn a_file_that_may_not_grow_ends_nothing() {
     assert_eq!(connection.answer().status, 500);
     assert_eq!(get(hallway.address, "/").status, 200);
     wait_until(|| (hallway.children("hallway: edge") == edge).then_some(()));
+    hallway
+        .wait_for_line(|line| line.contains("the spool file /") && line.contains("cannot be written: File too large"));
 }

@@ -74,6 +74,13 @@ impl Served {
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
+    /// The exit code of `hallway COMMAND -c FILE`, and what it said.
+    pub fn code_of(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = command(self.hallway.stage.as_ref().unwrap(), words).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// What curl prints. `URL` stands for https at this server, with its authority trusted.
     pub fn curl(&self, arguments: &[&str]) -> String {
         let port = self.https.port().to_string();

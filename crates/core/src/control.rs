@@ -41,6 +41,11 @@ pub enum Order {
         /// Its number.
         worker: u32,
     },
+    /// Edge: no worker of this app could be started; its requests are answered so until one says hello.
+    AnswerFor {
+        /// The app.
+        app: u32,
+    },
     /// Edge: open the log files anew; they were moved away.
     ReopenLogs,
     /// Edge: say how the servers of the pools are. Beside it: the socket of who asks.
@@ -81,6 +86,8 @@ pub enum Report {
     Drained,
     /// Worker: it has served `max_requests`.
     Spent,
+    /// Worker: it begins nothing more and ends, although nobody told it to.
+    Left,
 }
 
 impl Order {
@@ -94,6 +101,7 @@ impl Order {
             Order::Sockets => packet(5, &[]),
             Order::Plan { serial } => packet(6, &[serial]),
             Order::Status => packet(7, &[]),
+            Order::AnswerFor { app } => packet(8, &[app]),
         }
     }
 
@@ -108,6 +116,7 @@ impl Order {
             5 => Order::Sockets,
             6 => Order::Plan { serial: reader.u32()? },
             7 => Order::Status,
+            8 => Order::AnswerFor { app: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -126,6 +135,7 @@ impl Report {
             Report::Joined { worker } => packet(6, &[worker]),
             Report::Over { serial } => packet(7, &[serial]),
             Report::Adopted { serial } => packet(8, &[serial]),
+            Report::Left => packet(9, &[]),
         }
     }
 
@@ -141,6 +151,7 @@ impl Report {
             6 => Report::Joined { worker: reader.u32()? },
             7 => Report::Over { serial: reader.u32()? },
             8 => Report::Adopted { serial: reader.u32()? },
+            9 => Report::Left,
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -169,6 +180,7 @@ mod tests {
             Order::Sockets,
             Order::Plan { serial: 9 },
             Order::Status,
+            Order::AnswerFor { app: 5 },
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
@@ -181,6 +193,7 @@ mod tests {
             Report::Over { serial: 8 },
             Report::Adopted { serial: 9 },
             Report::Spent,
+            Report::Left,
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }

@@ -80,6 +80,8 @@ pub enum Fault {
     Busy,
     /// 503: the site is closed for work.
     Maintenance,
+    /// 503: no worker of the application could be started.
+    AppDown,
     /// 503: the application's queue is full.
     QueueFull,
     /// 503: the request waited in the queue for longer than `queue.max_wait`.
@@ -118,7 +120,8 @@ impl Fault {
             Fault::NotImplemented(_) => 501,
             Fault::Unreachable | Fault::ServerTls | Fault::ServerCertificate | Fault::ServerLost => 502,
             Fault::WorkerLost | Fault::BadAnswer(_) => 502,
-            Fault::NoServer | Fault::Busy | Fault::Maintenance | Fault::QueueFull | Fault::QueueTimeout => 503,
+            Fault::NoServer | Fault::Busy | Fault::Maintenance => 503,
+            Fault::AppDown | Fault::QueueFull | Fault::QueueTimeout => 503,
             Fault::AppTimeout | Fault::ConnectTimeout | Fault::ServerTimeout => 504,
             Fault::VersionUnsupported => 505,
         }
@@ -155,6 +158,7 @@ impl Fault {
                 "The request head is longer than what can be handed on to whatever answers here."
             }
             Fault::ClientGone => "The client left.",
+            Fault::AppDown => "The application behind this address cannot be started at the moment. Try again later.",
             Fault::AppFailed => "The application failed on this request.",
             Fault::Unreachable => "That server does not answer.",
             Fault::ServerTls => "No encrypted connection to that server came about.",
@@ -210,6 +214,8 @@ impl Fault {
         match self {
             Fault::TooManyRequests(seconds) => Some(seconds.max(1)),
             Fault::Maintenance => Some(60),
+            // It is tried again after ten seconds at the latest.
+            Fault::AppDown => Some(10),
             Fault::NoServer | Fault::Busy | Fault::QueueFull | Fault::QueueTimeout => Some(1),
             _ => None,
         }

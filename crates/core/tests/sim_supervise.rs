@@ -11,7 +11,7 @@
     clippy::disallowed_methods
 )]
 
-use hallway_core::supervise::{AppSettings, Child, Command, Event, Settings, Supervisor};
+use hallway_core::supervise::{AppSettings, Child, Command, Event, Place, Settings, Supervisor, Tidings};
 use std::collections::{BTreeMap, BTreeSet};
 
 const WORKERS: u32 = 4;
@@ -33,7 +33,7 @@ impl Dice {
 /// Two apps, the first with two workers.
 fn settings() -> Settings {
     let app = |workers| AppSettings { workers, timeout_ms: 2_000, graceful_timeout_ms: GRACEFUL_MS };
-    Settings { apps: vec![app(2), app(WORKERS - 2)], graceful_timeout_ms: GRACEFUL_MS }
+    Settings { apps: vec![app(2), app(WORKERS - 2)], graceful_timeout_ms: GRACEFUL_MS, gives_up: false }
 }
 
 struct World {
@@ -52,6 +52,14 @@ struct World {
     /// Whether anything still goes wrong by itself.
     faults: bool,
     exited: Option<i32>,
+    /// Apps that do not load, and whether they hang instead of failing.
+    broken: BTreeMap<usize, bool>,
+    /// Apps that the edge answers for.
+    down: BTreeSet<usize>,
+    places: BTreeMap<u32, Place>,
+    /// When workers were told to leave; who has had last words.
+    told_ms: BTreeMap<u32, u64>,
+    spoken: BTreeSet<u32>,
     /// Workers that there may be at a time, beside those that leave.
     most: usize,
 }
@@ -72,7 +80,12 @@ impl World {
             leaving: BTreeSet::new(),
             faults: false,
             exited: None,
-            most: WORKERS as usize + 1,
+            broken: BTreeMap::new(),
+            down: BTreeSet::new(),
+            places: BTreeMap::new(),
+            told_ms: BTreeMap::new(),
+            spoken: BTreeSet::new(),
+            most: WORKERS as usize + 2,
         }
     }
 
@@ -100,10 +113,16 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Ready(child) if !self.lives(child) => return,
-            Event::Overdue(worker) | Event::Stuck(worker) | Event::Spent(worker) if !self.ready.contains(&worker) => {
+            Event::Overdue(worker) | Event::Stuck(worker) | Event::Spent(worker) | Event::Left(worker)
+                if !self.ready.contains(&worker) =>
+            {
                 return;
             }
             Event::Exited(child, _) if !self.lives(child) => return,
+            Event::Left(worker) => {
+                self.leaving.insert(worker);
+                self.told_ms.entry(worker).or_insert(self.now_ms);
+            }
             Event::Exited(Child::Edge, _) => {
                 self.edge = false;
                 self.laned.clear();
@@ -113,7 +132,10 @@ impl World {
                 self.ready.remove(&worker);
                 self.laned.remove(&worker);
             }
-            Event::Ready(Child::Worker(worker)) => drop(self.ready.insert(worker)),
+            Event::Ready(Child::Worker(worker)) => {
+                self.ready.insert(worker);
+                self.down.remove(&self.places[&worker].app);
+            }
             _ => {}
         }
         for command in self.tree.step(self.now_ms, event) {
@@ -130,7 +152,7 @@ impl World {
         match command {
             Command::SpawnEdge => {
                 assert!(!self.edge, "a second edge");
-                self.edge = true;
+                (self.edge, self.down) = (true, BTreeSet::new());
                 let boot_ms = self.dice.roll(50);
                 self.plan(boot_ms, Event::Ready(Child::Edge));
                 if self.faults {
@@ -138,7 +160,18 @@ impl World {
                     self.plan(life_ms, Event::Exited(Child::Edge, None));
                 }
             }
-            Command::SpawnWorker { worker, .. } => self.spawn_worker(worker),
+            Command::SpawnWorker { worker, place } => self.spawn_worker(worker, place),
+            Command::AnswerFor(app) => {
+                assert!(self.edge, "nobody could answer for {app}");
+                let serves = |worker: &&u32| self.places[worker].app == app && !self.leaving.contains(worker);
+                assert_eq!(self.ready.iter().find(serves), None, "{app} has workers");
+                self.down.insert(app);
+            }
+            Command::Tell(Tidings::Overstays(worker)) => {
+                let told_ms = self.told_ms[&worker];
+                assert!(self.now_ms >= told_ms + GRACEFUL_MS || self.tree.is_stopping(), "{worker} is cut too early");
+            }
+            Command::Tell(_) => {}
             Command::DealLanes(worker) => {
                 assert!(self.edge && self.workers.contains(&worker), "lanes to nobody: {worker}");
                 self.laned.insert(worker);
@@ -152,6 +185,7 @@ impl World {
                 assert!(self.lives(child), "{child:?} is asked to finish and is not there");
                 if let Child::Worker(worker) = child {
                     self.leaving.insert(worker);
+                    self.told_ms.insert(worker, self.now_ms);
                 }
                 let hangs = self.dice.roll(5) == 0;
                 let rest_ms = if hangs { 60_000 } else { self.dice.roll(1_000) };
@@ -159,11 +193,14 @@ impl World {
             }
             Command::DumpStacks(worker) => {
                 assert!(self.workers.contains(&worker));
+                self.spoken.insert(worker);
                 self.leaving.insert(worker);
             }
             Command::Kill(child) => {
                 assert!(self.lives(child), "{child:?} is killed and is not there");
                 if let Child::Worker(worker) = child {
+                    let is_late = self.told_ms.contains_key(&worker);
+                    assert!(!is_late || self.spoken.contains(&worker), "{worker} was cut, and nobody was told");
                     self.leaving.insert(worker);
                 }
                 self.plan(1, Event::Exited(child, None));
@@ -175,17 +212,27 @@ impl World {
         }
     }
 
-    fn spawn_worker(&mut self, worker: u32) {
+    fn spawn_worker(&mut self, worker: u32, place: Place) {
         assert!(self.ever.insert(worker), "the number {worker} was given twice");
         self.workers.insert(worker);
+        self.places.insert(worker, place);
         let boot_ms = 10 + self.dice.roll(200);
+        match self.broken.get(&place.app) {
+            Some(true) => return,
+            Some(false) => return self.plan(boot_ms, Event::Exited(Child::Worker(worker), Some(4))),
+            None => {}
+        }
         if self.faults && self.dice.roll(4) == 0 {
             return self.plan(boot_ms, Event::Exited(Child::Worker(worker), Some(4)));
         }
         self.plan(boot_ms, Event::Ready(Child::Worker(worker)));
         if self.faults {
-            let life_ms = self.dice.roll(2_000);
-            let end = match self.dice.roll(4) {
+            let (life_ms, rest_ms) = (self.dice.roll(2_000), self.dice.roll(4_000));
+            let end = match self.dice.roll(5) {
+                4 => {
+                    self.plan(life_ms + rest_ms, Event::Exited(Child::Worker(worker), Some(1)));
+                    Event::Left(worker)
+                }
                 0 => Event::Overdue(worker),
                 1 => Event::Spent(worker),
                 2 => Event::Roll,
@@ -312,5 +359,38 @@ fn a_stop_at_any_moment_ends_everything() {
         }
         world.run_until(stop_ms + GRACEFUL_MS + 5_000);
         assert!(world.exited.is_some(), "stopped at {stop_ms}");
+    }
+}
+
+#[test]
+fn an_app_that_does_not_load_is_felt_by_nobody_else() {
+    for seed in seeds() {
+        println!("SEED={seed}");
+        let mut world = World::new(seed);
+        // The first app does not load, from the start on or later; it fails, or hangs.
+        let (hangs, from_ms) = (world.dice.roll(2) == 0, world.dice.roll(3) * 500);
+        if from_ms == 0 {
+            world.broken.insert(0, hangs);
+        }
+        world.happen(Event::Start);
+        world.run_until(1_000 + from_ms);
+        world.broken.insert(0, hangs);
+        let spawned = world.ever.len();
+        for round in 0..10 {
+            let event = [Event::Roll, Event::RollApp(1), Event::Exited(Child::Edge, None), Event::Tick];
+            let event = event[world.dice.roll(4) as usize];
+            world.happen(event);
+            let dead = world.ready.iter().copied().find(|worker| world.places[worker].app == 0);
+            dead.into_iter().for_each(|worker| world.happen(Event::Exited(Child::Worker(worker), None)));
+            world.run_until(5_000 + round * 3_000);
+            assert_eq!(world.exited, None, "the others go on");
+            assert_eq!(world.tree.readiness(1), (2, 2), "and have all of their workers");
+        }
+        assert!(world.ever.len() - spawned < 100, "it is not tried again and again");
+        world.broken.clear();
+        world.happen(Event::RollApp(0));
+        world.run_until(200_000);
+        assert_eq!((world.tree.readiness(0), world.tree.readiness(1)), ((2, 2), (2, 2)), "it comes back");
+        assert!(world.down.is_empty() && !world.tree.is_rolling());
     }
 }

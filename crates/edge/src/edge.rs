@@ -147,6 +147,11 @@ impl Edge {
         Ok(())
     }
 
+    /// No worker of this app could be started.
+    pub fn answer_for(&self, app: u32) {
+        self.keeper.desks.get(&(app as usize)).into_iter().for_each(|desk| desk.answer_for());
+    }
+
     /// Opens the log files anew, behind the lines that are on their way.
     pub fn reopen_logs(&self) {
         for batches in locked(&self.keeper.writers).values() {

@@ -50,6 +50,7 @@ pub use edge::{Edge, Ground};
 pub use listen::{Bound, Socket};
 pub use log::open_log;
 pub use passwords::vet_password;
+pub use spool::doubt_spool_directories;
 pub use stream::UNSENT_BYTES;
 pub use tls::{vet, vet_authorities, vet_pair};
 pub use voice::Voice;

@@ -3,7 +3,7 @@
 //! Actors: threads for files.
 //! Never:  does one answer take more of the disk than the limit, or is a byte read before it is written.
 
-use crate::spool::nameless_file;
+use crate::spool::{nameless_file, tell_unwritten};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -91,7 +91,14 @@ impl Writing {
         let Writing { file, at, batch } = self;
         let write = move || {
             let file = file.map_or_else(|| nameless_file().map(Arc::new), Ok);
-            match file.and_then(|file| file.write_all_at(&batch, at).map(|()| file)) {
+            let written = |file: Arc<File>| match file.write_all_at(&batch, at) {
+                Ok(()) => Ok(file),
+                Err(error) => {
+                    tell_unwritten(&file, &error);
+                    Err(error)
+                }
+            };
+            match file.and_then(written) {
                 Ok(file) => Ok(file),
                 Err(_) => Err(batch),
             }

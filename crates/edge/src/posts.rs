@@ -7,6 +7,7 @@ use crate::lane::{Calls, Lane};
 use crate::listen::Bound;
 use crate::rules::Rules;
 use crate::stream::Accepted;
+use hallway_core::Fault;
 use hallway_core::plan::Listen;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ pub(crate) enum Post {
     LaneLost(u32),
     /// This worker has ended, or begins nothing more.
     Gone(u32),
-    /// A call of this loop could not be sent to any worker.
-    Unsendable(u64),
+    /// A call of this loop goes to no worker, for this reason.
+    Refused(u64, Fault),
     /// A connection that another loop accepted at this address.
     Connection(Arc<Listen>, Accepted),
     /// Go by these rules from now on; take connections at these sockets, too.
@@ -84,9 +85,9 @@ impl Posts {
     }
 
     /// Tells the loop that owns a ticket that its request cannot be sent.
-    pub(crate) fn unsendable(&self, ticket: u64) {
+    pub(crate) fn refuse(&self, ticket: u64, fault: Fault) {
         if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
-            let _ = owner.send(Post::Unsendable(ticket));
+            let _ = owner.send(Post::Refused(ticket, fault));
         }
     }
 

@@ -4,18 +4,24 @@
 //! Never:  does one body hold more memory than the limit and one batch.
 
 use crate::exchange::Wire;
+use crate::voice::Voice;
 use hallway_core::Fault;
 use hallway_core::plan::Limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Bytes gathered before a thread writes them to the file.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// Between two words on spool files that cannot be made or written.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// A whole request body.
 pub(crate) enum Spooled {
@@ -55,7 +61,10 @@ async fn append(spool: Option<(File, u64)>, mut batch: Vec<u8>) -> Result<(File,
             Some((file, _)) => file,
             None => nameless_file()?,
         };
-        file.write_all(&batch)?;
+        if let Err(error) = file.write_all(&batch) {
+            tell_unwritten(&file, &error);
+            return Err(error);
+        }
         let bytes = batch.len() as u64;
         batch.clear();
         Ok((file, (batch, bytes)))
@@ -69,15 +78,67 @@ async fn append(spool: Option<(File, u64)>, mut batch: Vec<u8>) -> Result<(File,
 /// A file that nobody else can open and that is gone when its last descriptor is closed, in the
 /// first directory that has room for one.
 pub(crate) fn nameless_file() -> std::io::Result<File> {
-    let given = std::env::var_os("TMPDIR").map(PathBuf::from);
-    let mut failed = std::io::Error::other("there is no directory for spool files");
-    for directory in given.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from)) {
+    nameless_file_among(spool_directories()).inspect_err(|error| tell_unusable("no spool file can be made", error))
+}
+
+fn nameless_file_among(directories: impl Iterator<Item = PathBuf>) -> std::io::Result<File> {
+    let mut failed = Vec::new();
+    for directory in directories {
         match nameless_file_in(&directory) {
             Ok(file) => return Ok(file),
-            Err(error) => failed = error.into(),
+            Err(error) => failed.push(format!("{}: {}", directory.display(), std::io::Error::from(error))),
         }
     }
-    Err(failed)
+    Err(std::io::Error::other(failed.join("; ")))
+}
+
+/// Where spool files are made, in this order.
+fn spool_directories() -> impl Iterator<Item = PathBuf> {
+    let given = std::env::var_os("TMPDIR").filter(|given| !given.is_empty()).map(PathBuf::from);
+    given.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from))
+}
+
+/// What is wrong with the directories of spool files: with the one that is named, or with all.
+pub fn doubt_spool_directories() -> Option<String> {
+    doubt_directories(spool_directories())
+}
+
+fn doubt_directories(directories: impl Iterator<Item = PathBuf>) -> Option<String> {
+    let found: Vec<(PathBuf, Option<Errno>)> = directories
+        .map(|directory| {
+            let made = nameless_file_in(&directory);
+            (directory, made.err())
+        })
+        .collect();
+    let is_named = found.len() > 2 && found[0].1.is_some();
+    let are_all_bad = found.iter().all(|(_, error)| error.is_some());
+    let bad = found.iter().filter_map(|(directory, error)| Some((directory, (*error)?)));
+    let bad: Vec<String> =
+        bad.map(|(directory, error)| format!("{}: {}", directory.display(), std::io::Error::from(error))).collect();
+    let mend = "name a directory that can be written with TMPDIR";
+    match (are_all_bad, is_named) {
+        (true, _) => {
+            Some(format!("no spool file can be made for long bodies and slow clients ({}); {mend}", bad.join("; ")))
+        }
+        (false, true) => Some(format!("TMPDIR cannot be used for spool files ({}); others are taken", bad[0])),
+        _ => None,
+    }
+}
+
+/// Tells which directory has no room.
+pub(crate) fn tell_unwritten(file: &File, error: &std::io::Error) {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+    tell_unusable(&format!("the spool file {} cannot be written", path.display()), error);
+}
+
+/// Tells the operator, once in a minute at most: every long body would say the same.
+fn tell_unusable(what: &str, error: &std::io::Error) {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|at| at.elapsed() > TOLD_AGAIN) {
+        *told = Some(Instant::now());
+        Voice::of_process().say(&format!("{what}: {error}"));
+    }
 }
 
 fn nameless_file_in(directory: &Path) -> rustix::io::Result<File> {
@@ -93,5 +154,28 @@ fn nameless_file_in(directory: &Path) -> rustix::io::Result<File> {
             Ok(File::from(file))
         }
         opened => Ok(File::from(opened?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_directory_is_named_with_what_is_wrong_with_it() {
+        let bad = || ["/no/such/directory", "/dev/null"].map(PathBuf::from).into_iter();
+        let said = nameless_file_among(bad()).unwrap_err().to_string();
+        let (none, file) = ("No such file or directory (os error 2)", "Not a directory (os error 20)");
+        assert_eq!(said, format!("/no/such/directory: {none}; /dev/null: {file}"));
+        let doubt = doubt_directories(bad()).unwrap();
+        assert!(doubt.starts_with("no spool file can be made") && doubt.contains(&said), "{doubt}");
+        let usable = || std::iter::once(std::env::temp_dir());
+        assert!(nameless_file_among(bad().chain(usable())).is_ok());
+        let doubt = doubt_directories(bad().chain(usable())).unwrap();
+        assert!(
+            doubt.contains(&format!("TMPDIR cannot be used for spool files (/no/such/directory: {none})")),
+            "{doubt}"
+        );
+        assert_eq!(doubt_directories(usable()), None);
     }
 }

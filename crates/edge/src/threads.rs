@@ -125,7 +125,7 @@ async fn serve(
             }
             Some(Post::LaneLost(worker)) => house.calls.lose(worker),
             Some(Post::Gone(worker)) => outbound::end(&house, worker),
-            Some(Post::Unsendable(ticket)) => house.calls.refuse(ticket),
+            Some(Post::Refused(ticket, fault)) => house.calls.refuse(ticket, fault),
             Some(Post::Connection(at, accepted)) => door.let_in_accepted(&at, accepted),
             Some(Post::Rules(rules, sockets)) if !finishing => {
                 door.adopt(rules, sockets);

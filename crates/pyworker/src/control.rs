@@ -90,7 +90,8 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
             // Out of descriptors: no request would ever come. A next worker may have more luck.
             None => end_process(),
         },
-        Order::ReopenLogs | Order::Gone { .. } | Order::Sockets | Order::Plan { .. } | Order::Status => {}
+        Order::ReopenLogs | Order::Gone { .. } | Order::Sockets | Order::Plan { .. } => {}
+        Order::Status | Order::AnswerFor { .. } => {}
         Order::Finish => {
             orders.finish = true;
             if let Some(lanes) = &orders.current {

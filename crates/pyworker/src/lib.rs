@@ -19,12 +19,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
 ///
 /// `channel` is the number of the descriptor that leads to the master, `max_requests` after how
-/// many requests it is told that this worker has served enough (0: never), `threads` how many
-/// requests are worked on at a time. Returns the exit code.
+/// many requests it is told that this worker has served enough (0: never), `multiples` how many requests are worked on
+/// at a time, and whether there is to be more than one worker. Returns the exit code.
 #[pyfunction]
-fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64, threads: usize) -> PyResult<i32> {
+fn serve(
+    py: Python<'_>,
+    app: Bound<'_, PyAny>,
+    channel: i32,
+    max_requests: u64,
+    multiples: (usize, bool),
+) -> PyResult<i32> {
     let control = Arc::new(Control::start(descriptors::take(channel)?)?);
-    let service = Arc::new(Service::new(py, app, control.clone(), max_requests, threads)?);
+    let service = Arc::new(Service::new(py, app, control.clone(), max_requests, multiples)?);
     control.report(Report::Ready)?;
     loop {
         let lanes = loop {
@@ -34,7 +40,11 @@ fn serve(py: Python<'_>, app: Bound<'_, PyAny>, channel: i32, max_requests: u64,
                 control::Next::Nothing => py.check_signals()?,
             }
         };
-        service.serve(py, &lanes)?;
+        if let Err(error) = service.serve(py, &lanes) {
+            // The interpreter may have much to do before it ends: another worker takes the place meanwhile.
+            control.report(Report::Left)?;
+            return Err(error);
+        }
     }
 }
 

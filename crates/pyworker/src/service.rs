@@ -45,9 +45,10 @@ impl Service {
         app: Bound<'_, PyAny>,
         control: Arc<Control>,
         max_requests: u64,
-        threads: usize,
+        (threads, has_siblings): (usize, bool),
     ) -> PyResult<Service> {
-        let caller = wsgi::Caller::new(py, app, threads > 1)?;
+        let kind = wsgi::Multiples { threads: threads > 1, processes: has_siblings };
+        let caller = wsgi::Caller::new(py, app, kind)?;
         Ok(Service { caller, control, served: AtomicU64::new(0), max_requests, threads })
     }
 

@@ -1,11 +1,11 @@
 //! In:     the tables `[app.…]`.
 //! Out:    the applications of the plan.
 //! Actors: the file system is asked for directories, interpreters and files of variables.
-//! Never:  is an app taken that could not be started.
+//! Never:  does what is missing for one app keep a file from being served; `check` calls it a problem all the same.
 
-use super::{Builder, bytes, named, switch, time_ms, whole};
-use crate::config::node::{Entry, Node, Table};
-use crate::settings::{callable, default_interpreter};
+use super::{Builder, bytes, env_file, named, switch, time_ms, whole, why_no_directory, why_unreadable};
+use crate::config::node::{Entry, Node, Span, Table};
+use crate::settings::{Venvs, callable, default_interpreter};
 use hallway_core::plan::{App, User};
 use std::path::{Path, PathBuf};
 
@@ -19,40 +19,57 @@ impl Builder<'_> {
         apps
     }
 
-    /// The user that a table names.
-    pub(super) fn user_of(&mut self, table: &Table) -> Option<User> {
-        let node = table.get("user")?;
-        crate::users::find(node.text()?).map_err(|mend| self.problems.add(node.span, mend)).ok()
+    /// What is missing for this app alone; with `hinders` it cannot be started as long as this file is gone by.
+    fn fault(&mut self, (app, span): (&mut App, Span), text: String, hinders: bool) {
+        if hinders {
+            app.hindrance.get_or_insert(format!("{text}; when that is mended, write 'hallway reload'"));
+        }
+        app.faults.push(text.clone());
+        self.problems.add_fault(span, text);
     }
 
-    fn app(&mut self, entry: &Entry, app: &Table) -> App {
-        let chdir = match app.get("chdir") {
-            Some(node) => self.directory(node),
-            None => Some(self.sources.directory(entry.key_span.file)),
-        };
-        let chdir = chdir.unwrap_or_default();
-        let time = |key: &str, default: u64| app.get(key).and_then(time_ms).unwrap_or(default);
-        let count = |key: &str| app.get(key).and_then(whole).unwrap_or(0);
-        let queue = app.get("queue").and_then(Node::table);
+    fn app(&mut self, entry: &Entry, table: &Table) -> App {
+        let time = |key: &str, default: u64| table.get(key).and_then(time_ms).unwrap_or(default);
+        let count = |key: &str| table.get(key).and_then(whole).unwrap_or(0);
+        let queue = table.get("queue").and_then(Node::table);
         let queue_size = queue.and_then(|queue| queue.get("size")).and_then(whole);
         let queue_wait = queue.and_then(|queue| queue.get("max_wait")).and_then(time_ms);
-        let workers = app.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow);
-        let defaults = App::new(&entry.key, self.callable(entry, app), workers);
-        App {
-            factory: app.get("factory").and_then(switch).unwrap_or(defaults.factory),
-            python: self.python(app, &chdir),
-            env: self.variables(app),
-            user: self.user_of(app),
-            chdir,
-            threads: app.get("threads").and_then(whole).map_or(defaults.threads, narrow),
+        let workers = table.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow);
+        let defaults = App::new(&entry.key, self.callable(entry, table), workers);
+        let mut app = App {
+            factory: table.get("factory").and_then(switch).unwrap_or(defaults.factory),
+            chdir: self.sources.directory(entry.key_span.file),
+            threads: table.get("threads").and_then(whole).map_or(defaults.threads, narrow),
             timeout_ms: time("timeout", defaults.timeout_ms),
             graceful_timeout_ms: time("graceful_timeout", defaults.graceful_timeout_ms),
             max_requests: count("max_requests"),
             max_requests_jitter: count("max_requests_jitter"),
-            max_rss_bytes: app.get("max_rss").and_then(bytes).unwrap_or(defaults.max_rss_bytes),
+            max_rss_bytes: table.get("max_rss").and_then(bytes).unwrap_or(defaults.max_rss_bytes),
             queue_size: queue_size.map_or(defaults.queue_size, |size| usize::try_from(size).unwrap_or(usize::MAX)),
             queue_max_wait_ms: queue_wait.unwrap_or(defaults.queue_max_wait_ms),
+            is_raw: table.text("output") == Some("raw"),
             ..defaults
+        };
+        self.put_chdir(&mut app, table);
+        self.put_python(&mut app, table);
+        self.put_user(&mut app, table);
+        app.env = self.variables(&mut app, table);
+        app
+    }
+
+    fn put_chdir(&mut self, app: &mut App, table: &Table) {
+        let Some((node, path)) = table.get("chdir").and_then(|node| Some((node, self.path(node)?))) else { return };
+        if !path.is_dir() {
+            self.fault((app, node.span), why_no_directory(&path), false);
+        }
+        app.chdir = path;
+    }
+
+    fn put_user(&mut self, app: &mut App, table: &Table) {
+        let Some((node, name)) = table.get("user").and_then(|node| Some((node, node.text()?))) else { return };
+        match crate::users::find(name) {
+            Ok(user) => app.user = Some(user),
+            Err(mend) => self.fault((app, node.span), mend, true),
         }
     }
 
@@ -76,11 +93,16 @@ impl Builder<'_> {
     }
 
     /// Made absolute without resolving symlinks: a virtual environment's interpreter is one.
-    fn python(&mut self, app: &Table, chdir: &Path) -> PathBuf {
-        let Some(node) = app.get("python") else { return default_interpreter(chdir) };
+    fn put_python(&mut self, app: &mut App, table: &Table) {
+        let Some(node) = table.get("python") else {
+            (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
+            return;
+        };
         let text = node.text().unwrap_or_default();
+        app.python_origin = format!("python of [app.{}]", app.name);
         if !text.contains('/') {
-            return PathBuf::from(text);
+            app.python = PathBuf::from(text);
+            return;
         }
         let path = self.path(node).unwrap_or_default();
         if !path.is_file() {
@@ -88,38 +110,34 @@ impl Builder<'_> {
             let mend = if inside.is_file() { format!("; did you mean {text}/bin/python?") } else { String::new() };
             let make = format!("; make it: python3 -m venv {}", venv_of(&path).display());
             let mend = if mend.is_empty() { make } else { mend };
-            self.problems.add(node.span, format!("there is no interpreter {}{mend}", path.display()));
+            self.fault((app, node.span), format!("there is no interpreter {}{mend}", path.display()), false);
         }
-        path
+        app.python = path;
     }
 
-    fn variables(&mut self, app: &Table) -> Vec<(String, String)> {
+    fn variables(&mut self, app: &mut App, table: &Table) -> Vec<(String, String)> {
         let mut variables = Vec::new();
-        if let Some(node) = app.get("env_file") {
+        if let Some(node) = table.get("env_file") {
             let path = self.path(node).unwrap_or_default();
             match std::fs::read_to_string(&path) {
-                Err(error) => self.unreadable(node.span, &path, &error),
-                Ok(text) => {
-                    for (number, line) in text.lines().map(str::trim).enumerate() {
-                        match line.split_once('=') {
-                            _ if line.is_empty() || line.starts_with('#') => {}
-                            Some((name, value)) if !name.trim().is_empty() => {
-                                variables.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
-                            }
-                            _ => {
-                                let place = format!("{}:{}", path.display(), number + 1);
-                                self.problems.add(node.span, format!("{place}: write NAME=VALUE"));
-                            }
-                        }
+                Err(error) => self.fault((app, node.span), why_unreadable(&path, &error), true),
+                Ok(text) => match env_file::read(&text) {
+                    Ok(read) => variables = read,
+                    Err((number, mend)) => {
+                        self.fault((app, node.span), format!("{}:{number}: {mend}", path.display()), true);
                     }
-                }
+                },
             }
         }
-        let given = app.get("env").and_then(Node::table).map_or(&[][..], |env| &env.entries);
+        let given = table.get("env").and_then(Node::table).map_or(&[][..], |env| &env.entries);
         for entry in given {
-            let value = self.secret(&entry.value).unwrap_or_default();
-            variables.retain(|(name, _)| *name != entry.key);
-            variables.push((entry.key.clone(), value));
+            match self.read_secret(&entry.value) {
+                Ok(value) => {
+                    variables.retain(|(name, _)| *name != entry.key);
+                    variables.push((entry.key.clone(), value.unwrap_or_default()));
+                }
+                Err(problem) => self.fault((app, entry.value.span), problem, true),
+            }
         }
         variables
     }
@@ -129,11 +147,6 @@ impl Builder<'_> {
 fn venv_of(python: &Path) -> &Path {
     let is_inside = |path: &&Path| path.file_name().is_some_and(|name| name == "bin");
     python.parent().filter(is_inside).and_then(Path::parent).unwrap_or(python)
-}
-
-fn unquoted(value: &str) -> &str {
-    let between = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    between('"').or_else(|| between('\'')).unwrap_or(value)
 }
 
 fn narrow(number: u64) -> u32 {

@@ -5,6 +5,7 @@
 
 mod app;
 mod doubts;
+mod env_file;
 mod hierarchy;
 mod modifiers;
 mod place;
@@ -95,16 +96,21 @@ impl Builder<'_> {
 
     /// A string as it stands, or what is in the file that it names.
     fn secret(&mut self, node: &Node) -> Option<String> {
-        let text = node.text()?;
-        let Some(file) = text.strip_prefix("file:") else { return Some(text.into()) };
+        let read = self.read_secret(node);
+        read.unwrap_or_else(|problem| {
+            self.problems.add(node.span, problem);
+            None
+        })
+    }
+
+    /// The same; the error says what is wrong with that file.
+    fn read_secret(&self, node: &Node) -> Result<Option<String>, String> {
+        let Some(text) = node.text() else { return Ok(None) };
+        let Some(file) = text.strip_prefix("file:") else { return Ok(Some(text.into())) };
         let path = self.sources.directory(node.span.file).join(file);
-        match read_secret(&path) {
-            Ok(content) => Some(content.trim_end_matches(['\r', '\n']).into()),
-            Err(error) => {
-                self.unreadable(node.span, &path, &error);
-                None
-            }
-        }
+        read_secret(&path)
+            .map(|content| Some(content.trim_end_matches(['\r', '\n']).into()))
+            .map_err(|error| why_unreadable(&path, &error))
     }
 
     /// The same, for a directory that has to be there.
@@ -113,28 +119,36 @@ impl Builder<'_> {
         if path.is_dir() {
             return Some(path);
         }
-        let shown = path.display();
-        let text = if path.exists() {
-            format!("{shown} is no directory; write the directory that it is in")
-        } else {
-            format!("there is no such directory: {shown}; {}", mend_path(&path, "make it: mkdir -p "))
-        };
-        self.problems.add(node.span, text);
+        self.problems.add(node.span, why_no_directory(&path));
         None
     }
 
     /// A file that cannot be read.
     fn unreadable(&mut self, span: Span, path: &Path, error: &io::Error) {
-        let shown = path.display();
-        let text = match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no such file: {shown}; {}", mend_path(path, "")),
-            io::ErrorKind::PermissionDenied => format!(
-                "{shown} cannot be read by the user '{}', as which this runs; let that user read it",
-                crate::users::own_name()
-            ),
-            _ => format!("{shown} cannot be read: {error}"),
-        };
-        self.problems.add(span, text);
+        self.problems.add(span, why_unreadable(path, error));
+    }
+}
+
+/// What is wrong with a path that is to be a directory.
+fn why_no_directory(path: &Path) -> String {
+    let shown = path.display();
+    if path.exists() {
+        format!("{shown} is no directory; write the directory that it is in")
+    } else {
+        format!("there is no such directory: {shown}; {}", mend_path(path, "make it: mkdir -p "))
+    }
+}
+
+/// What is wrong with a file that cannot be read.
+fn why_unreadable(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no such file: {shown}; {}", mend_path(path, "")),
+        io::ErrorKind::PermissionDenied => format!(
+            "{shown} cannot be read by the user '{}', as which this runs; let that user read it",
+            crate::users::own_name()
+        ),
+        _ => format!("{shown} cannot be read: {error}"),
     }
 }
 

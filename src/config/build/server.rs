@@ -44,7 +44,8 @@ impl Builder<'_> {
 
     /// Who the edge runs as.
     pub(super) fn user(&mut self, table: &Table) -> Option<User> {
-        self.user_of(section(table, "server")?)
+        let node = section(table, "server")?.get("user")?;
+        crate::users::find(node.text()?).map_err(|mend| self.problems.add(node.span, mend)).ok()
     }
 
     /// The forward proxy: for named servers only, and for those only who may use it.

@@ -243,6 +243,16 @@ impl<W: Clone, P: Clone> Desk<W, P> {
         self.slots.retain(|slot| slot.worker != worker);
     }
 
+    /// Whether any worker takes requests.
+    pub fn is_served(&self) -> bool {
+        self.slots.iter().any(|slot| slot.open)
+    }
+
+    /// Nobody is going to take what waits: here it is.
+    pub fn give_up(&mut self) -> Vec<P> {
+        self.queue.drain(..).map(|(_, parcel)| parcel).collect()
+    }
+
     /// Requests that wait at the desk.
     pub fn waiting(&self) -> usize {
         self.queue.len()
@@ -286,6 +296,18 @@ mod tests {
         assert_eq!(desk.place(2, 2, 0), Placed::Queued);
         assert_eq!(desk.freed(1, 1, 0, &mut never).given, None);
         assert_eq!(desk.join((2, 'b'), 1, 0, &mut never), [Given { reach: 'b', parcel: 2, begins: true }]);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_given_up() {
+        let mut desk: Desk<char, u64> = Desk::new(9);
+        assert_eq!((desk.place(1, 1, 0), desk.place(2, 2, 0)), (Placed::Queued, Placed::Queued));
+        assert!(!desk.is_served());
+        assert_eq!((desk.give_up(), desk.waiting()), (vec![1, 2], 0));
+        desk.join((1, 'a'), 1, 0, &mut never);
+        assert!(desk.is_served());
+        desk.close(1);
+        assert!(!desk.is_served(), "it only finishes what it has");
     }
 
     #[test]

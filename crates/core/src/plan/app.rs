@@ -25,8 +25,17 @@ pub struct App {
     pub chdir: PathBuf,
     /// The interpreter it runs under.
     pub python: PathBuf,
+    /// Where that is from, for messages.
+    pub python_origin: String,
     /// Variables added to its environment.
     pub env: Vec<(String, String)>,
+    /// Whether what its workers print is passed on as it is, without their names before each line.
+    pub is_raw: bool,
+    /// Why it cannot be started as long as this plan is gone by.
+    pub hindrance: Option<String>,
+    /// What was missing for it when the plan was made.
+    #[serde(skip)]
+    pub faults: Vec<String>,
     /// Who its workers run as, where it is not who started hallway.
     pub user: Option<User>,
     /// Worker processes.
@@ -59,7 +68,11 @@ impl App {
             factory: false,
             chdir: PathBuf::new(),
             python: PathBuf::new(),
+            python_origin: String::new(),
             env: Vec::new(),
+            is_raw: false,
+            hindrance: None,
+            faults: Vec::new(),
             user: None,
             workers,
             threads: 1,
@@ -73,12 +86,18 @@ impl App {
         }
     }
 
+    /// Whether there is to be more than one process of it.
+    pub fn is_multiprocess(&self) -> bool {
+        self.workers > 1
+    }
+
     /// Whether workers of the other one are just like those of this one: what differs is the edge's or the
     /// supervisor's to keep.
     pub fn starts_like(&self, other: &App) -> bool {
         let start = |app: &App| (app.callable.clone(), app.factory, app.chdir.clone(), app.python.clone());
         let work =
             |app: &App| (app.env.clone(), app.user.clone(), app.threads, app.max_requests, app.max_requests_jitter);
-        start(self) == start(other) && work(self) == work(other)
+        let rest = |app: &App| (app.is_raw, app.hindrance.clone(), app.is_multiprocess());
+        start(self) == start(other) && work(self) == work(other) && rest(self) == rest(other)
     }
 }

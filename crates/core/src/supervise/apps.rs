@@ -4,8 +4,14 @@
 //! Never:  does a change of one app touch the workers of another.
 
 use super::children::{Place, Vacancy, WorkerPhase};
-use super::{AppSettings, Command, Supervisor};
+use super::{AppSettings, Command, Supervisor, back_off_ms};
 use std::collections::BTreeSet;
+
+/// A worker that dies sooner after it was ready has not lived for long. So long is the longest pause after that, too:
+/// a request that ends workers costs its own app no more.
+const SHORT_LIFE_MS: u64 = 1_000;
+/// So many deaths of that kind, and one for each worker, are followed by no pause.
+const SHORT_LIVES_FREE: u32 = 3;
 
 /// What the supervisor remembers of an app.
 #[derive(Clone, Copy, Debug)]
@@ -13,21 +19,35 @@ pub(super) struct AppState {
     pub(super) settings: AppSettings,
     /// Whether the plan has it.
     pub(super) is_wanted: bool,
-    /// Whether it was there from the start. Until a worker of such an app was ready, a failure to boot ends
-    /// everything.
-    pub(super) is_founding: bool,
     /// Whether any worker of it ever became ready.
     pub(super) was_ready: bool,
     /// How often in a row its workers could not boot since then.
     pub(super) failures: u32,
+    /// How often in a row a worker died as soon as it was ready.
+    pub(super) short_lives: u32,
+    /// Whether the edge was told that nobody answers for it.
+    pub(super) is_down: bool,
+    /// Whether somebody asked for it to be started, and what came of that is not known yet.
+    pub(super) is_asked_for: bool,
     /// When its workers are let go, once it is not wanted any more.
     pub(super) dismiss_at_ms: Option<u64>,
 }
 
 impl AppState {
-    pub(super) fn founding(settings: AppSettings) -> AppState {
-        let (is_wanted, is_founding) = (true, true);
-        AppState { settings, is_wanted, is_founding, was_ready: false, failures: 0, dismiss_at_ms: None }
+    pub(super) fn new(settings: AppSettings) -> AppState {
+        let (is_wanted, was_ready, is_down, is_asked_for) = (true, false, false, false);
+        let (failures, short_lives, dismiss_at_ms) = (0, 0, None);
+        AppState { settings, is_wanted, was_ready, failures, short_lives, is_down, is_asked_for, dismiss_at_ms }
+    }
+
+    /// How long the place of a worker that has died stays empty: not at all, unless they die one after the other
+    /// as soon as they are there.
+    pub(super) fn pause_ms(&mut self, lived_ms: u64) -> u64 {
+        self.short_lives = if lived_ms < SHORT_LIFE_MS { self.short_lives + 1 } else { 0 };
+        match self.short_lives.saturating_sub(SHORT_LIVES_FREE + self.settings.workers) {
+            0 => 0,
+            many => back_off_ms(many).min(SHORT_LIFE_MS),
+        }
     }
 }
 
@@ -40,10 +60,11 @@ impl Supervisor {
         for (app, settings) in apps {
             let none = AppSettings { workers: 0, ..*settings };
             while self.apps.len() <= *app {
-                self.apps.push(AppState { is_wanted: false, is_founding: false, ..AppState::founding(none) });
+                self.apps.push(AppState { is_wanted: false, ..AppState::new(none) });
             }
             let workers = self.places(*app).len() as u32;
             let state = &mut self.apps[*app];
+            state.is_asked_for |= !state.is_wanted && workers == 0;
             (state.is_wanted, state.dismiss_at_ms) = (true, None);
             state.settings = AppSettings { workers, ..*settings };
             self.set_workers(now_ms, *app, settings.workers, &mut out);
@@ -52,6 +73,7 @@ impl Supervisor {
             let state = &mut self.apps[app];
             if std::mem::replace(&mut state.is_wanted, false) {
                 state.dismiss_at_ms = Some(now_ms + state.settings.graceful_timeout_ms);
+                state.is_asked_for = false;
                 self.vacancies.retain(|vacancy| vacancy.place.app != app);
             }
         }

@@ -3,6 +3,8 @@
 //! Actors: none.
 //! Never:  is a worker's number given to a second worker.
 
+use super::BOOT_MS;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
     /// Its application is being imported.
@@ -30,18 +32,29 @@ pub(super) struct Worker {
     pub(super) place: Place,
     pub(super) phase: WorkerPhase,
     pub(super) kill_at_ms: Option<u64>,
+    /// Whether it was told to show its stacks, which it is before it is killed for being late.
+    pub(super) has_spoken: bool,
+    /// Since when it takes requests.
+    pub(super) ready_at_ms: u64,
     /// When it must have said hello to a new edge at the latest.
     pub(super) join_by_ms: Option<u64>,
 }
 
 impl Worker {
     pub(super) fn booting(id: u32, place: Place, kill_at_ms: u64) -> Self {
-        Worker { id, place, phase: WorkerPhase::Booting, kill_at_ms: Some(kill_at_ms), join_by_ms: None }
+        let (phase, has_spoken, join_by_ms) = (WorkerPhase::Booting, false, None);
+        Worker { id, place, phase, kill_at_ms: Some(kill_at_ms), has_spoken, ready_at_ms: u64::MAX, join_by_ms }
     }
 
     /// Whether its time to say hello is over.
     pub(super) fn is_missing(&self, now_ms: u64) -> bool {
         self.join_by_ms.is_some_and(|at| at <= now_ms)
+    }
+
+    /// For how long it loads its app.
+    pub(super) fn boots_for_ms(&self, now_ms: u64) -> u64 {
+        let since_ms = self.kill_at_ms.filter(|_| self.phase == WorkerPhase::Booting && !self.has_spoken);
+        since_ms.map_or(0, |at| now_ms.saturating_sub(at.saturating_sub(BOOT_MS)))
     }
 
     pub(super) fn may_serve(&self) -> bool {

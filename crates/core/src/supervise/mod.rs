@@ -5,14 +5,17 @@
 
 mod apps;
 mod children;
+mod leave;
 mod roll;
 #[cfg(test)]
 mod tests;
+mod tidings;
 
 use apps::AppState;
 pub use children::Place;
 use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
-use roll::Roll;
+use roll::{Roll, boot_code};
+pub use tidings::Tidings;
 
 /// Between the order to show its stacks and the kill of an overdue worker.
 const LAST_WORDS_MS: u64 = 300;
@@ -22,10 +25,10 @@ const BACK_OFF_MAX_MS: u64 = 10_000;
 /// often send the same signal to the process and to its group.
 const SECOND_STOP_MS: u64 = 500;
 /// What an application gets to load; a worker that needs longer is taken to be stuck.
-const BOOT_MS: u64 = 120_000;
+pub const BOOT_MS: u64 = 120_000;
 /// For the edge to cut what is still in flight after the graceful timeout, and to write what is to be said of it.
 const CUT_MS: u64 = 1_000;
-/// What a worker gets to leave once the edge has drained: it has nothing left to do.
+/// What a worker gets to leave at least once the edge has drained, where that took all of its time.
 const LEAVE_MS: u64 = 3_000;
 
 /// A child of the master.
@@ -52,6 +55,8 @@ pub enum Event {
     Stuck(u32),
     /// The edge says that this worker said hello to it.
     Joined(u32),
+    /// This worker begins nothing more, and ends, although nobody told it to.
+    Left(u32),
     /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
     Spent(u32),
     /// The apps have changed: every worker is to be replaced.
@@ -84,12 +89,16 @@ pub enum Command {
     },
     /// Make lanes between the edge and this worker, and give each its ends.
     DealLanes(u32),
+    /// Have the edge answer at once for this app that nobody answers; until a worker of it says hello.
+    AnswerFor(usize),
     /// Ask a child to finish what it has and to exit.
     Finish(Child),
     /// Have a worker write the stack of each of its threads to its log.
     DumpStacks(u32),
     /// End a child at once.
     Kill(Child),
+    /// Tell the operator.
+    Tell(Tidings),
     /// End the master with this code.
     Exit(i32),
 }
@@ -112,6 +121,8 @@ pub struct Settings {
     pub apps: Vec<AppSettings>,
     /// How long a stop waits for requests in flight.
     pub graceful_timeout_ms: u64,
+    /// Whether an app that cannot be started at first ends everything.
+    pub gives_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +138,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Supervisor {
     graceful_timeout_ms: u64,
+    gives_up: bool,
     phase: Phase,
     exit_code: i32,
     edge: Edge,
@@ -143,8 +155,9 @@ impl Supervisor {
     /// A tree of which nothing runs yet.
     pub fn new(settings: Settings) -> Self {
         Supervisor {
-            apps: settings.apps.into_iter().map(AppState::founding).collect(),
+            apps: settings.apps.into_iter().map(AppState::new).collect(),
             graceful_timeout_ms: settings.graceful_timeout_ms,
+            gives_up: settings.gives_up,
             phase: Phase::Running,
             exit_code: 0,
             edge: Edge::absent(),
@@ -178,8 +191,9 @@ impl Supervisor {
                 joined.into_iter().for_each(|worker| worker.join_by_ms = None);
             }
             Event::Spent(worker) => self.roll_one(worker),
-            Event::Roll => self.roll_apps(|_| true),
-            Event::RollApp(app) => self.roll_apps(|it| it == app),
+            Event::Left(worker) => self.left(now_ms, worker),
+            Event::Roll => self.roll_apps(now_ms, |_| true, &mut out),
+            Event::RollApp(app) => self.roll_apps(now_ms, |it| it == app, &mut out),
             Event::Dismiss(app) => self.dismiss(now_ms, app, &mut out),
             Event::More => self.more(now_ms),
             Event::Fewer => self.fewer(now_ms, &mut out),
@@ -230,11 +244,6 @@ impl Supervisor {
         self.phase != Phase::Running
     }
 
-    /// Whether a signal to stop at this time would end everything at once.
-    pub fn is_second_stop(&self, now_ms: u64) -> bool {
-        self.stopping_since_ms.is_some_and(|since_ms| now_ms >= since_ms + SECOND_STOP_MS)
-    }
-
     /// While the edge drains, its requests still need workers.
     fn refills(&self) -> bool {
         self.phase != Phase::Leaving
@@ -244,7 +253,9 @@ impl Supervisor {
     /// its tables, it writes its byte code) is done before the others come, and what it complains
     /// of is shown once.
     fn first_boots(&self, app: usize) -> bool {
-        !self.apps[app].was_ready && self.workers.iter().any(|worker| worker.place.app == app)
+        let AppState { was_ready, is_down, .. } = self.apps[app];
+        let boots = |it: &Worker| it.place.app == app && it.phase == WorkerPhase::Booting;
+        (!was_ready || is_down) && self.workers.iter().any(boots)
     }
 
     /// Workers that were busy when the last edge died come to the new one when they are done; nobody
@@ -252,6 +263,8 @@ impl Supervisor {
     fn spawn_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         self.edge = Edge::starting();
         out.push(Command::SpawnEdge);
+        let down = (0..self.apps.len()).filter(|app| self.apps[*app].is_down && self.apps[*app].is_wanted);
+        out.extend(down.map(Command::AnswerFor));
         // It has never heard of apps that are not wanted any more.
         (0..self.apps.len()).for_each(|app| self.dismiss(now_ms, app, out));
         for worker in self.workers.iter_mut().filter(|worker| worker.may_serve()) {
@@ -278,11 +291,13 @@ impl Supervisor {
     fn worker_ready(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
         let booting = |it: &&mut Worker| it.id == worker && it.phase == WorkerPhase::Booting;
         if let Some(booted) = self.workers.iter_mut().find(booting) {
-            booted.phase = WorkerPhase::Ready;
-            booted.kill_at_ms = None;
-            let app = booted.place.app;
-            self.apps[app].was_ready = true;
-            self.apps[app].failures = 0;
+            (booted.phase, booted.kill_at_ms, booted.ready_at_ms) = (WorkerPhase::Ready, None, now_ms);
+            let number = booted.place.app;
+            let app = &mut self.apps[number];
+            (app.was_ready, app.failures, app.is_asked_for) = (true, 0, false);
+            if std::mem::replace(&mut app.is_down, false) {
+                out.push(Command::Tell(Tidings::AppIsUp { app: number }));
+            }
             self.roll_ready(now_ms, worker, out);
         }
     }
@@ -306,15 +321,17 @@ impl Supervisor {
         match worker.phase {
             WorkerPhase::Ready => {
                 worker.phase = WorkerPhase::Doomed;
+                worker.has_spoken = true;
                 out.push(Command::DumpStacks(worker.id));
             }
             // Its place is another's already; it is only not waited for any longer.
             WorkerPhase::Retiring if worker.kill_at_ms.is_none_or(|at| at > kill_at_ms) => {
+                worker.has_spoken = true;
                 out.push(Command::DumpStacks(worker.id));
             }
             // One that is still loading has no request to show a stack of: its lanes are broken, most
             // likely because it is just ending by itself.
-            WorkerPhase::Booting => {}
+            WorkerPhase::Booting => worker.has_spoken = true,
             WorkerPhase::Doomed | WorkerPhase::Retiring => return,
         }
         (worker.kill_at_ms, worker.join_by_ms) = (Some(kill_at_ms), None);
@@ -325,23 +342,56 @@ impl Supervisor {
             return;
         };
         let worker = self.workers.swap_remove(at);
-        if self.roll_exited(&worker) || worker.phase == WorkerPhase::Retiring {
-            return;
+        match worker.phase {
+            WorkerPhase::Retiring => {}
+            WorkerPhase::Booting => self.boot_failed(now_ms, &worker, code, out),
+            WorkerPhase::Ready | WorkerPhase::Doomed => {
+                if !self.roll_exited(&worker) {
+                    self.fill_again(now_ms, &worker);
+                }
+            }
         }
-        let app = worker.place.app;
-        if !self.apps[app].is_wanted {
-            return;
-        }
-        if worker.phase != WorkerPhase::Booting {
-            self.vacancies.push(Vacancy { place: worker.place, at_ms: now_ms });
-        } else if self.apps[app].was_ready || !self.apps[app].is_founding {
-            // The first replacement of a worker that died starts at once; only one that cannot
-            // even become ready waits, longer each time.
-            self.apps[app].failures += 1;
-            let at_ms = now_ms + back_off_ms(self.apps[app].failures);
+    }
+
+    /// The place of a worker that was ready is empty.
+    fn fill_again(&mut self, now_ms: u64, worker: &Worker) {
+        let app = &mut self.apps[worker.place.app];
+        if app.is_wanted {
+            let at_ms = now_ms + app.pause_ms(now_ms.saturating_sub(worker.ready_at_ms));
             self.vacancies.push(Vacancy { place: worker.place, at_ms });
-        } else if self.phase == Phase::Running {
-            self.give_up(code.filter(|code| *code == 4).unwrap_or(3), out);
+        }
+    }
+
+    /// The first replacement of a worker that died starts at once; only one that cannot even become ready waits,
+    /// longer each time. While no worker of its app serves, the others of the app wait with it.
+    fn boot_failed(&mut self, now_ms: u64, worker: &Worker, code: Option<i32>, out: &mut Vec<Command>) {
+        let Worker { place, .. } = *worker;
+        let is_filled = self.roll_failed(worker, code, out) || self.roll_exited(worker);
+        if is_filled || !self.apps[place.app].is_wanted || self.phase == Phase::Leaving {
+            return;
+        }
+        let app = &mut self.apps[place.app];
+        if self.gives_up && !app.was_ready {
+            if self.phase == Phase::Running {
+                self.give_up(boot_code(code), out);
+            }
+            return;
+        }
+        app.failures += 1;
+        let at_ms = now_ms + back_off_ms(app.failures);
+        if std::mem::replace(&mut app.is_asked_for, false) {
+            out.push(Command::Tell(Tidings::NotReplaced { app: place.app, code: boot_code(code) }));
+        }
+        self.vacancies.push(Vacancy { place, at_ms });
+        let serves = |it: &Worker| it.place.app == place.app && it.phase == WorkerPhase::Ready;
+        if !self.workers.iter().any(serves) {
+            self.apps[place.app].is_down = true;
+            let own = self.vacancies.iter_mut().filter(|vacancy| vacancy.place.app == place.app);
+            own.for_each(|vacancy| vacancy.at_ms = vacancy.at_ms.max(at_ms));
+            out.push(Command::Tell(Tidings::AppIsDown { app: place.app, next_try_ms: at_ms }));
+            if self.edge.is_there() {
+                out.push(Command::AnswerFor(place.app));
+            }
         }
     }
 
@@ -362,75 +412,20 @@ impl Supervisor {
         }
     }
 
-    fn let_workers_go(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        self.phase = Phase::Leaving;
-        for worker in &mut self.workers {
-            match worker.phase {
-                WorkerPhase::Booting => out.push(Command::Kill(Child::Worker(worker.id))),
-                WorkerPhase::Ready => {
-                    out.push(Command::Finish(Child::Worker(worker.id)));
-                    worker.kill_at_ms = Some(now_ms + LEAVE_MS);
-                }
-                // No request waits for it any more.
-                WorkerPhase::Doomed | WorkerPhase::Retiring => {
-                    let leave_at_ms = now_ms + LEAVE_MS;
-                    worker.kill_at_ms = Some(worker.kill_at_ms.map_or(leave_at_ms, |at| at.min(leave_at_ms)));
-                }
-            }
-        }
-    }
-
-    fn stop(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        if let Some(since_ms) = self.stopping_since_ms {
-            if now_ms >= since_ms + SECOND_STOP_MS {
-                self.kill_all(out);
-            }
-            return;
-        }
-        self.stopping_since_ms = Some(now_ms);
-        if self.phase != Phase::Running {
-            return;
-        }
-        self.phase = Phase::Draining;
-        if self.edge.is_there() {
-            out.push(Command::Finish(Child::Edge));
-            self.edge.kill_at_ms = Some(now_ms + self.graceful_timeout_ms + CUT_MS);
-        } else {
-            self.let_workers_go(now_ms, out);
-        }
-    }
-
-    fn give_up(&mut self, code: i32, out: &mut Vec<Command>) {
-        self.exit_code = code;
-        self.kill_all(out);
-    }
-
-    fn kill_all(&mut self, out: &mut Vec<Command>) {
-        self.phase = Phase::Leaving;
-        if self.edge.is_there() {
-            out.push(Command::Kill(Child::Edge));
-        }
-        out.extend(self.workers.iter().map(|worker| Command::Kill(Child::Worker(worker.id))));
-    }
-
     /// Does what is due by time alone.
     fn keep_times(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now_ms).is_some();
-        if due(&mut self.edge.kill_at_ms) {
-            out.push(Command::Kill(Child::Edge));
-        }
+        self.end_late(now_ms, out);
         if due(&mut self.edge.respawn_at_ms) && self.phase == Phase::Running {
             let failures = self.edge.failures;
             self.spawn_edge(now_ms, out);
             self.edge.failures = failures;
         }
-        for worker in &mut self.workers {
-            if due(&mut worker.kill_at_ms) {
-                out.push(Command::Kill(Child::Worker(worker.id)));
-            }
-        }
         let missing: Vec<u32> = self.workers.iter().filter(|it| it.is_missing(now_ms)).map(|it| it.id).collect();
-        missing.into_iter().for_each(|worker| self.doom(now_ms, worker, out));
+        for worker in missing {
+            out.push(Command::Tell(Tidings::Missing(worker)));
+            self.doom(now_ms, worker, out);
+        }
         let is_due = |app: &AppState| app.dismiss_at_ms.is_some_and(|at| at <= now_ms);
         let dismissed: Vec<usize> = (0..self.apps.len()).filter(|app| is_due(&self.apps[*app])).collect();
         dismissed.into_iter().for_each(|app| self.dismiss(now_ms, app, out));

@@ -7,7 +7,15 @@ use super::*;
 
 fn settings(workers: &[u32]) -> Settings {
     let app = |workers: &u32| AppSettings { workers: *workers, timeout_ms: 5_000, graceful_timeout_ms: 30_000 };
-    Settings { apps: workers.iter().map(app).collect(), graceful_timeout_ms: 30_000 }
+    Settings { apps: workers.iter().map(app).collect(), graceful_timeout_ms: 30_000, gives_up: true }
+}
+
+/// The same, for a configuration file: what is wrong with one app ends nothing.
+fn serving(workers: &[u32]) -> Supervisor {
+    let mut tree = Supervisor::new(Settings { gives_up: false, ..settings(workers) });
+    tree.step(0, Event::Start);
+    tree.step(1, Event::Ready(Child::Edge));
+    tree
 }
 
 fn started(workers: u32) -> (Supervisor, Vec<Command>) {
@@ -69,7 +77,8 @@ fn a_dead_worker_is_replaced_at_once_and_in_its_place() {
 fn a_replacement_that_cannot_boot_backs_off() {
     let mut tree = running(1);
     tree.step(10, Event::Exited(Child::Worker(1), None));
-    assert_eq!(tree.step(20, Event::Exited(Child::Worker(2), Some(4))), []);
+    let down = Command::Tell(Tidings::AppIsDown { app: 0, next_try_ms: 120 });
+    assert_eq!(tree.step(20, Event::Exited(Child::Worker(2), Some(4))), [down, Command::AnswerFor(0)]);
     assert_eq!(tree.wake_at(), Some(120));
     assert_eq!(tree.step(119, Event::Tick), []);
     assert_eq!(tree.step(120, Event::Tick)[0], spawn(3, 1));
@@ -94,7 +103,9 @@ fn an_app_that_hangs_while_it_loads_is_tried_again() {
     let mut tree = running(1);
     tree.step(10, Event::Exited(Child::Worker(1), None));
     assert_eq!(tree.wake_at(), Some(10 + BOOT_MS));
-    assert_eq!(tree.step(10 + BOOT_MS, Event::Tick), [Command::Kill(Child::Worker(2))]);
+    let said = [Command::Tell(Tidings::LoadsTooLong(2)), Command::DumpStacks(2)];
+    assert_eq!(tree.step(10 + BOOT_MS, Event::Tick), said, "where it hangs");
+    assert_eq!(tree.step(10 + BOOT_MS + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(2))]);
 }
 
 #[test]
@@ -126,7 +137,8 @@ fn a_roll_is_one_by_one_and_ready_first() {
 fn a_roll_to_an_app_that_does_not_load_changes_nothing() {
     let mut tree = running(2);
     tree.step(10, Event::Roll);
-    assert_eq!(tree.step(50, Event::Exited(Child::Worker(3), Some(4))), []);
+    let told = Command::Tell(Tidings::NotReplaced { app: 0, code: 4 });
+    assert_eq!(tree.step(50, Event::Exited(Child::Worker(3), Some(4))), [told]);
     assert_eq!(tree.wake_at(), None);
     assert_eq!(tree.readiness(0), (2, 2));
 }
@@ -172,7 +184,8 @@ fn a_drain_that_takes_too_long_is_cut() {
     // The edge cuts what it has after 30 s; it is killed where it does not.
     assert_eq!(tree.wake_at(), Some(31_010));
     assert_eq!(tree.step(30_010, Event::Tick), []);
-    assert_eq!(tree.step(31_010, Event::Tick), [Command::Kill(Child::Edge)]);
+    let cut = [Command::Tell(Tidings::EdgeOverstays), Command::Kill(Child::Edge)];
+    assert_eq!(tree.step(31_010, Event::Tick), cut);
 }
 
 #[test]
@@ -197,7 +210,7 @@ fn a_worker_that_does_not_come_to_a_new_edge_is_replaced() {
     tree.step(1_010, Event::Ready(Child::Edge));
     tree.step(1_020, Event::Joined(1));
     assert_eq!(tree.wake_at(), Some(5_010));
-    assert_eq!(tree.step(5_010, Event::Tick), [Command::DumpStacks(2)]);
+    assert_eq!(tree.step(5_010, Event::Tick), [Command::Tell(Tidings::Missing(2)), Command::DumpStacks(2)]);
     assert_eq!(tree.step(5_010 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(2))]);
     assert_eq!(tree.wake_at(), None);
 }
@@ -226,12 +239,116 @@ fn who_leaves_is_not_waited_for_longer_than_needed() {
     assert_eq!(tree.step(30, Event::Overdue(1)), [Command::DumpStacks(1)]);
     assert_eq!(tree.step(30, Event::Overdue(1)), []);
     assert_eq!(tree.step(30 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(1))]);
+}
+
+/// The end of a worker that was told to leave at 30 ms and is still there 30 s later.
+fn assert_cut(tree: &mut Supervisor, worker: u32) {
+    assert_eq!(tree.wake_at(), Some(30_030));
+    let said = [Command::Tell(Tidings::Overstays(worker)), Command::DumpStacks(worker)];
+    assert_eq!(tree.step(30_030, Event::Tick), said);
+    assert_eq!(tree.step(30_030 + LAST_WORDS_MS, Event::Tick), [Command::Kill(Child::Worker(worker))]);
+}
+
+#[test]
+fn who_leaves_has_the_same_time_by_every_way() {
+    // A stop.
+    let mut tree = running(1);
+    tree.step(30, Event::Stop);
+    assert_eq!(tree.step(40, Event::Exited(Child::Edge, Some(0))), [Command::Finish(Child::Worker(1))]);
+    assert_cut(&mut tree, 1);
+    // A reload, of all and of one; a worker that is spent.
+    for event in [Event::Roll, Event::RollApp(0), Event::Spent(1)] {
+        let mut tree = running(1);
+        tree.step(10, event);
+        assert_eq!(tree.step(30, Event::Ready(Child::Worker(2))), [Command::Finish(Child::Worker(1))]);
+        assert_cut(&mut tree, 1);
+    }
+    // A reload, and a stop behind it: nobody has more than the stop leaves, nor less.
     let mut tree = running(1);
     tree.step(10, Event::Roll);
-    tree.step(20, Event::Ready(Child::Worker(2)));
-    tree.step(30, Event::Stop);
-    tree.step(40, Event::Exited(Child::Edge, Some(0)));
-    assert_eq!(tree.wake_at(), Some(40 + LEAVE_MS), "nothing is in flight any more");
+    tree.step(30, Event::Ready(Child::Worker(2)));
+    tree.step(50, Event::Stop);
+    assert_eq!(tree.step(60, Event::Exited(Child::Edge, Some(0))), [Command::Finish(Child::Worker(2))]);
+    tree.step(70, Event::Exited(Child::Worker(2), Some(0)));
+    assert_cut(&mut tree, 1);
+    // One less.
+    let mut tree = running(2);
+    assert_eq!(tree.step(30, Event::Fewer), [Command::Finish(Child::Worker(2))]);
+    assert_cut(&mut tree, 2);
+    // By itself: another one has its place at once.
+    let mut tree = running(1);
+    assert_eq!(tree.step(30, Event::Left(1)), [spawn(2, 1), Command::DealLanes(2)]);
+    tree.step(40, Event::Ready(Child::Worker(2)));
+    assert_cut(&mut tree, 1);
+}
+
+#[test]
+fn a_drain_that_took_all_of_the_time_leaves_a_moment_to_leave() {
+    let mut tree = running(1);
+    tree.step(10, Event::Stop);
+    tree.step(31_000, Event::Exited(Child::Edge, Some(0)));
+    assert_eq!(tree.wake_at(), Some(31_000 + LEAVE_MS));
+}
+
+#[test]
+fn an_app_that_does_not_load_is_felt_by_nobody_else() {
+    let mut tree = serving(&[2, 1]);
+    let down = |next_try_ms| Command::Tell(Tidings::AppIsDown { app: 0, next_try_ms });
+    assert_eq!(tree.step(5, Event::Exited(Child::Worker(1), Some(4))), [down(105), Command::AnswerFor(0)]);
+    assert_eq!(tree.step(6, Event::Ready(Child::Worker(2))), []);
+    // One try at a time, however many workers there are to be.
+    let of = |worker, number| Command::SpawnWorker { worker, place: Place { app: 0, number } };
+    assert_eq!(tree.step(105, Event::Tick), [of(3, 1), Command::DealLanes(3)]);
+    assert_eq!(tree.step(110, Event::Exited(Child::Worker(3), None)), [down(310), Command::AnswerFor(0)]);
+    // A new edge has not heard of it.
+    let commands = tree.step(120, Event::Exited(Child::Edge, None));
+    assert_eq!(commands, [Command::SpawnEdge, Command::AnswerFor(0), Command::DealLanes(2)]);
+    tree.step(121, Event::Ready(Child::Edge));
+    tree.step(122, Event::Joined(2));
+    // A reload tries it at once, and knows what comes of it.
+    assert_eq!(tree.step(130, Event::RollApp(0)), [of(4, 1), Command::DealLanes(4)]);
+    assert!(tree.is_rolling());
+    let failed = Command::Tell(Tidings::NotReplaced { app: 0, code: 4 });
+    assert!(tree.step(140, Event::Exited(Child::Worker(4), Some(4))).contains(&failed) && !tree.is_rolling());
+    tree.step(150, Event::RollApp(0));
+    let commands = tree.step(160, Event::Ready(Child::Worker(5)));
+    assert_eq!(commands, [Command::Tell(Tidings::AppIsUp { app: 0 }), of(6, 2), Command::DealLanes(6)]);
+    assert!(!tree.is_rolling());
+}
+
+#[test]
+fn an_app_that_hangs_while_it_loads_holds_up_no_other_roll() {
+    let mut tree = serving(&[1, 1]);
+    tree.step(5, Event::Ready(Child::Worker(1)));
+    tree.step(5, Event::Ready(Child::Worker(2)));
+    let of = |worker, app| Command::SpawnWorker { worker, place: Place { app, number: 1 } };
+    tree.step(10, Event::RollApp(0));
+    assert_eq!(tree.step(20, Event::Spent(2)), [of(4, 1), Command::DealLanes(4)]);
+    assert_eq!(tree.step(30, Event::Ready(Child::Worker(4))), [Command::Finish(Child::Worker(2))]);
+    assert!(tree.is_rolling_app(0) && !tree.is_rolling_app(1), "the other one still loads");
+    // Its code is mended meanwhile: the next roll does not wait for what hangs.
+    let commands = tree.step(3_000, Event::RollApp(0));
+    assert_eq!(commands, [Command::Kill(Child::Worker(3)), of(5, 0), Command::DealLanes(5)]);
+    assert_eq!(tree.step(3_010, Event::Exited(Child::Worker(3), None)), []);
+    assert_eq!(tree.step(3_020, Event::Ready(Child::Worker(5))), [Command::Finish(Child::Worker(1))]);
+}
+
+#[test]
+fn workers_that_die_as_soon_as_they_are_there_pause() {
+    let mut tree = running(1);
+    let mut pauses = Vec::new();
+    for worker in 1..=12u32 {
+        let now_ms = u64::from(worker) * 10_000;
+        tree.step(now_ms, Event::Ready(Child::Worker(worker)));
+        tree.step(now_ms + 10, Event::Exited(Child::Worker(worker), None));
+        let next = tree.wake_at().filter(|at| *at < now_ms + 10_000);
+        pauses.push(next.map_or(0, |at| at - now_ms - 10));
+        tree.step(now_ms + 5_000, Event::Tick);
+    }
+    // The first one had lived for long.
+    assert_eq!(pauses, [0, 0, 0, 0, 0, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
+    tree.step(130_000, Event::Ready(Child::Worker(13)));
+    assert_eq!(tree.step(140_000, Event::Exited(Child::Worker(13), None))[0], spawn(14, 1), "this one has lived");
 }
 
 #[test]
@@ -246,8 +363,10 @@ fn apps_stand_each_for_themselves() {
     tree.step(3, Event::Ready(Child::Worker(3)));
     assert_eq!((tree.readiness(0), tree.readiness(1), tree.app_of(3)), ((1, 1), (2, 2), Some(1)));
     // A roll: the first app does not load any more, the second one does.
-    assert_eq!(tree.step(10, Event::Roll), [of(4, 0, 1), Command::DealLanes(4)]);
-    assert_eq!(tree.step(20, Event::Exited(Child::Worker(4), Some(4))), [of(5, 1, 1), Command::DealLanes(5)]);
+    let both = [of(4, 0, 1), Command::DealLanes(4), of(5, 1, 1), Command::DealLanes(5)];
+    assert_eq!(tree.step(10, Event::Roll), both);
+    let told = Command::Tell(Tidings::NotReplaced { app: 0, code: 4 });
+    assert_eq!(tree.step(20, Event::Exited(Child::Worker(4), Some(4))), [told]);
     let commands = tree.step(30, Event::Ready(Child::Worker(5)));
     assert_eq!(commands, [Command::Finish(Child::Worker(2)), of(6, 1, 2), Command::DealLanes(6)]);
     tree.step(40, Event::Ready(Child::Worker(6)));

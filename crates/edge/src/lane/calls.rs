@@ -99,11 +99,11 @@ impl Calls {
         at.map(|at| held.swap_remove(at)).is_some()
     }
 
-    /// A request could not be sent to any worker.
-    pub(crate) fn refuse(&self, ticket: u64) {
+    /// A request goes to no worker.
+    pub(crate) fn refuse(&self, ticket: u64, fault: Fault) {
         let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
         if let Some(call) = call.filter(|call| call.ticket() == ticket) {
-            self.end(&call, Err(Fault::Internal("The request could not be handed to a worker.")));
+            self.end(&call, Err(fault));
         }
     }
 

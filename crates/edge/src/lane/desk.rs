@@ -10,9 +10,11 @@ use hallway_core::Fault;
 use hallway_core::lane::{Desk, Given, Placed};
 use hallway_core::plan::App;
 use hallway_core::ports::Master;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+const UNSENDABLE: Fault = Fault::Internal("The request could not be handed to a worker.");
 
 type OneDesk = Desk<Arc<Lane>, Arc<Parcel>>;
 type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
@@ -21,6 +23,8 @@ type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
 pub(crate) struct AppDesk {
     /// How long a worker may send nothing; 0 for ever.
     timeout_ms: AtomicU64,
+    /// Whether no worker of it could be started.
+    is_down: AtomicBool,
     desk: Mutex<OneDesk>,
     posts: Posts,
     master: Arc<dyn Master>,
@@ -33,7 +37,8 @@ type ToWake = Option<Arc<Lane>>;
 impl AppDesk {
     pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
         let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
-        AppDesk { timeout_ms, desk, posts, master, beginning }
+        let is_down = AtomicBool::new(false);
+        AppDesk { timeout_ms, is_down, desk, posts, master, beginning }
     }
 
     /// The application has other settings from now on.
@@ -50,6 +55,7 @@ impl AppDesk {
     /// A worker said hello.
     pub(crate) fn join(&self, lane: &Arc<Lane>) {
         let (mut desk, now_us) = (self.lock(), self.now_us());
+        self.is_down.store(false, Ordering::Relaxed);
         let given = desk.join((lane.worker, lane.clone()), lane.slots, now_us, &mut withdraw);
         let woken: Vec<ToWake> = given.into_iter().map(|given| self.hand(&mut desk, given, now_us)).collect();
         drop(desk);
@@ -59,12 +65,16 @@ impl AppDesk {
     /// A request wants a worker; whether one has it.
     pub(crate) fn place(&self, parcel: Arc<Parcel>) -> Result<bool, Fault> {
         let (mut desk, now_us) = (self.lock(), self.now_us());
-        match desk.place(parcel.ticket, parcel, now_us) {
+        let ticket = parcel.ticket;
+        match desk.place(ticket, parcel, now_us) {
             Placed::With(given) => {
                 let woken = self.hand(&mut desk, given, now_us);
                 drop(desk);
                 wake(woken);
                 Ok(true)
+            }
+            Placed::Queued if self.is_down.load(Ordering::Relaxed) && desk.withdraw(ticket, &mut withdraw) => {
+                Err(Fault::AppDown)
             }
             Placed::Queued => Ok(false),
             Placed::Full(_) => Err(Fault::QueueFull),
@@ -75,10 +85,23 @@ impl AppDesk {
     pub(crate) fn place_again(&self, parcel: Arc<Parcel>) {
         parcel.take_back();
         let (mut desk, now_us) = (self.lock(), self.now_us());
-        if let Placed::With(given) = desk.place_again(parcel.ticket, parcel, now_us) {
+        let ticket = parcel.ticket;
+        if let Placed::With(given) = desk.place_again(ticket, parcel, now_us) {
             let woken = self.hand(&mut desk, given, now_us);
             drop(desk);
             wake(woken);
+        } else if self.is_down.load(Ordering::Relaxed) && desk.withdraw(ticket, &mut withdraw) {
+            self.posts.refuse(ticket, Fault::AppDown);
+        }
+    }
+
+    /// No worker could be started: whatever waits is told so, and whatever comes, until one says hello.
+    pub(crate) fn answer_for(&self) {
+        let mut desk = self.lock();
+        // One may have said hello since the order was given.
+        if !desk.is_served() {
+            self.is_down.store(true, Ordering::Relaxed);
+            desk.give_up().iter().for_each(|parcel| self.posts.refuse(parcel.ticket, Fault::AppDown));
         }
     }
 
@@ -133,7 +156,7 @@ impl AppDesk {
                 Err(NotSent::Full | NotSent::Failed) => {
                     desk.leave(lane.worker);
                     self.master.worker_is_overdue(lane.worker);
-                    self.posts.unsendable(parcel.ticket);
+                    self.posts.refuse(parcel.ticket, UNSENDABLE);
                     return None;
                 }
             }

@@ -3,6 +3,7 @@
 //! Actors: Python's main thread.
 //! Never:  does a client's header set a key other than its own `HTTP_…`.
 
+use super::Multiples;
 use super::file_wrapper::FileWrapper;
 use super::strings::{Strings, latin1};
 use hallway_core::head::Version;
@@ -54,13 +55,13 @@ keys! {
 }
 
 impl EnvironMaker {
-    pub(super) fn new(py: Python<'_>, is_threaded: bool) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'_>, kind: Multiples) -> PyResult<Self> {
         let base = PyDict::new(py);
         base.set_item("wsgi.version", (1, 0))?;
         base.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
-        base.set_item("wsgi.multithread", is_threaded)?;
+        base.set_item("wsgi.multithread", kind.threads)?;
         base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        base.set_item("wsgi.multiprocess", true)?;
+        base.set_item("wsgi.multiprocess", kind.processes)?;
         base.set_item("wsgi.run_once", false)?;
         // The input ends where the body does: no reader has to count.
         base.set_item("wsgi.input_terminated", true)?;

@@ -4,26 +4,37 @@
 //! Never:  is the file behind an object sent that reads something else from it, as `gzip.GzipFile` does.
 
 use crate::descriptors::duplicate;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustix::fs::{FileType, fstat, fstatfs};
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 /// Types of file systems (statfs(2)): proc, sysfs, debugfs, tracefs, cgroup, cgroup2.
 const MADE_WHEN_READ: [i64; 6] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x0027_e0eb, 0x6367_7270];
 
 /// What the application finds as `wsgi.file_wrapper` (PEP 3333, "Optional Platform-Specific File Handling").
-#[pyclass(frozen, name = "FileWrapper")]
+#[pyclass(frozen, subclass, name = "FileWrapper")]
 pub(super) struct FileWrapper {
+    /// Set by `__init__`: a subclass may have an own one, which takes what it likes.
+    wrapped: OnceLock<Wrapped>,
+}
+
+struct Wrapped {
     file: Py<PyAny>,
-    block_bytes: usize,
+    block_bytes: isize,
 }
 
 impl FileWrapper {
+    fn wrapped(&self) -> PyResult<&Wrapped> {
+        self.wrapped.get().ok_or_else(|| PyRuntimeError::new_err("FileWrapper.__init__ was not called"))
+    }
+
     /// The file and the part of it from where it stands to its end: offset and length. Nothing for
     /// what is no plain file.
     pub(super) fn part(&self, py: Python<'_>) -> PyResult<Option<(OwnedFd, (u64, u64))>> {
-        let file = self.file.bind(py);
+        let file = self.wrapped()?.file.bind(py);
         let io = py.import("io")?;
         let is_a =
             |object: &Bound<'_, PyAny>, name: &str| -> PyResult<bool> { Ok(object.get_type().is(&io.getattr(name)?)) };
@@ -52,9 +63,26 @@ fn tells_its_length(file: &OwnedFd) -> bool {
 #[pymethods]
 impl FileWrapper {
     #[new]
-    #[pyo3(signature = (filelike, blksize = 8192, /))]
-    fn new(filelike: Py<PyAny>, blksize: usize) -> FileWrapper {
-        FileWrapper { file: filelike, block_bytes: blksize }
+    #[pyo3(signature = (*_arguments, **_named))]
+    fn new(_arguments: &Bound<'_, PyTuple>, _named: Option<&Bound<'_, PyDict>>) -> FileWrapper {
+        FileWrapper { wrapped: OnceLock::new() }
+    }
+
+    /// With the names that `wsgiref.util.FileWrapper` has.
+    #[pyo3(signature = (filelike, blksize = 8192))]
+    fn __init__(&self, filelike: Py<PyAny>, blksize: isize) -> PyResult<()> {
+        let wrapped = Wrapped { file: filelike, block_bytes: blksize };
+        self.wrapped.set(wrapped).map_err(|_| PyRuntimeError::new_err("this FileWrapper has a file already"))
+    }
+
+    #[getter]
+    fn filelike(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.wrapped()?.file.clone_ref(py))
+    }
+
+    #[getter]
+    fn blksize(&self) -> PyResult<isize> {
+        Ok(self.wrapped()?.block_bytes)
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -62,13 +90,13 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let block = self.file.bind(py).call_method1("read", (self.block_bytes,))?;
+        let block = self.wrapped()?.file.bind(py).call_method1("read", (self.wrapped()?.block_bytes,))?;
         let is_end = block.cast::<PyBytes>().is_ok_and(|block| block.as_bytes().is_empty());
         Ok((!is_end).then_some(block))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(close) = self.file.bind(py).getattr_opt("close")? {
+        if let Some(close) = self.wrapped()?.file.bind(py).getattr_opt("close")? {
             close.call0()?;
         }
         Ok(())

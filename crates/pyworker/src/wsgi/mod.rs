@@ -22,10 +22,19 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What there are several of: what environs say of that.
+#[derive(Clone, Copy)]
+pub(crate) struct Multiples {
+    pub(crate) threads: bool,
+    pub(crate) processes: bool,
+}
+
 /// One request, ready to be answered.
 pub(crate) struct Call<'py> {
     environ: PyResult<Bound<'py, PyDict>>,
     start: Bound<'py, StartResponse>,
+    /// The file of its body, where it has one.
+    spooled: Option<Bound<'py, PyAny>>,
 }
 
 /// Calls one application.
@@ -35,11 +44,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(py: Python<'_>, app: Bound<'_, PyAny>, is_threaded: bool) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, app: Bound<'_, PyAny>, kind: Multiples) -> PyResult<Self> {
         if !app.is_callable() {
             return Err(PyTypeError::new_err(format!("the application is not callable: {}", app.repr()?)));
         }
-        Ok(Caller { app: app.unbind(), environs: Mutex::new(EnvironMaker::new(py, is_threaded)?) })
+        Ok(Caller { app: app.unbind(), environs: Mutex::new(EnvironMaker::new(py, kind)?) })
     }
 
     /// Makes of a frame what the application is called with. After this the frame is not needed.
@@ -55,7 +64,11 @@ impl Caller {
     ) -> PyResult<Call<'py>> {
         let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, lanes)))?;
         let environ = self.environs.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).make(py, frame, file);
-        Ok(Call { environ, start })
+        let spooled = match &environ {
+            Ok(environ) if frame.body_in_file => environ.get_item(intern!(py, "wsgi.input"))?,
+            _ => None,
+        };
+        Ok(Call { environ, start, spooled })
     }
 
     /// Answers one request.
@@ -63,9 +76,13 @@ impl Caller {
     /// # Errors
     /// Only for what must end the worker: `SystemExit`, `KeyboardInterrupt` and their like.
     pub(crate) fn call(&self, py: Python<'_>, call: Call<'_>) -> PyResult<()> {
-        let Call { environ, start } = call;
+        let Call { environ, start, spooled } = call;
         let said = environ.as_ref().ok().cloned();
         let outcome = environ.and_then(|environ| self.run(py, environ, &start));
+        if let Some(file) = spooled {
+            // What the application keeps of it (a traceback, a cycle) does not keep the disk full.
+            let _ = file.call_method0(intern!(py, "close"));
+        }
         start.get().reply(py).finish(py);
         let Err(error) = outcome else { return Ok(()) };
         let is_unheard = start.get().reply(py).is_unheard() && error.is_instance_of::<PyBrokenPipeError>(py);

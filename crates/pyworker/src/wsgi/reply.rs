@@ -44,7 +44,12 @@ impl Reply {
     }
 
     /// Notes status and headers; checks all that the edge would have to refuse.
-    fn begin(&mut self, status: &Bound<'_, PyString>, headers: &Bound<'_, PyList>) -> PyResult<()> {
+    fn begin(&mut self, status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        // PEP 3333 wants a list; what other servers take is taken, too. A subclass may have its own iterator.
+        let headers = match headers.cast_exact::<PyList>() {
+            Ok(list) => list.clone(),
+            Err(_) => headers.py().get_type::<PyList>().call1((headers,))?.cast_into()?,
+        };
         let line = status.to_str()?;
         let code = line.get(..3).and_then(|code| code.parse::<u16>().ok()).filter(|code| *code >= 100);
         let (Some(code), Some(reason)) = (code, line.get(3..)) else {
@@ -53,7 +58,11 @@ impl Reply {
         let too_long = || PyValueError::new_err(format!("the headers are longer than {ANSWER_HEAD_BYTES_MAX} bytes"));
         let lines = u16::try_from(headers.len()).map_err(|_| too_long())?;
         let mut start = Vec::with_capacity(USUAL_START_BYTES);
-        put_answer_start(&mut start, self.ticket, (code, reason.trim().as_bytes()), lines);
+        let reason = latin1_of(reason.trim(), "the status")?;
+        if !hallway_core::fields::is_value(&reason) {
+            return Err(PyValueError::new_err(format!("the status has a character that cannot be sent: {line:?}")));
+        }
+        put_answer_start(&mut start, self.ticket, (code, &reason), lines);
         for pair in headers.iter() {
             put_header(&mut start, &pair)?;
         }
@@ -162,14 +171,21 @@ impl Reply {
 
 /// Appends one header as bytes of Latin-1.
 fn put_header(start: &mut Vec<u8>, pair: &Bound<'_, PyAny>) -> PyResult<()> {
-    let (name, value) = match pair.cast::<PyTuple>() {
-        Ok(pair) if pair.len() == 2 => (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?),
-        _ => {
-            return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
+    let listed;
+    let fields = match (pair.cast::<PyTuple>(), pair.cast::<PyList>()) {
+        (Ok(tuple), _) => tuple,
+        (_, Ok(list)) => {
+            listed = list.to_tuple();
+            &listed
         }
+        _ => return Err(no_header(pair)?),
     };
+    if fields.len() != 2 {
+        return Err(no_header(pair)?);
+    }
+    let (name, value) = (fields.get_borrowed_item(0)?, fields.get_borrowed_item(1)?);
     let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
-        return Err(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)));
+        return Err(no_header(pair)?);
     };
     let (name, value) = (latin1_bytes(&name)?, latin1_bytes(&value)?);
     let is_sound = hallway_core::fields::is_token(&name) && hallway_core::fields::is_value(&value);
@@ -180,8 +196,15 @@ fn put_header(start: &mut Vec<u8>, pair: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+fn no_header(pair: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    Ok(PyTypeError::new_err(format!("a header must be a tuple of two strings, not {}", pair.repr()?)))
+}
+
 fn latin1_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
-    let utf8 = text.to_str()?;
+    latin1_of(text.to_str()?, "a header")
+}
+
+fn latin1_of<'a>(utf8: &'a str, what: &str) -> PyResult<Cow<'a, [u8]>> {
     if utf8.is_ascii() {
         return Ok(Cow::Borrowed(utf8.as_bytes()));
     }
@@ -189,7 +212,7 @@ fn latin1_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     let bytes: Result<Vec<u8>, _> = utf8.chars().map(narrow).collect();
     bytes
         .map(Cow::Owned)
-        .map_err(|_| PyValueError::new_err(format!("a header has a character outside Latin-1: {utf8:?}")))
+        .map_err(|_| PyValueError::new_err(format!("{what} has a character outside Latin-1: {utf8:?}")))
 }
 
 /// What the application is given as `start_response`.
@@ -212,14 +235,18 @@ impl StartResponse {
 
 #[pymethods]
 impl StartResponse {
-    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    /// PEP 3333 names what `response_headers` is, the servers of others call it `headers`.
+    #[pyo3(signature = (status, headers = None, exc_info = None, *, response_headers = None))]
     fn __call__<'py>(
         slf: &Bound<'py, Self>,
         status: &Bound<'py, PyString>,
-        headers: &Bound<'py, PyList>,
+        headers: Option<&Bound<'py, PyAny>>,
         exc_info: Option<&Bound<'py, PyAny>>,
+        response_headers: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let headers =
+            headers.or(response_headers).ok_or_else(|| PyTypeError::new_err("start_response takes headers"))?;
         let mut reply = slf.get().reply(py);
         match exc_info {
             Some(error) if reply.is_sent => {

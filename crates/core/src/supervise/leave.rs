@@ -1,0 +1,119 @@
+//! In:     workers that are to leave, an edge that is to end, the time they have for it.
+//! Out:    orders to finish; for those who do not in time, their last words and their end.
+//! Actors: none.
+//! Never:  has who leaves by one way less time than by another.
+
+use super::children::{Worker, WorkerPhase};
+use super::{CUT_MS, Child, Command, LAST_WORDS_MS, LEAVE_MS, Phase, SECOND_STOP_MS, Supervisor, Tidings};
+
+impl Supervisor {
+    /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
+    pub(super) fn retire(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
+        let Some(worker) = self.workers.iter_mut().find(|it| it.id == worker) else { return };
+        let kill_at_ms = now_ms + self.apps[worker.place.app].settings.graceful_timeout_ms;
+        let child = Child::Worker(worker.id);
+        match std::mem::replace(&mut worker.phase, WorkerPhase::Retiring) {
+            WorkerPhase::Booting => out.push(Command::Kill(child)),
+            WorkerPhase::Ready => {
+                (worker.kill_at_ms, worker.join_by_ms) = (Some(kill_at_ms), None);
+                out.push(Command::Finish(child));
+            }
+            // Its end is near anyway.
+            WorkerPhase::Doomed | WorkerPhase::Retiring => {}
+        }
+    }
+
+    /// A worker leaves although nobody told it to: its app called `sys.exit`. What keeps its interpreter from ending
+    /// keeps nobody else from having its place.
+    pub(super) fn left(&mut self, now_ms: u64, id: u32) {
+        let is_it = |it: &&mut Worker| it.id == id && it.phase == WorkerPhase::Ready;
+        let Some(worker) = self.workers.iter_mut().find(is_it) else { return };
+        let kill_at_ms = now_ms + self.apps[worker.place.app].settings.graceful_timeout_ms;
+        (worker.phase, worker.kill_at_ms, worker.join_by_ms) = (WorkerPhase::Retiring, Some(kill_at_ms), None);
+        let worker = *worker;
+        if !self.roll_exited(&worker) {
+            self.fill_again(now_ms, &worker);
+        }
+    }
+
+    /// What a stop leaves to the workers, once the edge has ended.
+    pub(super) fn let_workers_go(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        self.phase = Phase::Leaving;
+        let since_ms = self.stopping_since_ms.unwrap_or(now_ms);
+        for worker in &mut self.workers {
+            let patience_ms = self.apps[worker.place.app].settings.graceful_timeout_ms;
+            let leave_at_ms = (since_ms + patience_ms).max(now_ms + LEAVE_MS);
+            match worker.phase {
+                WorkerPhase::Booting => out.push(Command::Kill(Child::Worker(worker.id))),
+                WorkerPhase::Ready => {
+                    out.push(Command::Finish(Child::Worker(worker.id)));
+                    (worker.phase, worker.kill_at_ms) = (WorkerPhase::Retiring, Some(leave_at_ms));
+                }
+                WorkerPhase::Doomed | WorkerPhase::Retiring => {
+                    worker.kill_at_ms = Some(worker.kill_at_ms.map_or(leave_at_ms, |at| at.min(leave_at_ms)));
+                }
+            }
+        }
+    }
+
+    pub(super) fn stop(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        if let Some(since_ms) = self.stopping_since_ms {
+            if now_ms >= since_ms + SECOND_STOP_MS {
+                self.kill_all(out);
+            }
+            return;
+        }
+        self.stopping_since_ms = Some(now_ms);
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.phase = Phase::Draining;
+        if self.edge.is_there() {
+            out.push(Command::Finish(Child::Edge));
+            self.edge.kill_at_ms = Some(now_ms + self.graceful_timeout_ms + CUT_MS);
+        } else {
+            self.let_workers_go(now_ms, out);
+        }
+    }
+
+    pub(super) fn give_up(&mut self, code: i32, out: &mut Vec<Command>) {
+        self.exit_code = code;
+        self.kill_all(out);
+    }
+
+    fn kill_all(&mut self, out: &mut Vec<Command>) {
+        self.phase = Phase::Leaving;
+        if self.edge.is_there() {
+            out.push(Command::Kill(Child::Edge));
+        }
+        out.extend(self.workers.iter().map(|worker| Command::Kill(Child::Worker(worker.id))));
+    }
+
+    /// Ends those whose time is over. Who has not shown its stacks does that first: they say what keeps it.
+    pub(super) fn end_late(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now_ms).is_some();
+        if due(&mut self.edge.kill_at_ms) {
+            out.extend([Command::Tell(Tidings::EdgeOverstays), Command::Kill(Child::Edge)]);
+        }
+        for worker in &mut self.workers {
+            if !due(&mut worker.kill_at_ms) {
+                continue;
+            }
+            let tidings = match worker.phase {
+                WorkerPhase::Booting => Tidings::LoadsTooLong(worker.id),
+                _ => Tidings::Overstays(worker.id),
+            };
+            if worker.has_spoken || matches!(worker.phase, WorkerPhase::Ready | WorkerPhase::Doomed) {
+                out.push(Command::Kill(Child::Worker(worker.id)));
+            } else {
+                out.extend([Command::Tell(tidings), Command::DumpStacks(worker.id)]);
+                (worker.has_spoken, worker.kill_at_ms) = (true, Some(now_ms + LAST_WORDS_MS));
+            }
+        }
+    }
+
+    /// Whether a signal to stop at this time would end everything at once.
+    pub fn is_second_stop(&self, now_ms: u64) -> bool {
+        self.stopping_since_ms.is_some_and(|since_ms| now_ms >= since_ms + SECOND_STOP_MS)
+    }
+}
