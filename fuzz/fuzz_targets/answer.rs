@@ -8,10 +8,10 @@
 use hallway_core::http1::{Asked, Ending, Found, Scan, parse_answer, put_informational};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (bool, bool, &[u8])| {
-    let (is_head, upgrades, bytes) = input;
+fuzz_target!(|input: (bool, bool, bool, &[u8])| {
+    let (is_head, upgrades, echoes_version, bytes) = input;
     let Found::Head(length) = Scan::default().feed(bytes) else { return };
-    let asked = Asked { is_head, upgrades };
+    let asked = Asked { is_head, upgrades, echoes_version };
     let Ok(answer) = parse_answer(&bytes[..length], asked) else { return };
     assert!(answer.ending != Ending::Close || !answer.keep_alive);
     let mut written = Vec::new();

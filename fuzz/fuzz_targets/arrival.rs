@@ -20,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     for end in 0..bytes.len() {
         match read_preface(&bytes[..end]) {
             Preface::Partial => {}
+            Preface::Begun(length) => assert!(length > end),
             // What was decided is not decided anew.
             decided => assert_eq!(decided, whole, "{end}"),
         }

@@ -8,12 +8,13 @@
 use hallway_core::http1::Chunked;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u8, &[u8])| {
-    let (step, bytes) = (usize::from(input.0).max(1), input.1);
+fuzz_target!(|input: (u8, bool, &[u8])| {
+    let (step, bytes) = (usize::from(input.0).max(1), input.2);
+    let begin = || if input.1 { Chunked::of_server() } else { Chunked::default() };
     let mut whole = Vec::new();
-    let at_once = Chunked::default().decode(bytes, &mut whole);
+    let at_once = begin().decode(bytes, &mut whole);
     assert!(whole.len() <= bytes.len());
-    let (mut body, mut chunked, mut used, mut ended) = (Vec::new(), Chunked::default(), 0, false);
+    let (mut body, mut chunked, mut used, mut ended) = (Vec::new(), begin(), 0, false);
     let mut failed = false;
     for piece in bytes.chunks(step) {
         match chunked.decode(piece, &mut body) {

@@ -110,6 +110,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_status(self, query):
         self.answer(b"as you wish", int(query["is"]))
 
+    def do_mood(self, query):
+        """As it was told to be: with this status when it is ill."""
+        status = int(query.get("is", 503)) if SICK.is_set() else 200
+        self.answer(f"{NAME} {status}".encode(), status, [("Retry-After", "7"), ("Set-Cookie", "a=1")])
+
+    def do_moved(self, query):
+        """Elsewhere: OWN is the server's own address."""
+        named = {"to": "Location", "at": "Content-Location", "later": "Refresh", "cookie": "Set-Cookie"}
+        host, port = self.server.server_address[:2] if isinstance(self.server.server_address, tuple) else ("", 0)
+        own = [(named[key], value.replace("OWN", f"{host}:{port}")) for key, value in query.items() if key in named]
+        self.answer(b"moved", int(query.get("is", 302)), own)
+
     def do_big(self, query):
         size = int(query["bytes"])
         self.send_response(200)

@@ -155,6 +155,7 @@ const CHUNKS: &[(&str, &str)] = &[
     ("Transfer-Encoding: chunked\r\n", "3\nabc\r\n0\r\n\r\n"),
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc0\r\n\r\n"),
     ("Transfer-Encoding: chunked\r\n", "3 \r\nabc\r\n0\r\n\r\n"),
+    ("Transfer-Encoding: chunked\r\n", "3;\r\nabc\r\n0\r\n\r\n"),
     ("Transfer-Encoding: chunked\r\n", "g\r\nabc\r\n0\r\n\r\n"),
     ("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),

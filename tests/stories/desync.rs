@@ -5,7 +5,7 @@
 
 use super::client::{Connection, get};
 use super::served::Served;
-use super::stage::Stage;
+use super::stage::{Stage, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -112,7 +112,16 @@ fn answer(path: &str) -> (Vec<u8>, Option<Vec<u8>>) {
         "/long-chunk" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngoodEVIL\r\n0\r\n\r\n".into(),
         "/bare-line-feed" => format!("HTTP/1.1 200 OK\nContent-Length: 4\n\ngood{EVIL}"),
         "/folded" => format!("HTTP/1.1 200 OK\r\nX: a\r\n Content-Length: 4\r\n\r\n{EVIL}"),
-        "/space-before-colon" => format!("HTTP/1.1 200 OK\r\nContent-Length : 4\r\n\r\n{EVIL}"),
+        "/space-before-colon" => format!("HTTP/1.1 200 OK\r\nContent-Length : 4\r\nX-Bad\t: 1\r\n\r\ngood{EVIL}"),
+        "/padded-size" => {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2  \r\ngo\r\n2 \t\r\nod\r\n0   \r\n\r\n".into()
+        }
+        "/odd-extension" => {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n4;\r\ngood\r\n0;bad[=\r\nX-Sum : 1\r\n\r\n".into()
+        }
+        "/later-version" => "HTTP/1.2 200 OK\r\nContent-Length: 4\r\n\r\ngood".into(),
+        "/no-colon" => format!("HTTP/1.1 200 OK\r\nhere is no colon\r\n\r\n{EVIL}"),
+        "/name" => format!("HTTP/1.1 200 OK\r\nX Bad: 1\r\n\r\n{EVIL}"),
         "/nul" => format!("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 4\r\n\r\ngood{EVIL}"),
         "/return" => format!("HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: evil=1\r\nContent-Length: 4\r\n\r\ngood{EVIL}"),
         "/unasked-upgrade" => {
@@ -160,7 +169,10 @@ fn nothing_crosses_from_a_hostile_server() {
         ("/twice-chunked", "GET", refused),
         ("/bare-line-feed", "GET", refused),
         ("/folded", "GET", refused),
-        ("/space-before-colon", "GET", refused),
+        ("/space-before-colon", "GET", 200),
+        ("/padded-size", "GET", 200),
+        ("/odd-extension", "GET", 200),
+        ("/later-version", "GET", 200),
         ("/nul", "GET", refused),
         ("/return", "GET", refused),
         ("/unasked-upgrade", "GET", refused),
@@ -211,6 +223,32 @@ fn nothing_crosses_from_a_hostile_server() {
     }
     assert_eq!(last.status, 502);
     assert!(heard.lock().unwrap().iter().all(|head| head.starts_with("GET /") || head.starts_with("HEAD /")));
+}
+
+#[test]
+fn what_is_wrong_with_an_answer_is_told_with_its_line() {
+    let (at, _) = hostile();
+    let served = served(at, "");
+    for (path, line) in [
+        ("/no-colon", "A header line of the server's answer has no colon: 'here is no colon'"),
+        ("/name", "A header name of the server's answer has a byte that does not belong there: 'X Bad: 1'"),
+        ("/nul", "A header value of the server's answer has a control byte: 'X: a\\x00b'"),
+        ("/return", "A line of the server's answer has a CR in it: 'X: a\\rSet-Cookie: evil=1'"),
+        ("/folded", "A header line of the server's answer is folded: ' Content-Length: 4'"),
+        ("/http9", "The server answers in another version than HTTP/1: 'HTTP/9.9 200 OK'"),
+        ("/other-protocol", "The server's answer is not HTTP/1: 'SSH-2.0-OpenSSH_9.2'"),
+        ("/bare-line-feed", "A line of the server's answer does not end with CR LF: 'HTTP/1.1 200 OK\\n'"),
+        ("/two-lengths", "The server's answer has two lengths: 'Content-Length: 40'"),
+        ("/bad-chunk", "its answer is cut: A chunk of the server's answer does not begin with its size"),
+        ("/long-chunk", "its answer is cut: A chunk of the server's answer does not end where its size says"),
+    ] {
+        let mut client = Connection::open(served.http);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        let _ = client.reader().read_to_end(&mut Vec::new());
+        let asked = format!("GET {path} (");
+        let told = wait_until(|| served.hallway.said().lines().find(|told| told.contains(&asked)).map(str::to_owned));
+        assert!(told.contains(line), "{path}: {told}");
+    }
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn pages_of_php() {
     let sum = Command::new("md5sum").arg(&path).output().unwrap().stdout;
     let sum = String::from_utf8_lossy(&sum).split(' ').next().unwrap().to_owned();
     assert_eq!(uploaded, format!("upload.bin 1500000 {sum} a note"));
+    let uploaded = over_http2(&served, &["-F", &file, "-F", "note=a note", "http://HTTP_AT/?do=upload"]);
+    assert_eq!(uploaded, format!("upload.bin 1500000 {sum} a note 2 200"));
+    assert!(over_http2(&served, &["http://HTTP_AT/?do=missing"]).ends_with("not here 2 404"));
 
     get(http, "/?do=complain");
     wait_until(|| served.hallway.said().contains("says: PHP message: this page complains").then_some(()));
@@ -218,4 +221,23 @@ def moved():
     let moved = get(http, "/moved");
     assert_eq!((moved.status, moved.header("location")), (302, Some("/hello")));
     assert_eq!(get(http, "/nothing").status, 404);
+    // The same by HTTP/2, whose version such a server gives back in its answer.
+    let hello = over_http2(&served, &["http://HTTP_AT/hello?q=a%20b"]);
+    assert_eq!(hello, format!("http://{http}/hello?q=a%20b 127.0.0.1  a b 2 200"));
+    let file = format!("@{}", served.path("upload.bin").display());
+    std::fs::write(served.path("upload.bin"), vec![b'x'; 300_000]).unwrap();
+    let posted = over_http2(&served, &["--data-binary", &file, "http://HTTP_AT/length"]);
+    assert_eq!(posted, "300000 2 200");
+    assert_eq!(over_http2(&served, &["--head", "--output", "/dev/null", "http://HTTP_AT/hello"]), " 2 200");
+    assert!(over_http2(&served, &["http://HTTP_AT/nothing"]).ends_with(" 2 404"));
+    // A client of HTTP/1.0, whose version is given back, too.
+    let mut old = Connection::open(http);
+    old.send("GET /hello HTTP/1.0\r\nHost: story\r\n\r\n");
+    assert_eq!(old.answer().status, 200);
+}
+
+/// What curl gets by HTTP/2: the body, the version, the status.
+fn over_http2(served: &Served, arguments: &[&str]) -> String {
+    let told = ["--http2-prior-knowledge", "--write-out", " %{http_version} %{http_code}"];
+    served.curl(&[&told[..], arguments].concat())
 }

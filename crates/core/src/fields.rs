@@ -12,6 +12,7 @@ pub enum Name {
     AcceptEncoding,
     Connection,
     ContentLength,
+    ContentLocation,
     ContentType,
     Date,
     Expect,
@@ -23,11 +24,14 @@ pub enum Name {
     IfRange,
     IfUnmodifiedSince,
     KeepAlive,
+    Location,
     Proxy,
     ProxyConnection,
     Range,
     Referer,
+    Refresh,
     Server,
+    SetCookie,
     Te,
     TraceParent,
     TraceState,
@@ -56,13 +60,17 @@ impl Name {
             }
             7 => is("referer", Name::Referer)
                 .or_else(|| is("upgrade", Name::Upgrade))
-                .or_else(|| is("trailer", Name::Trailer)),
-            8 => is("if-match", Name::IfMatch).or_else(|| is("if-range", Name::IfRange)),
+                .or_else(|| is("trailer", Name::Trailer))
+                .or_else(|| is("refresh", Name::Refresh)),
+            8 => is("if-match", Name::IfMatch)
+                .or_else(|| is("if-range", Name::IfRange))
+                .or_else(|| is("location", Name::Location)),
             9 => is("forwarded", Name::Forwarded),
             10 => is("user-agent", Name::UserAgent)
                 .or_else(|| is("connection", Name::Connection))
                 .or_else(|| is("keep-alive", Name::KeepAlive))
-                .or_else(|| is("tracestate", Name::TraceState)),
+                .or_else(|| is("tracestate", Name::TraceState))
+                .or_else(|| is("set-cookie", Name::SetCookie)),
             11 => is("traceparent", Name::TraceParent),
             12 => is("content-type", Name::ContentType).or_else(|| is("x-request-id", Name::XRequestId)),
             13 => is("if-none-match", Name::IfNoneMatch),
@@ -72,7 +80,8 @@ impl Name {
                 .or_else(|| is("x-request-start", Name::XRequestStart)),
             16 => is("x-forwarded-host", Name::XForwardedHost)
                 .or_else(|| is("x-forwarded-port", Name::XForwardedPort))
-                .or_else(|| is("proxy-connection", Name::ProxyConnection)),
+                .or_else(|| is("proxy-connection", Name::ProxyConnection))
+                .or_else(|| is("content-location", Name::ContentLocation)),
             17 => is("x-forwarded-proto", Name::XForwardedProto)
                 .or_else(|| is("if-modified-since", Name::IfModifiedSince))
                 .or_else(|| is("transfer-encoding", Name::TransferEncoding)),

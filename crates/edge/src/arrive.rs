@@ -5,13 +5,13 @@
 //! Never:  does one that says nothing stay for longer than a head may take.
 
 use crate::deadline::{Deadline, SWEEP, Wait};
-use crate::exchange::Arrival;
+use crate::exchange::{Arrival, Reached};
 use crate::house::House;
 use crate::linger::{LINGER_MS, see_off};
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
 use crate::{forward, http1, http2, tls};
-use hallway_core::proxy_protocol::{HEADER_BYTES_MAX, Preface, read_preface};
+use hallway_core::proxy_protocol::{Behind, PREFACE_BYTES, Preface, read_preface};
 use std::rc::Rc;
 use tokio::io::AsyncReadExt;
 
@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt;
 pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
     if gate.is_forward() {
         let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
-        let arrival = Arrival { peer, gate, tls: None };
+        let arrival = Arrival { peer, gate, tls: None, reached: None };
         return Box::pin(forward::serve(house, Stream::Plain(socket), arrival)).await;
     }
     let is_behind = house.rules.borrow().plan.trust.believes(peer.address);
@@ -28,17 +28,19 @@ pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: R
         return Box::pin(arrive_by_steps(house, socket, peer, gate, is_behind)).await;
     }
     let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
-    http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None }).await;
+    http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached: None }).await;
 }
 
 async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, gate: Rc<Gate>, is_behind: bool) {
     let deadline = Deadline::new(&house.deadlines);
     let due_ms = house.clock.coarse_ms() + house.limits().head_timeout_ms + SWEEP.as_millis() as u64;
+    let mut reached = None;
     if is_behind {
         match deadline.wait(Wait::Fresh, due_ms, named_by_proxy(&mut socket)).await {
-            Ok(Some(Some(client))) => {
-                let ip = client.ip().to_canonical();
-                peer = Peer { address: Some(ip), ip: ip.to_string(), port: client.port() };
+            Ok(Some(Some(behind))) => {
+                let ip = behind.client.ip().to_canonical();
+                peer = Peer { address: Some(ip), ip: ip.to_string(), port: behind.client.port() };
+                reached = Some(Rc::new(Reached::from(*behind)));
             }
             Ok(Some(None)) => {}
             Ok(None) | Err(_) => return,
@@ -58,7 +60,7 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     };
     if is_plain {
         drop(deadline);
-        return http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None }).await;
+        return http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached }).await;
     }
     let rules = house.rules();
     let accepted = deadline.wait(Wait::Fresh, due_ms, Box::pin(tls::accept(socket, &rules))).await;
@@ -75,7 +77,7 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     };
     drop(deadline);
     let stream = Stream::Tls(Box::new(stream.into()));
-    let arrival = Arrival { peer, gate, tls: Some(facts) };
+    let arrival = Arrival { peer, gate, tls: Some(facts), reached };
     match &arrival.tls {
         Some(tls) if tls.is_http2 => http2::serve(house, stream, Vec::new(), arrival).await,
         _ => http1::serve(house, stream, arrival).await,
@@ -83,19 +85,27 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
 }
 
 /// The client that a proxy names before anything else, where it does; nothing for a connection that is of no use.
-async fn named_by_proxy(socket: &mut Socket) -> Option<Option<std::net::SocketAddr>> {
-    let mut bytes = [0; HEADER_BYTES_MAX];
+async fn named_by_proxy(socket: &mut Socket) -> Option<Option<Box<Behind>>> {
+    let mut bytes = [0; PREFACE_BYTES];
     let mut seen = 0;
     loop {
         let now = socket.peek(&mut bytes).await.ok()?;
         match read_preface(&bytes[..now]) {
-            // Its end, or a kind of socket that cannot be looked at.
             _ if now == 0 => return Some(None),
             Preface::Absent => return Some(None),
             Preface::Broken => return None,
-            Preface::Header(length, client) => {
+            Preface::Header(length, behind) => {
                 socket.read_exact(&mut bytes[..length]).await.ok()?;
-                return Some(client);
+                return Some(behind);
+            }
+            // It is nothing else, and may be longer than what can be looked at.
+            Preface::Begun(length) => {
+                let mut whole = vec![0; length];
+                socket.read_exact(&mut whole).await.ok()?;
+                return match read_preface(&whole) {
+                    Preface::Header(_, behind) => Some(behind),
+                    _ => None,
+                };
             }
             // Nothing tells when there is more to look at than there was.
             Preface::Partial if now == seen => tokio::time::sleep(std::time::Duration::from_millis(10)).await,

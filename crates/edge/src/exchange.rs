@@ -9,8 +9,9 @@ use crate::rules::LoopRules;
 use crate::stream::{Peer, Stream};
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
+use hallway_core::proxy_protocol::{Behind, BehindTls};
 use hallway_core::semantics::AnswerHead;
-use hallway_core::{Fault, Head};
+use hallway_core::{Fault, Head, record};
 use std::rc::Rc;
 
 /// What the journey asks of an engine while it carries one request.
@@ -64,6 +65,52 @@ pub(crate) struct Arrival {
     pub(crate) gate: Rc<Gate>,
     /// What was agreed on, where it is encrypted.
     pub(crate) tls: Option<TlsFacts>,
+    /// What a proxy that is believed has said by the PROXY protocol of the way to itself.
+    pub(crate) reached: Option<Rc<Reached>>,
+}
+
+impl Arrival {
+    /// Whether the client came encrypted: to here, or to the proxy that said so.
+    pub(crate) fn is_https(&self) -> bool {
+        self.tls.is_some() || self.reached.as_ref().is_some_and(|reached| reached.tls.is_some())
+    }
+
+    /// What the log tells of its encryption.
+    pub(crate) fn tls_told(&self) -> Option<record::TlsFacts<'_>> {
+        if let Some(tls) = &self.tls {
+            return Some(record::TlsFacts {
+                version: tls.version,
+                cipher: tls.cipher,
+                server_name: tls.server_name.as_deref().unwrap_or_default(),
+                shows_certificate: tls.shows_certificate,
+            });
+        }
+        let tls = self.reached.as_ref()?.tls.as_ref()?;
+        Some(record::TlsFacts {
+            version: &tls.version,
+            cipher: &tls.cipher,
+            server_name: &tls.server_name,
+            shows_certificate: tls.shows_certificate,
+        })
+    }
+
+    /// The address that the client reached.
+    pub(crate) fn local(&self) -> &LocalAddress {
+        self.reached.as_ref().map_or(&self.gate.local, |reached| &reached.local)
+    }
+}
+
+/// The way from a client to the proxy before this server.
+pub(crate) struct Reached {
+    pub(crate) local: LocalAddress,
+    pub(crate) tls: Option<BehindTls>,
+}
+
+impl From<Behind> for Reached {
+    fn from(behind: Behind) -> Reached {
+        let (ip, port) = (behind.reached.ip().to_canonical(), behind.reached.port());
+        Reached { local: LocalAddress { name: ip.to_string(), port }, tls: behind.tls }
+    }
 }
 
 /// What client and server agreed on before anything was said.

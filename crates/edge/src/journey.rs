@@ -15,7 +15,7 @@ use crate::target;
 use crate::trip::Trip;
 use hallway_core::plan::Target;
 use hallway_core::record::{Facts, TryFacts};
-use hallway_core::semantics::{adjust, explain_fault, options, pack, vary_by_coding};
+use hallway_core::semantics::{adjust, explain_fault, intercept, options, pack, vary_by_coding};
 use hallway_core::{Fault, Head, permit};
 use std::rc::Rc;
 
@@ -90,6 +90,11 @@ async fn answer<W: Wire>(house: &Rc<House>, exchange: &mut Exchange<'_, W>, trip
         return Ok(Answer { head: answer, body: Source::Whole(Piece::default()).into() }); // 5 permit
     }
     let mut answer = target::fetch(house, &mut exchange, trip, &matched).await?; // 7 choose, 8 fetch
+    if matched.route.intercepts_errors
+        && let Some((own, page)) = intercept(&answer.head, head, &rules.plan.sites[site].errors)
+    {
+        answer = Answer::whole(own, page);
+    }
     adjust(&mut answer.head, &matched.route.adjust); // 9 shape
     let streams = answer.head.length.is_none();
     if let Some(coding) = pack(&mut answer.head, head, &matched.route.compress, house.packers.have_room())
@@ -178,12 +183,7 @@ fn record<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, outcome: Re
         status: if begun { trip.status } else { Fault::ClientGone.status() },
         body_bytes: trip.body_bytes,
         https: trip.is_https(arrival),
-        tls: arrival.tls.as_ref().map(|tls| hallway_core::record::TlsFacts {
-            version: tls.version,
-            cipher: tls.cipher,
-            server_name: tls.server_name.as_deref().unwrap_or_default(),
-            shows_certificate: tls.shows_certificate,
-        }),
+        tls: arrival.tls_told(),
         app: trip.app.map_or("", |app| &rules.plan.apps[app].name),
         cut: begun && outcome.is_err(),
         total_us: now_us.saturating_sub(trip.begun_us),

@@ -46,7 +46,8 @@ pub(crate) async fn copied<'w, W: Wire>(
         let strips = matches!(target, Target::App { strip: true, .. } | Target::Pool { strip: true, .. });
         let prefix_bytes = if strips && rewritten.is_none() { matched.found.before(head.path()) } else { 0 };
         let head = rewritten.unwrap_or_else(|| head.clone());
-        let to = upstream::Destination { pool: mirror.pool, prefix_bytes, body_bytes_max, timeout_ms: None };
+        let pool = mirror.pool;
+        let to = upstream::Destination { pool, prefix_bytes, body_bytes_max, timeout_ms: None, places: None };
         let copy = Copy {
             head,
             arrival: exchange.arrival.clone(),
@@ -74,7 +75,7 @@ struct Copy {
 
 impl Copy {
     /// What is answered is taken, so that the server sees no difference, and forgotten.
-    async fn send(mut self, house: &Rc<House>, rules: &Rc<crate::rules::LoopRules>, to: upstream::Destination) {
+    async fn send(mut self, house: &Rc<House>, rules: &Rc<crate::rules::LoopRules>, to: upstream::Destination<'_>) {
         let mut wire = Detached::new(self.body.take());
         let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, rules, wire: &mut wire };
         if let Ok(Fetched::Answer(_, mut stream)) = upstream::fetch(house, &mut exchange, &mut self.trip, to).await {

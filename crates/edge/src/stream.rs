@@ -5,7 +5,7 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -43,11 +43,14 @@ impl Socket {
         }
     }
 
-    /// The first bytes that have come and will be read; none at the end. A unix socket does not tell.
+    /// The first bytes that have come and will be read; none at the end.
     pub(crate) async fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => stream.peek(into).await,
-            Socket::Unix(_) => Ok(0),
+            Socket::Unix(stream) => {
+                let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+                stream.async_io(Interest::READABLE, || Ok(recv(stream, &mut *into, flags)?.0)).await
+            }
         }
     }
 

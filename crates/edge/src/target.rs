@@ -10,12 +10,12 @@ use crate::house::House;
 use crate::lane::Destination;
 use crate::mirror::copied;
 use crate::trip::Trip;
-use crate::upstream::{self, Fetched};
+use crate::upstream::{self, Fetched, Places};
 use crate::{files, lane};
-use hallway_core::Fault;
-use hallway_core::plan::Target;
-use hallway_core::route::{Matched, rewrite, target_of};
+use hallway_core::plan::{LocationPart, Route, Target};
+use hallway_core::route::{Found, Matched, rewrite, target_of};
 use hallway_core::semantics::{redirect, respond};
+use hallway_core::{Fault, Head};
 use std::rc::Rc;
 
 /// Stops 7 (choose) and 8 (fetch).
@@ -78,7 +78,9 @@ async fn fetch_once<W: Wire>(
             let rewritten = rewrite(head, route, found)?;
             let prefix_bytes = if *strip && rewritten.is_none() { found.before(head.path()) } else { 0 };
             let body_bytes_max = route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
-            let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms: route.timeout_ms };
+            let places = route.maps_outward.then(|| places(head, rewritten.as_ref(), (route, found), prefix_bytes));
+            let timeout_ms = route.timeout_ms;
+            let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms, places };
             let head = rewritten.as_ref().unwrap_or(head);
             let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
             Ok(match Box::pin(upstream::fetch(house, &mut exchange, trip, to)).await? {
@@ -92,5 +94,26 @@ async fn fetch_once<W: Wire>(
             Ok(Answer::whole(respond(*status, media_type), body.clone().into_bytes()))
         }
         Target::Compose(parts) => Box::pin(compose::fetch(house, exchange, trip, (parts, found))).await,
+    }
+}
+
+/// What a server's paths begin with, and what the same ones begin with for clients.
+fn places<'a>(
+    head: &'a Head,
+    rewritten: Option<&'a Head>,
+    (route, found): (&Route, &Found<'_>),
+    prefix_bytes: usize,
+) -> Places<'a> {
+    let Some(rewritten) = rewritten else {
+        return Places { inner: b"", outer: &head.path()[..prefix_bytes] };
+    };
+    // Only where the rest of the path is passed on there is one place for another.
+    let inner = rewritten.path().strip_suffix(found.rest).filter(|_| route.rewrite.contains(&LocationPart::Rest));
+    match inner {
+        Some(inner) => {
+            let outer = &head.path()[..found.before(head.path())];
+            Places { inner: inner.strip_suffix(b"/").unwrap_or(inner), outer }
+        }
+        None => Places { inner: b"", outer: b"" },
     }
 }

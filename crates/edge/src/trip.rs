@@ -112,7 +112,7 @@ impl Trip {
             let ip = relayed.client.map_or_else(String::new, |address| address.to_string());
             // The port that the client asked: as it is said, else as its host or its scheme say it. Where nothing is said
             // of it, it is the one that it reached here.
-            let usual = match (relayed.https, arrival.tls.is_some()) {
+            let usual = match (relayed.https, arrival.is_https()) {
                 (Some(true), _) => Some(443),
                 (Some(false), true) => Some(80),
                 _ => None,
@@ -120,7 +120,7 @@ impl Trip {
             let port = relayed.port.or_else(|| relayed.host.and_then(port_of)).or(usual);
             Relay {
                 client: Peer { address: relayed.client, ip, port: if is_peer { peer.port } else { 0 } },
-                https: relayed.https.unwrap_or(arrival.tls.is_some()),
+                https: relayed.https.unwrap_or(arrival.is_https()),
                 host: relayed.host.map(<[u8]>::to_vec),
                 port,
                 speaker: relayed.speaker,
@@ -139,7 +139,7 @@ impl Trip {
     /// What is said of the request to whoever answers it.
     pub(crate) fn forwarded<'a, W>(&'a self, house: &House, exchange: &'a Exchange<'_, W>) -> ForwardedFacts<'a> {
         let (arrival, relay) = (exchange.arrival, self.relay.as_ref());
-        let (client, local, https) = (self.client(&arrival.peer), &arrival.gate.local, self.is_https(arrival));
+        let (client, local, https) = (self.client(&arrival.peer), arrival.local(), self.is_https(arrival));
         let given_port = relay.and_then(|relay| relay.port);
         ForwardedFacts {
             addresses: Addresses {
@@ -163,7 +163,7 @@ impl Trip {
 
     /// Whether the client's connection is encrypted.
     pub(crate) fn is_https(&self, arrival: &Arrival) -> bool {
-        self.relay.as_ref().map_or(arrival.tls.is_some(), |relay| relay.https)
+        self.relay.as_ref().map_or_else(|| arrival.is_https(), |relay| relay.https)
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Modifiers {
     cors: Option<Option<Cors>>,
     compress: Option<Vec<Coding>>,
     bandwidth: Option<Bandwidth>,
+    maps_outward: Option<bool>,
+    intercepts_errors: Option<bool>,
 }
 
 impl Modifiers {
@@ -43,6 +45,9 @@ impl Modifiers {
         route.cors = inner.cors.or(outer.cors.clone()).flatten();
         route.compress = inner.compress.or(outer.compress.clone()).unwrap_or_default();
         route.bandwidth = inner.bandwidth.or(outer.bandwidth.clone()).unwrap_or_default();
+        route.maps_outward = inner.maps_outward.or(outer.maps_outward).unwrap_or(route.maps_outward);
+        let intercepts = inner.intercepts_errors.or(outer.intercepts_errors);
+        route.intercepts_errors = intercepts.unwrap_or(route.intercepts_errors);
     }
 }
 
@@ -77,6 +82,8 @@ impl Builder<'_> {
             cors: table.get("cors").map(|node| self.cors(node)),
             compress: table.get("compress").map(codings),
             bandwidth: table.get("bandwidth").map(|node| bandwidth(node, name)),
+            maps_outward: table.get("rewrite_answers").and_then(switch),
+            intercepts_errors: table.get("intercept_errors").and_then(switch),
         }
     }
 

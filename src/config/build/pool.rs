@@ -63,10 +63,12 @@ impl Builder<'_> {
         if let Some(eject) = inner("eject") {
             pool.eject_after = eject.get("after").and_then(whole).map_or(pool.eject_after, |count| count as u32);
             pool.eject_ms = eject.get("for").and_then(time_ms).unwrap_or(pool.eject_ms);
+            pool.eject_on = statuses(eject);
             pool.eject_ms_max = eject.get("max").and_then(time_ms).unwrap_or(pool.eject_ms_max).max(pool.eject_ms);
         }
         if let Some(retry) = inner("retry") {
             pool.tries = retry.get("tries").and_then(whole).map_or(pool.tries, |count| count as u32);
+            pool.retry_on = statuses(retry);
             let budget = retry.text("budget").and_then(|text| percent(text).ok());
             pool.retry_percent = budget.unwrap_or(pool.retry_percent);
         }
@@ -380,4 +382,10 @@ impl Builder<'_> {
         self.pools.push(Arc::new(Pool::new(text, vec![server])));
         Some(self.pools.len() - 1)
     }
+}
+
+/// Those that are named under `on`.
+fn statuses(table: &Table) -> Vec<u16> {
+    let named = table.get("on").map_or(&[][..], Node::members);
+    named.iter().filter_map(whole).map(|status| status as u16).collect()
 }

@@ -162,6 +162,8 @@ pub(crate) const SITE: &[Key] = &[
     CORS_KEY,
     COMPRESS,
     BANDWIDTH_KEY,
+    REWRITE_ANSWERS,
+    INTERCEPT_ERRORS,
     key(
         "errors",
         Kind::Named("status", &PATH),
@@ -239,6 +241,8 @@ pub(crate) const ROUTE: &[Key] = &[
     CORS_KEY,
     COMPRESS,
     BANDWIDTH_KEY,
+    REWRITE_ANSWERS,
+    INTERCEPT_ERRORS,
     key("cache", Kind::Later, "Whether answers are kept."),
     key("auth", Kind::Later, "Who says whether the request may pass."),
     key("priority", Kind::Later, "Who goes first in a queue."),
@@ -302,6 +306,18 @@ const COMPRESS: Key = key_or(
     "compress",
     Kind::Either(&[Kind::Switch, Kind::OneOrMore(&Kind::Word(&["zstd", "br", "gzip"]))]),
     "Whether answers that are text are compressed, and how, what is liked best first.",
+    "false",
+);
+const REWRITE_ANSWERS: Key = key_or(
+    "rewrite_answers",
+    Kind::Switch,
+    "Whether Location and cookies of a server that name its own address, path or domain are rewritten as clients know them.",
+    "true",
+);
+const INTERCEPT_ERRORS: Key = key_or(
+    "intercept_errors",
+    Kind::Switch,
+    "Whether the pages of errors also stand for what a server or an app answers with such a status.",
     "false",
 );
 const BANDWIDTH_KEY: Key = key(

@@ -29,6 +29,12 @@ pub(crate) const POOL: &[Key] = &[
             key_or("after", Kind::Whole(0, 1_000_000), "Failed requests, one after the other; 0 for never.", "3"),
             key_or("for", Kind::Duration, "For how long at first; each further time twice as long.", "1s"),
             key_or("max", Kind::Duration, "For how long at most.", "60s"),
+            key_or(
+                "on",
+                STATUSES,
+                "Statuses of answers that count as failed requests, too: [500, 503].",
+                "none: a server that answers is well",
+            ),
         ]),
         "When a server that fails is left alone for a while. One where nobody listens is at once.",
         "{ after = 3, for = \"1s\", max = \"60s\" }",
@@ -43,6 +49,12 @@ pub(crate) const POOL: &[Key] = &[
                 "2",
             ),
             key_or("budget", Kind::Percent, "How many of all requests may be sent again.", "\"20%\""),
+            key_or(
+                "on",
+                STATUSES,
+                "Statuses of answers after which another server is asked, where the method may be repeated: [502, 503]. The last one's answer counts.",
+                "none",
+            ),
         ]),
         "When a request goes to another server: where it was not sent, or its method may be repeated.",
         "{ tries = 2, budget = \"20%\" }",
@@ -107,6 +119,8 @@ pub(crate) const POOL: &[Key] = &[
     ),
     key("tls", Kind::Table(TLS_OF_POOL), "How servers behind https are known."),
 ];
+
+const STATUSES: Kind = Kind::OneOrMore(&Kind::Whole(400, 599));
 
 const STICKY: &[Key] = &[
     key_or("cookie", TEXT, "Its name.", "\"hallway\""),

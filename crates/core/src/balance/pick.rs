@@ -62,9 +62,17 @@ pub struct Picker {
     /// Of smooth weighted round robin: how far each member is ahead of its share, or behind.
     credits: Vec<i64>,
     turn: usize,
+    /// Turns that others have had before the first one here.
+    ahead: usize,
 }
 
 impl Picker {
+    /// Turns that begin where those of so many other threads have begun before: else each of them would give its first
+    /// requests to the same members.
+    pub fn after(threads: usize) -> Picker {
+        Picker { credits: Vec::new(), turn: threads, ahead: threads }
+    }
+
     /// Chooses among so many members; keys have their places on the ring. One that was ejected only as a last resort.
     pub fn pick(
         &mut self,
@@ -98,6 +106,16 @@ impl Picker {
     /// add up to, and none gets them one after the other.
     fn in_turn(&mut self, members: usize, stands: impl Fn(usize) -> Standing, tier: Tier) -> Option<usize> {
         self.credits.resize(members, 0);
+        // Taken only where there is somebody: who is not there yet is no turn.
+        while self.ahead > 0 {
+            self.ahead -= 1;
+            self.step(members, &stands, tier);
+        }
+        self.step(members, &stands, tier)
+    }
+
+    /// One turn.
+    fn step(&mut self, members: usize, stands: impl Fn(usize) -> Standing, tier: Tier) -> Option<usize> {
         let (mut total, mut best) = (0, None::<usize>);
         for member in 0..members {
             let standing = stands(member);

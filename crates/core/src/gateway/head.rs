@@ -32,7 +32,8 @@ pub fn parse_gateway_head(raw: &[u8]) -> Result<Option<(AnswerHead, usize)>, Fau
         }
         let colon = memchr::memchr(b':', line);
         let colon = colon.ok_or(Fault::BadAnswer("A line of the server's head has no colon."))?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        // Blanks before the colon are removed (RFC 9112, 5.1).
+        let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii());
         if name.eq_ignore_ascii_case(b"status") {
             let (code, phrase) = value.split_at(value.len().min(3));
             let code = std::str::from_utf8(code).ok().and_then(|code| code.parse().ok());
@@ -59,6 +60,7 @@ mod tests {
             ("Status: 404 Not Here\r\nX: 1\r\n\r\nbody", 404, 30),
             ("Location: /new\r\n\r\n", 302, 18),
             ("Status: 201\nLocation: /new\n\n", 201, 28),
+            ("Status : 201\nX-Bad\t: 1\n\n", 201, 24),
         ] {
             let (head, used) = parse_gateway_head(raw.as_bytes()).unwrap().unwrap();
             assert_eq!((head.status, used), (status, length), "{raw:?}");

@@ -10,7 +10,7 @@ mod framing;
 mod parse;
 mod scan;
 
-pub use answer::{Asked, Ending, ServerAnswer, parse_answer};
+pub use answer::{Asked, Ending, Foul, ServerAnswer, parse_answer};
 pub use chunked::{Chunked, Progress};
 pub(crate) use framing::decimal;
 pub(crate) use parse::METHOD_BYTES_MAX;
@@ -20,5 +20,5 @@ pub use emit::{
     AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, put_answer_head, put_chunk_start, put_forwarded_head,
     put_informational, put_last_chunk, put_request_head,
 };
-pub use parse::parse_head;
+pub use parse::{parse_head, refuse_method};
 pub use scan::{Found, Scan};

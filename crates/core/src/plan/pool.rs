@@ -28,8 +28,12 @@ pub struct Pool {
     pub eject_ms: u64,
     /// And for how long at most.
     pub eject_ms_max: u64,
+    /// Statuses of answers that count as failures, too.
+    pub eject_on: Vec<u16>,
     /// How often a request is sent at most, each time to another server.
     pub tries: u32,
+    /// Statuses of answers after which another server is asked.
+    pub retry_on: Vec<u16>,
     /// Of all requests, how many may be sent again. Percent.
     pub retry_percent: u32,
     /// The cookie that keeps a client at its server.
@@ -91,7 +95,9 @@ impl Pool {
             eject_after: 3,
             eject_ms: 1_000,
             eject_ms_max: 60_000,
+            eject_on: Vec::new(),
             tries: 2,
+            retry_on: Vec::new(),
             retry_percent: 20,
             sticky: None,
             slow_start_ms: 0,

@@ -44,6 +44,10 @@ pub struct Route {
     pub mirror: Option<Mirror>,
     /// How fast answers are sent.
     pub bandwidth: Bandwidth,
+    /// Whether addresses and cookies of servers that name their own place are rewritten as clients know it.
+    pub maps_outward: bool,
+    /// Whether pages for errors also stand for those that a server or an app answers.
+    pub intercepts_errors: bool,
 }
 
 impl Route {
@@ -65,6 +69,8 @@ impl Route {
             split: None,
             mirror: None,
             bandwidth: Bandwidth::default(),
+            maps_outward: true,
+            intercepts_errors: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod conditional;
 mod cookies;
 mod cors;
 mod forwarded;
+mod mapping;
 mod packed;
 mod problem;
 mod range;
@@ -24,8 +25,9 @@ pub use conditional::{Precondition, Validators, check_preconditions, wants_range
 pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
 pub use forwarded::{Belief, ForwardedFacts, Speaker, may_trail, may_trail_answer, put_forwarded};
+pub use mapping::{Mapping, map_outward, names_address};
 pub use packed::{is_packable, pack, vary_by_coding};
-pub use problem::{explain_fault, wants_page};
+pub use problem::{explain_fault, intercept, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};
 pub use redirect::{fill, options, put_query, redirect, respond, to_https};
 pub use relayed::{Relayed, relayed};

@@ -46,6 +46,21 @@ pub fn explain_fault(
     (answer, body.into_bytes())
 }
 
+/// A site's own page for people, instead of what a server or an app answered as an error. What the answer says to
+/// browsers beside its body stays.
+pub fn intercept(answer: &AnswerHead, head: &Head, pages: &[(u16, String)]) -> Option<(AnswerHead, Vec<u8>)> {
+    const STAYS: [&[u8]; 5] = [b"www-authenticate", b"retry-after", b"allow", b"set-cookie", b"cache-control"];
+    if answer.status < 400 || !head.fields.get(Name::Accept).is_some_and(prefers_html) {
+        return None;
+    }
+    let (_, page) = pages.iter().find(|(of, _)| *of == answer.status)?;
+    let mut own = answer.clone();
+    own.fields.retain(|name| STAYS.iter().any(|stays| stays.eq_ignore_ascii_case(name)));
+    own = own.with("Content-Type", "text/html; charset=utf-8").with("Vary", "Accept");
+    (own.length, own.is_counted) = (Some(page.len() as u64), false);
+    Some((own, page.clone().into_bytes()))
+}
+
 /// Whether a page can stand for what is not there: a person asks, or the path does not name a file.
 pub fn wants_page(head: &Head) -> bool {
     let last = head.path().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -100,5 +115,22 @@ mod tests {
         let (answer, body) =
             explain_fault(Fault::QueueFull, (Some(&head), "1a-2b"), &[(404, "none".into()), (503, "own".into())]);
         assert_eq!((answer.status, &body[..]), (503, &b"own"[..]));
+    }
+
+    #[test]
+    fn a_sites_page_stands_for_an_error_of_a_server() {
+        let (pages, mut head) = ([(503, "own".to_owned())], Head::default());
+        let mut answer = AnswerHead::new(503).with("Content-Encoding", "gzip").with("Retry-After", "9");
+        answer.length = Some(99);
+        assert!(intercept(&answer, &head, &pages).is_none(), "programs get what the server says");
+        head.fields.push(b"Accept", b"text/html");
+        let (own, page) = intercept(&answer, &head, &pages).unwrap();
+        let names: Vec<String> =
+            own.fields.iter().map(|field| String::from_utf8_lossy(field.raw_name).into_owned()).collect();
+        assert_eq!((own.status, own.length, &page[..]), (503, Some(3), &b"own"[..]));
+        assert_eq!(names, ["Retry-After", "Content-Type", "Vary"]);
+        for status in [200, 500] {
+            assert!(intercept(&AnswerHead { status, ..answer.clone() }, &head, &pages).is_none());
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::listen::Gate;
 use crate::stream::Stream;
 use crate::tunnel;
 use hallway_core::fault::HeadLimit;
-use hallway_core::http1::{Found, Scan, parse_head};
+use hallway_core::http1::{Found, Scan, parse_head, refuse_method};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
 use std::fs::File;
@@ -381,8 +381,11 @@ fn make_room(buffer: &mut Vec<u8>, most: usize) {
     }
 }
 
-/// A head without an end: too long in its first line (414) or as a whole (431).
+/// A head without an end: too long in its method (501), in its first line (414) or as a whole (431).
 fn too_large(rest: &[u8], limits: &Limits) -> Fault {
+    if let Some(fault) = refuse_method(rest) {
+        return fault;
+    }
     let line = memchr::memchr(b'\r', rest).unwrap_or(rest.len());
     if line > limits.target_bytes_max {
         Fault::TargetTooLong

@@ -42,7 +42,7 @@ const FOR_EVER_MS: u64 = u64::MAX / 4;
 pub(super) struct Attempt<'a> {
     pub(super) house: &'a House,
     pub(super) trip: &'a Trip,
-    pub(super) to: Destination,
+    pub(super) to: Destination<'a>,
     /// The pool of the server, which may stand in another one.
     pub(super) pool: &'a Arc<Pool>,
     pub(super) body: Option<&'a Whole>,
@@ -96,7 +96,8 @@ impl Attempt<'_> {
             Protocol::H2 | Protocol::H2c => Box::pin(self.begin_stream(exchange, &held)).await?,
             _ => self.begin(exchange, &held, (upgrades, is_repeated)).await?,
         };
-        let asked = Asked { is_head: head.is_head(), upgrades };
+        let echoes_version = held.server.identity.protocol == Protocol::Uwsgi;
+        let asked = Asked { is_head: head.is_head(), upgrades, echoes_version };
         let deadline = Deadline::new(&house.deadlines);
         match self.await_head(exchange, &mut flight, asked, &deadline).await {
             Ok(answer) if answer.head.status == 101 && !was_offered(head, &answer.head) => {
@@ -106,7 +107,8 @@ impl Attempt<'_> {
             }
             Ok(answer) => {
                 tell_complaints(house, pool, &held, &mut flight);
-                held.server.note_answer(pool, house.clock.now_us().saturating_sub(self.begun_us), now_ms);
+                let took_us = house.clock.now_us().saturating_sub(self.begun_us);
+                held.server.note_answer(pool, (answer.head.status, took_us), now_ms);
                 Ok(Sent(self.go_on(answer, flight, held, deadline)))
             }
             Err(Broken { fault, is_clients: true }) => {
@@ -121,8 +123,9 @@ impl Attempt<'_> {
                 let is_stale = flight.may_be_stale() && fault == Fault::ServerLost;
                 let is_stale = is_stale && (was_refused || head.is_idempotent());
                 let can_repeat = head.framing == Framing::None || self.body.is_some();
-                let why = match fault {
-                    Fault::ServerLost if speaks_http && !held.server.has_ever_answered() => AT_ONCE.into(),
+                let why = match (fault, flight.foul_line()) {
+                    (Fault::ServerLost, _) if speaks_http && !held.server.has_ever_answered() => AT_ONCE.into(),
+                    (_, Some(line)) => format!("{}: {line}", fault.detail().trim_end_matches('.')),
                     _ => String::new(),
                 };
                 let failed = Failed { why, was_sent: !was_refused, has_taken, ..Failed::unsent(fault) };

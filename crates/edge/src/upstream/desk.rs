@@ -71,6 +71,8 @@ pub(crate) struct PoolDesk {
     serial: Mutex<u32>,
     /// Counts changes of the members.
     version: AtomicU64,
+    /// Event loops that have begun to take turns.
+    loops: AtomicUsize,
     /// What is left of the budget of retries.
     saved: AtomicI64,
     /// Requests that wait until a server has room; their numbers, who came first in front.
@@ -96,6 +98,7 @@ impl PoolDesk {
             former: RwLock::default(),
             serial: Mutex::new(0),
             version: AtomicU64::new(0),
+            loops: AtomicUsize::new(0),
             saved: AtomicI64::new(Budget::new(0).full()),
             waiting: AtomicUsize::new(0),
             line: Mutex::default(),
@@ -124,6 +127,11 @@ impl PoolDesk {
 
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// One more event loop takes turns; how many did before.
+    pub(super) fn note_loop(&self) -> usize {
+        self.loops.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Has the members of this pool from now on. `found` has what those of its servers stand for that are known by

@@ -5,12 +5,8 @@
 //!         pool.
 
 use super::desk::{Found, PoolDesk};
+use super::resolver::{Memory, Resolved, Resolver};
 use crate::voice::Voice;
-use domain::base::iana::{Rcode, Rtype};
-use domain::base::name::Name;
-use domain::rdata::{A, Aaaa, Srv};
-use domain::resolv::StubResolver;
-use domain::resolv::stub::conf::{ResolvConf, ServerConf, Transport};
 use hallway_core::plan::{Place, Pool};
 use std::collections::HashMap;
 use std::io;
@@ -21,18 +17,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A name is asked for again when its records expire; not more often, and at least so often, as those who scale an
 /// application expect it to be seen.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// After a failure, at first; then twice as long each time.
 const AFTER_FAILURE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// For a name server to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// For all that has to be asked for one name.
 const ASKING_MAX: Duration = Duration::from_secs(10);
-/// Servers of one name.
-const FOUND_MAX: usize = 1_000;
+/// How long name servers have to say that a name which had addresses has none, until that is believed: one that is
+/// restarted, or reads its zone anew, says so for a moment (HAProxy's `hold nx`).
+pub(super) const HOLD: Duration = Duration::from_secs(10);
 
 /// A name, and the port where SRV records do not say it.
-type Asked = (String, Option<u16>);
+pub(super) type Asked = (String, Option<u16>);
 /// What names stand for, as far as that is known.
 pub(crate) type Book = HashMap<Asked, Vec<Found>>;
 
@@ -111,15 +106,26 @@ fn run(wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
     }
 }
 
-/// When a name is asked for again, and how often that has failed.
+/// When a name is asked for again, and how that went before.
 struct Due {
     at: Instant,
     failures: u32,
+    /// Since when it has no addresses, where it had some.
+    gone_since: Option<Instant>,
+    /// What was said of a part of it that could not be asked for.
+    told: Option<String>,
+}
+
+impl Due {
+    fn now() -> Due {
+        Due { at: Instant::now(), failures: 0, gone_since: None, told: None }
+    }
 }
 
 async fn serve(mut wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
     let mut dues: HashMap<Asked, Due> = HashMap::new();
     let mut wish = Wish { watched: Vec::new(), resolvers: Vec::new() };
+    let memory = Arc::new(Memory::default());
     loop {
         let next = dues.values().map(|due| due.at).min();
         let pause = next.map_or(Duration::from_secs(3_600), |at| at.saturating_duration_since(Instant::now()));
@@ -134,7 +140,7 @@ async fn serve(mut wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
                 dues.retain(|name, _| wanted.contains(name));
                 locked(book).retain(|name, _| wanted.contains(name));
                 for name in wanted {
-                    dues.entry(name).or_insert(Due { at: Instant::now(), failures: 0 });
+                    dues.entry(name).or_insert_with(Due::now);
                 }
             }
             Err(_) => {}
@@ -144,14 +150,13 @@ async fn serve(mut wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
         if due.is_empty() {
             continue;
         }
-        let resolver = Arc::new(Resolver::new(&wish.resolvers));
+        let resolver = Arc::new(Resolver::new(&wish.resolvers, memory.clone()));
         let asking: Vec<_> = due
             .into_iter()
             .map(|name| {
-                let (resolver, is_known) =
-                    (resolver.clone(), locked(book).get(&name).is_some_and(|found| !found.is_empty()));
+                let resolver = resolver.clone();
                 tokio::spawn(async move {
-                    let finding = tokio::time::timeout(ASKING_MAX, resolver.find(&name, is_known)).await;
+                    let finding = tokio::time::timeout(ASKING_MAX, resolver.find(&name)).await;
                     (name, finding.unwrap_or_else(|_| Err("the name servers take too long".into())))
                 })
             })
@@ -165,21 +170,30 @@ async fn serve(mut wishes: UnboundedReceiver<Wish>, book: &Mutex<Book>) {
 }
 
 /// Takes over what was found; how long until it is asked for again.
-fn note(
-    due: &mut Due,
-    name: &Asked,
-    found: Result<(Vec<Found>, Duration), String>,
-    wish: &Wish,
-    book: &Mutex<Book>,
-) -> Duration {
+fn note(due: &mut Due, name: &Asked, found: Result<Resolved, String>, wish: &Wish, book: &Mutex<Book>) -> Duration {
     let pools = || wish.watched.iter().filter(|one| one.names().any(|other| other == *name));
     let say = |text: &str| {
         let of: Vec<&str> = pools().map(|one| one.pool.name.as_str()).collect();
         Voice::of_process().say(&format!("pool {}: {} {text}", of.join(", "), name.0));
     };
     let (found, again) = match found {
-        Ok((found, lasts)) => {
+        Ok(Resolved { found, lasts, trouble }) => {
             due.failures = 0;
+            if let Some(what) = trouble.as_ref().filter(|_| due.told != trouble) {
+                say(&format!("cannot be resolved in part: {what}; what was known of that goes on"));
+            }
+            due.told = trouble;
+            let had_some = locked(book).get(name).is_some_and(|known| !known.is_empty());
+            if found.is_empty() && had_some {
+                let is_first = due.gone_since.is_none();
+                if due.gone_since.get_or_insert_with(Instant::now).elapsed() < HOLD {
+                    if is_first {
+                        say(&format!("has no address; its servers stay for {} s", HOLD.as_secs()));
+                    }
+                    return AGAIN.0;
+                }
+            }
+            due.gone_since = None;
             (Some(found), lasts.clamp(AGAIN.0, AGAIN.1))
         }
         Err(why) => {
@@ -208,156 +222,6 @@ fn note(
         }
     }
     again
-}
-
-struct Resolver {
-    stub: StubResolver,
-    /// What is tried behind a name.
-    suffixes: Vec<String>,
-    dots_min: usize,
-}
-
-impl Resolver {
-    fn new(given: &[SocketAddr]) -> Resolver {
-        let mut conf = if given.is_empty() { ResolvConf::default() } else { ResolvConf::new() };
-        conf.servers.extend(given.iter().map(|at| ServerConf::new(*at, Transport::UdpTcp)));
-        conf.options.timeout = PATIENCE;
-        let suffixes = conf.options.search.as_slice().iter().map(ToString::to_string).collect();
-        let dots_min = conf.options.ndots;
-        conf.finalize();
-        Resolver { stub: StubResolver::from_conf(conf), suffixes, dots_min }
-    }
-
-    /// The servers that a name stands for, and how long that lasts.
-    async fn find(&self, (name, port): &Asked, is_known: bool) -> Result<(Vec<Found>, Duration), String> {
-        let Some(port) = port else { return self.find_service(name, is_known).await };
-        let (addresses, lasts) = self.addresses(name, is_known).await?;
-        let found = |address: IpAddr| Found { address: (address, *port).into(), weight: 0, is_backup: false };
-        let mut found: Vec<Found> = addresses.into_iter().map(found).take(FOUND_MAX).collect();
-        found.sort();
-        found.dedup();
-        Ok((found, lasts))
-    }
-
-    /// By its SRV records (RFC 2782): those with the lowest priority do the work, the others are there for when they
-    /// cannot.
-    async fn find_service(&self, name: &str, is_known: bool) -> Result<(Vec<Found>, Duration), String> {
-        let mut lasts = AGAIN.1;
-        let mut services: Vec<(u16, u16, u16, String)> = Vec::new();
-        for candidate in self.candidates(name) {
-            let answer = self.ask(&candidate, Rtype::SRV).await?;
-            let records = answer.answer().map_err(|error| error.to_string())?.limit_to::<Srv<_>>();
-            for record in records.flatten().take(FOUND_MAX) {
-                lasts = lasts.min(Duration::from_secs(record.ttl().as_secs().into()));
-                let service = record.data();
-                services.push((service.priority(), service.weight(), service.port(), service.target().to_string()));
-            }
-            if !services.is_empty() {
-                break;
-            }
-        }
-        let first = services.iter().map(|(priority, ..)| *priority).min().unwrap_or(0);
-        let heaviest = services.iter().map(|(_, weight, ..)| *weight).max().unwrap_or(0).max(1);
-        let mut found: Vec<Found> = Vec::new();
-        for (priority, weight, port, target) in services {
-            let (addresses, target_lasts) =
-                self.addresses(&format!("{}.", target.trim_end_matches('.')), is_known).await?;
-            lasts = lasts.min(target_lasts);
-            // Weights are shares: what they are shares of need not be large.
-            let weight = (u32::from(weight) * 100 / u32::from(heaviest)).max(1);
-            found.extend(addresses.into_iter().take(FOUND_MAX.saturating_sub(found.len())).map(|address| Found {
-                address: (address, port).into(),
-                weight,
-                is_backup: priority != first,
-            }));
-        }
-        found.sort();
-        found.dedup();
-        Ok((found, lasts))
-    }
-
-    /// The addresses of a name. Where one of both kinds could not be asked for, what is known of the name (`is_known`) is
-    /// better than a part of it.
-    async fn addresses(&self, name: &str, is_known: bool) -> Result<(Vec<IpAddr>, Duration), String> {
-        let known = by_file(name);
-        if !known.is_empty() {
-            return Ok((known, AGAIN.1));
-        }
-        let mut lasts = AGAIN.1;
-        for candidate in self.candidates(name) {
-            let (four, six) = tokio::join!(self.ask(&candidate, Rtype::A), self.ask(&candidate, Rtype::AAAA));
-            let failed = four.as_ref().err().or(six.as_ref().err()).cloned();
-            if let Some(why) = failed.clone().filter(|_| is_known || (four.is_err() && six.is_err())) {
-                return Err(why);
-            }
-            let mut found = Vec::new();
-            for answer in [&four, &six].into_iter().flatten() {
-                let Ok(records) = answer.answer() else { continue };
-                for record in records.limit_to::<A>().flatten() {
-                    lasts = lasts.min(Duration::from_secs(record.ttl().as_secs().into()));
-                    found.push(IpAddr::V4(record.data().addr()));
-                }
-                for record in records.limit_to::<Aaaa>().flatten() {
-                    lasts = lasts.min(Duration::from_secs(record.ttl().as_secs().into()));
-                    found.push(IpAddr::V6(record.data().addr()));
-                }
-            }
-            if !found.is_empty() {
-                return Ok((found, lasts));
-            }
-            // One of two that could not be asked says nothing about whether there are any.
-            if let Some(why) = failed {
-                return Err(why);
-            }
-        }
-        Ok((Vec::new(), AGAIN.0))
-    }
-
-    /// A name as it is asked for, one way after the other (resolv.conf(5): `search`, `ndots`).
-    fn candidates(&self, name: &str) -> Vec<String> {
-        if name.ends_with('.') {
-            return vec![name.into()];
-        }
-        let mut below: Vec<String> =
-            self.suffixes.iter().filter(|suffix| !matches!(suffix.as_str(), "" | ".")).cloned().collect();
-        below.iter_mut().for_each(|suffix| *suffix = format!("{name}.{}.", suffix.trim_end_matches('.')));
-        let whole = format!("{name}.");
-        if name.matches('.').count() >= self.dots_min {
-            below.insert(0, whole);
-        } else {
-            below.push(whole);
-        }
-        below
-    }
-
-    async fn ask(&self, name: &str, kind: Rtype) -> Result<domain::base::Message<bytes::Bytes>, String> {
-        let name: Name<Vec<u8>> = name.parse().map_err(|error| format!("{error}"))?;
-        let answer = self.stub.query((name, kind)).await.map_err(|error| error.to_string())?;
-        match answer.header().rcode() {
-            Rcode::NOERROR | Rcode::NXDOMAIN => Ok(answer.into_message()),
-            other => Err(format!("the name server answers {other}")),
-        }
-    }
-}
-
-/// The addresses of a name by hosts(5), and those of this machine itself (RFC 6761, 6.3).
-fn by_file(name: &str) -> Vec<IpAddr> {
-    let name = name.trim_end_matches('.');
-    let text = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    let mut found = Vec::new();
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default()) {
-        let mut words = line.split_ascii_whitespace();
-        if let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>)
-            && words.any(|word| word.eq_ignore_ascii_case(name))
-        {
-            found.push(address);
-        }
-    }
-    if found.is_empty() && (name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost"))
-    {
-        found.push(IpAddr::from([127, 0, 0, 1]));
-    }
-    found
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

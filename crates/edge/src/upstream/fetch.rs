@@ -6,7 +6,8 @@
 use super::attempt::{Attempt, Failed, Sent};
 use super::body::Stream;
 use super::choose::{Choice, Held};
-use super::server::Try;
+use super::outward::{Places, turn};
+use super::server::{Server, Try};
 use super::sticky;
 use crate::deliver::now;
 use crate::detached::Whole;
@@ -14,6 +15,7 @@ use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::mirror::whole;
 use crate::piece::Piece;
+use crate::rules::Rules;
 use crate::spool::gather;
 use crate::trip::Trip;
 use hallway_core::balance::Budget;
@@ -32,7 +34,7 @@ const OFFERS_MAX: usize = 10;
 
 /// Where a request goes.
 #[derive(Clone, Copy)]
-pub(crate) struct Destination {
+pub(crate) struct Destination<'a> {
     /// The pool, of those in the plan.
     pub(crate) pool: usize,
     /// How much of the path the route takes off.
@@ -41,6 +43,8 @@ pub(crate) struct Destination {
     pub(crate) body_bytes_max: u64,
     /// How long it may take until the answer begins; nothing for as long as the pool says.
     pub(crate) timeout_ms: Option<u64>,
+    /// Where the server's own addresses are for clients, where that is to be said.
+    pub(crate) places: Option<Places<'a>>,
 }
 
 /// What a server answered.
@@ -73,7 +77,7 @@ pub(crate) async fn fetch<W: Wire>(
     house: &House,
     exchange: &mut Exchange<'_, W>,
     trip: &mut Trip,
-    to: Destination,
+    to: Destination<'_>,
 ) -> Result<Fetched, Fault> {
     let rules = exchange.rules;
     let pool: Arc<Pool> = rules.plan.pools[to.pool].clone();
@@ -85,67 +89,182 @@ pub(crate) async fn fetch<W: Wire>(
         .as_ref()
         .and_then(|sticky| sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?));
     let key = key(&pool, exchange.head, &trip.client(&exchange.arrival.peer).ip);
-    let (mut tried, mut sent, mut failed) = (Vec::new(), 0, None::<Fault>);
-    let (mut same, mut is_stale): (Option<Held>, bool) = (None, false);
-    loop {
-        let held = match same.take() {
-            Some(held) => held,
-            None => {
-                let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
-                // What went wrong before says more than that nobody is left.
-                let chosen = choose(&choice, exchange.wire, &mut trip.queue_us).await;
-                chosen.map_err(|fault| failed.unwrap_or_else(|| complain(&choice, exchange.head, fault)))?
-            }
-        };
-        let server = held.server.clone();
-        let member = sticky::number_of(&pool, &held);
-        let begun_us = house.clock.now_us();
-        let attempt = Attempt { house, trip, to, pool: &rules.plan.pools[held.pool], body: body.as_ref(), begun_us };
-        let tried_now = attempt.make(exchange, held, is_stale || failed.is_some()).await;
-        let took_us = house.clock.now_us().saturating_sub(begun_us);
-        let (failure, held) = match tried_now {
-            Ok(Sent(mut fetched)) => {
-                let (Fetched::Answer(head, _) | Fetched::Whole(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
-                if let Some(member) = member.filter(|_| member != wanted) {
-                    sticky::keep(head, &pool, member, trip.is_https(exchange.arrival));
+    let mut tries = Tries {
+        house,
+        rules,
+        pool,
+        to,
+        body,
+        wanted,
+        key,
+        budget,
+        tried: Vec::new(),
+        sent: 0,
+        failed: None,
+        same: None,
+        is_stale: false,
+        spare: None,
+    };
+    match tries.run(exchange, trip).await {
+        // What the last server that was asked did is no better than what the one before said.
+        Err(fault) if fault != Fault::ClientGone => tries.spare.take().ok_or(fault),
+        fetched => fetched,
+    }
+}
+
+/// The tries of one request.
+struct Tries<'a> {
+    house: &'a House,
+    rules: &'a Rules,
+    pool: Arc<Pool>,
+    to: Destination<'a>,
+    body: Option<Whole>,
+    /// The member that its cookie names.
+    wanted: Option<u64>,
+    key: u64,
+    budget: Budget,
+    /// Servers that had it.
+    tried: Vec<u64>,
+    /// How often it was sent.
+    sent: u32,
+    failed: Option<Fault>,
+    /// The server whose connection was too old.
+    same: Option<Held>,
+    is_stale: bool,
+    /// An answer after which another server is asked.
+    spare: Option<Fetched>,
+}
+
+/// One of them.
+struct Tried {
+    server: Arc<Server>,
+    /// The member that has the request, where the pool has a cookie for it, and its own pool.
+    member: Option<u64>,
+    pool: usize,
+    begun_us: u64,
+    took_us: u64,
+}
+
+impl Tried {
+    fn noted(&self, status: u16, has_answered: bool) -> Try {
+        let (server, begun_us, took_us) = (self.server.clone(), self.begun_us, self.took_us);
+        Try { server, status, begun_us, took_us, has_answered }
+    }
+}
+
+impl Tries<'_> {
+    async fn run<W: Wire>(&mut self, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Fetched, Fault> {
+        let (house, rules) = (self.house, self.rules);
+        loop {
+            let held = match self.same.take() {
+                Some(held) => held,
+                None => {
+                    // What went wrong before says more than that nobody is left.
+                    let chosen = choose(&self.choice(), exchange.wire, &mut trip.queue_us).await;
+                    let failed = self.failed;
+                    chosen.map_err(|fault| failed.unwrap_or_else(|| complain(&self.choice(), exchange.head, fault)))?
                 }
-                trip.tries.push(Try { server, status: head.status, begun_us, took_us, has_answered: true });
-                return Ok(fetched);
+            };
+            let (server, member) = (held.server.clone(), sticky::number_of(&self.pool, &held));
+            let begun_us = house.clock.now_us();
+            let mut tried = Tried { server, member, pool: held.pool, begun_us, took_us: 0 };
+            let (pool, body) = (&rules.plan.pools[held.pool], self.body.as_ref());
+            let attempt = Attempt { house, trip, to: self.to, pool, body, begun_us };
+            let made = attempt.make(exchange, held, self.is_stale || self.failed.is_some()).await;
+            tried.took_us = house.clock.now_us().saturating_sub(begun_us);
+            match made {
+                Ok(Sent(fetched)) => {
+                    if let Some(fetched) = self.take(exchange, trip, fetched, tried) {
+                        return Ok(fetched);
+                    }
+                }
+                Err(Failed { stale: Some(held), .. }) => {
+                    // The server had ended that connection: it is not its fault, and it has not had the request.
+                    (self.same, self.is_stale) = (Some(held), true);
+                }
+                Err(failure) => self.note(exchange, trip, failure, &tried)?,
             }
-            Err(mut failure) => {
-                let held = failure.stale.take();
-                (failure, held)
-            }
-        };
-        if let Some(held) = held {
-            // The server had ended that connection: it is not its fault, and it has not had the request.
-            (same, is_stale) = (Some(held), true);
-            continue;
         }
+    }
+
+    /// Takes an answer, unless another server is asked after one of its status.
+    fn take<W: Wire>(
+        &mut self,
+        exchange: &Exchange<'_, W>,
+        trip: &mut Trip,
+        mut fetched: Fetched,
+        tried: Tried,
+    ) -> Option<Fetched> {
+        let (Fetched::Answer(head, _) | Fetched::Whole(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
+        let status = head.status;
+        let own_pool = &self.rules.plan.pools[tried.pool];
+        turn(head, self.house, (exchange, trip), (&tried.server, own_pool, self.to));
+        if let Some(member) = tried.member.filter(|_| tried.member != self.wanted) {
+            sticky::keep(head, &self.pool, member, trip.is_https(exchange.arrival));
+        }
+        trip.tries.push(tried.noted(status, true));
+        if !self.pool.retry_on.contains(&status) {
+            return Some(fetched);
+        }
+        self.sent += 1;
+        self.tried.push(tried.server.number);
+        let has_body = self.body.is_some() || exchange.head.framing == Framing::None;
+        let may_repeat = has_body && exchange.head.is_idempotent();
+        if !may_repeat || self.sent >= self.pool.tries || !self.spend() {
+            return Some(fetched);
+        }
+        tell(
+            self.house,
+            &self.pool,
+            exchange.head,
+            trip,
+            (&tried.server.name, status, &format!("it answered {status}"), true),
+        );
+        self.failed = Some(Fault::NoServer);
+        self.spare = Some(fetched);
+        None
+    }
+
+    /// Notes a try without an answer; an error where it was the last one.
+    fn note<W: Wire>(
+        &mut self,
+        exchange: &Exchange<'_, W>,
+        trip: &mut Trip,
+        failure: Failed,
+        tried: &Tried,
+    ) -> Result<(), Fault> {
         let Failed { fault, why, was_sent, is_clients, has_taken, is_ours, .. } = failure;
         if is_ours {
-            let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
-            return Err(complain(&choice, exchange.head, fault));
+            return Err(complain(&self.choice(), exchange.head, fault));
         }
-        trip.tries.push(Try { server: server.clone(), status: fault.status(), begun_us, took_us, has_answered: false });
+        trip.tries.push(tried.noted(fault.status(), false));
         if is_clients {
             return Err(fault);
         }
-        tried.push(server.number);
+        self.tried.push(tried.server.number);
         // What was taken of a body that is not here as a whole cannot be sent again.
         let may_repeat = !has_taken && (!was_sent || exchange.head.is_idempotent());
         // One that was not sent is no try: as long as there are servers, it is offered to the next one.
-        sent += u32::from(was_sent);
-        let has_tries = if was_sent { sent < pool.tries } else { tried.len() < OFFERS_MAX };
-        let choice = Choice { house, rules, pool: to.pool, key, tried: &tried, wanted };
-        let goes_on =
-            may_repeat && has_tries && pool.tries > 1 && choice.has_other() && rules.pools[to.pool].spend_retry(budget);
+        self.sent += u32::from(was_sent);
+        let has_tries = if was_sent { self.sent < self.pool.tries } else { self.tried.len() < OFFERS_MAX };
+        let goes_on = may_repeat && has_tries && self.pool.tries > 1 && self.spend();
         let why = if why.is_empty() { fault.detail().trim_end_matches('.').to_owned() } else { why };
-        tell(house, &pool, exchange.head, trip, (&server.name, fault, &why, goes_on));
+        tell(self.house, &self.pool, exchange.head, trip, (&tried.server.name, fault.status(), &why, goes_on));
         if !goes_on {
             return Err(fault);
         }
-        failed = Some(fault);
+        self.failed = Some(fault);
+        Ok(())
+    }
+
+    /// Whether there is somebody else, and something left for it.
+    fn spend(&self) -> bool {
+        self.choice().has_other() && self.rules.pools[self.to.pool].spend_retry(self.budget)
+    }
+
+    fn choice(&self) -> Choice<'_> {
+        let Tries { house, rules, key, wanted, .. } = *self;
+        Choice { house, rules, pool: self.to.pool, key, tried: &self.tried, wanted }
     }
 }
 
@@ -202,11 +321,11 @@ fn complain(choice: &Choice<'_>, head: &Head, fault: Fault) -> Fault {
 }
 
 /// Says which try failed, and what comes of it.
-fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, told: (&str, Fault, &str, bool)) {
-    let (server, fault, why, goes_on) = told;
+fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, told: (&str, u16, &str, bool)) {
+    let (server, status, why, goes_on) = told;
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let (copy, outcome) = match (trip.is_copy, goes_on) {
-        (false, false) => ("", format!("it is answered {}", fault.status())),
+        (false, false) => ("", format!("it is answered {status}")),
         (false, true) => ("", "it goes to another one".into()),
         (true, false) => ("the copy of ", "nobody waits for it".into()),
         (true, true) => ("the copy of ", "it goes to another one".into()),

@@ -125,7 +125,7 @@ impl Upstreams {
         let turns = turns.entry(desk.number).or_insert_with(|| Turns {
             version,
             members: desk.members(),
-            picker: Picker::default(),
+            picker: Picker::after(desk.note_loop()),
         });
         if turns.version != version {
             (turns.version, turns.members) = (version, desk.members());

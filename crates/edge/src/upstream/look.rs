@@ -86,11 +86,14 @@ async fn look(
     let (speech, outgoing) = question(pool, server.identity.protocol, &check.path, host).map_err(said)?;
     let flight = OnConnection::new(connection, speech, outgoing, house.clock.coarse_ms());
     let mut flight = Flight::OnConnection(flight);
-    let (tools, asked) = ((&house.clock, &house.spares), Asked::default());
+    let echoes_version = server.identity.protocol == Protocol::Uwsgi;
+    let (tools, asked) = ((&house.clock, &house.spares), Asked { echoes_version, ..Asked::default() });
     let answer = loop {
-        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await.map_err(|fault| match fault {
-            Fault::ServerLost if !server.has_ever_answered() => AT_ONCE.into(),
-            fault => said(fault),
+        let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await;
+        let answer = answer.map_err(|fault| match (fault, flight.foul_line()) {
+            (Fault::ServerLost, _) if !server.has_ever_answered() => AT_ONCE.into(),
+            (fault, Some(line)) => format!("{}: {line}", said(fault)),
+            (fault, None) => said(fault),
         })?;
         if answer.head.status >= 200 {
             break answer;

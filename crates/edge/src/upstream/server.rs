@@ -197,12 +197,15 @@ impl Server {
         }
     }
 
-    /// It answered, after so long.
-    pub(super) fn note_answer(&self, pool: &Pool, took_us: u64, now_ms: u64) {
+    /// It answered with this status, after so long.
+    pub(super) fn note_answer(&self, pool: &Pool, (status, took_us): (u16, u64), now_ms: u64) {
         // Two threads at once: one of them is not counted, which is as good.
         let latency = Latency::unpack(self.latency.load(Ordering::Relaxed)).after(took_us, now_ms);
         self.latency.store(latency.pack(), Ordering::Relaxed);
-        if self.is_troubled.load(Ordering::Relaxed) {
+        if pool.eject_on.contains(&status) {
+            let why = format!("it answered {status}");
+            self.change(pool, now_ms, &why, |health| health.failed(now_ms, &patience(pool), false));
+        } else if self.is_troubled.load(Ordering::Relaxed) {
             self.change(pool, now_ms, "", |health| health.succeeded(now_ms));
         }
     }

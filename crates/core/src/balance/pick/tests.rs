@@ -146,3 +146,37 @@ fn a_weight_of_nothing_gets_nothing() {
         assert_eq!(counts(&balance, &standings, 50, 3), [0, 50]);
     }
 }
+
+#[test]
+fn few_requests_on_many_threads_are_shares_too() {
+    for (weights, shares) in [(vec![1, 1], [4, 4, 0, 0]), (vec![3, 1], [6, 2, 0, 0]), (vec![1, 1, 1, 1], [2, 2, 2, 2])]
+    {
+        for balance in [Balance::RoundRobin, Balance::LeastOutstanding] {
+            let mut found = [0; 4];
+            for thread in 0..8 {
+                let stands = |at: usize| Standing { tier: Tier::Primary, weight: weights[at], ..Standing::default() };
+                let picked = Picker::after(thread).pick((&balance, None, false), weights.len(), stands, (0, 0));
+                let Picked::Member(at) = picked else { panic!("{picked:?}") };
+                found[at] += 1;
+            }
+            // Of those with the fewest for their weight the heaviest is alone.
+            if balance == Balance::RoundRobin || weights[0] == 1 {
+                assert_eq!(found, shares, "{weights:?} {balance:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_begins_later_has_the_same_shares() {
+    for thread in 0..9 {
+        let (mut picker, mut found) = (Picker::after(thread), [0; 3]);
+        for _ in 0..60 {
+            let stands = |at: usize| Standing { tier: Tier::Primary, weight: [3, 2, 1][at], ..Standing::default() };
+            if let Picked::Member(at) = picker.pick((&Balance::RoundRobin, None, false), 3, stands, (0, 0)) {
+                found[at] += 1;
+            }
+        }
+        assert_eq!(found, [30, 20, 10], "after {thread}");
+    }
+}

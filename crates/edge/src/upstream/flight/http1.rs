@@ -62,6 +62,8 @@ pub(in super::super) struct OnConnection {
     trailers: Fields,
     /// Whether anything of an answer has come.
     has_heard: bool,
+    /// The line of a head that could not be read.
+    foul_line: Option<Box<[u8]>>,
     /// When anything last moved, on the coarse clock.
     pub(super) moved_ms: u64,
 }
@@ -81,6 +83,7 @@ impl OnConnection {
             informational: 0,
             trailers: Fields::default(),
             has_heard: false,
+            foul_line: None,
             moved_ms: now_ms,
         }
     }
@@ -140,7 +143,10 @@ impl OnConnection {
         loop {
             match self.scan.feed(&self.input[self.used..]) {
                 Found::Head(length) if length <= HEAD_BYTES_MAX => {
-                    let answer = parse_answer(&self.input[self.used..self.used + length], asked)?;
+                    let answer = match parse_answer(&self.input[self.used..self.used + length], asked) {
+                        Ok(answer) => answer,
+                        Err(foul) => return Poll::Ready(Err(self.note_foul(foul.fault, foul.line))),
+                    };
                     (self.used, self.scan) = (self.used + length, Scan::default());
                     self.moved_ms = clock.coarse_ms();
                     return Poll::Ready(self.begin(answer));
@@ -150,9 +156,10 @@ impl OnConnection {
                     return Poll::Ready(Err(Fault::BadAnswer("The head of the server's answer is too long.")));
                 }
                 Found::BareLineFeed => {
-                    return Poll::Ready(Err(Fault::BadAnswer(
-                        "A line of the server's answer does not end with CR LF.",
-                    )));
+                    const BARE: Fault = Fault::BadAnswer("A line of the server's answer does not end with CR LF.");
+                    let mut lines = self.input[self.used..].split_inclusive(|byte| *byte == b'\n');
+                    let line = lines.find(|line| !line.ends_with(b"\r\n")).unwrap_or_default().to_vec();
+                    return Poll::Ready(Err(self.note_foul(BARE, line)));
                 }
             }
             if self.input.capacity() == 0 {
@@ -165,6 +172,17 @@ impl OnConnection {
                 _ => return Poll::Ready(Err(Fault::ServerLost)),
             }
         }
+    }
+
+    /// A head cannot be read, for this line of it.
+    fn note_foul(&mut self, fault: Fault, line: Vec<u8>) -> Fault {
+        self.foul_line = (!line.is_empty()).then(|| line.into());
+        fault
+    }
+
+    /// The line for which a head could not be read, for the log.
+    pub(super) fn foul_line(&self) -> Option<&[u8]> {
+        self.foul_line.as_deref()
     }
 
     /// Something of a head has come.
@@ -245,7 +263,7 @@ impl OnConnection {
         self.rest = match answer.ending {
             Ending::None => Rest::Done,
             Ending::Length(bytes) => Rest::Length(bytes),
-            Ending::Chunked => Rest::Chunked(Box::default()),
+            Ending::Chunked => Rest::Chunked(Box::new(Chunked::of_server())),
             Ending::Close => Rest::Close,
         };
         Ok(answer)
@@ -287,8 +305,7 @@ impl OnConnection {
                             return Poll::Ready(Err(Fault::ServerLost));
                         }
                     }
-                    let malformed = |_| Fault::BadAnswer("The server's answer is not chunked as it should be.");
-                    let progress = chunked.decode(&self.input[self.used..], &mut body).map_err(malformed)?;
+                    let progress = chunked.decode(&self.input[self.used..], &mut body)?;
                     self.used += progress.used;
                     if progress.ended {
                         self.trailers = chunked.trailers();

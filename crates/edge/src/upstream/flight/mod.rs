@@ -20,6 +20,8 @@ use std::task::{Context, Poll};
 
 /// Heads that may come before the one that counts.
 const INFORMATIONAL_MAX: u32 = 32;
+/// Of a line that the log shows.
+const FOUL_BYTES_MAX: usize = 100;
 
 /// One request at a server.
 #[expect(
@@ -47,6 +49,14 @@ impl Flight {
     /// request.
     pub(super) fn may_be_stale(&self) -> bool {
         either!(self, it => it.may_be_stale())
+    }
+
+    /// The line of a head that could not be read, for the log: its start, with what cannot be shown escaped.
+    pub(super) fn foul_line(&self) -> Option<String> {
+        let Flight::OnConnection(it) = self else { return None };
+        let line = it.foul_line()?;
+        let more = if line.len() > FOUL_BYTES_MAX { "…" } else { "" };
+        Some(format!("'{}{more}'", line[..line.len().min(FOUL_BYTES_MAX)].escape_ascii()))
     }
 
     /// Whether the server has said that it did nothing with the request.

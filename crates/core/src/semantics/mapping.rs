@@ -1,0 +1,195 @@
+//! In:     what a server says of its own addresses: in Location and its like, in its cookies.
+//! Out:    the same as clients know it.
+//! Actors: none.
+//! Never:  is an address touched that is not the server's own, or a cookie that would be refused for it.
+
+use crate::fields::{Fields, Name};
+use crate::route::{host_of, port_of};
+
+/// Where a server is, and where clients find it. Paths are prefixes without a slash at their end.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping<'a> {
+    /// What paths of the server begin with.
+    pub inner: &'a [u8],
+    /// What the same ones begin with outside.
+    pub outer: &'a [u8],
+    /// Under which host and port the server is reached: its name, its address.
+    pub own: &'a [(&'a [u8], u16)],
+    /// The `Host` that it is asked for, where that is not the client's.
+    pub told_host: Option<&'a [u8]>,
+    /// What it is asked by; a server knows no other.
+    pub is_https: bool,
+    /// The hosts that the client asked for, as it and proxies before it say.
+    pub asked: [&'a [u8]; 2],
+    /// Whether the client came encrypted.
+    pub client_https: bool,
+}
+
+/// Whose an address is.
+#[derive(Eq, PartialEq)]
+enum Whose {
+    Server,
+    Client,
+    Another,
+}
+
+/// Whether the head of an answer has anything that may name an address.
+pub fn names_address(fields: &Fields) -> bool {
+    let is_one = |name| matches!(name, Name::Location | Name::ContentLocation | Name::Refresh | Name::SetCookie);
+    fields.iter().any(|field| is_one(field.name))
+}
+
+/// Rewrites what names the server's own address in the head of an answer.
+pub fn map_outward(fields: &mut Fields, mapping: &Mapping<'_>) {
+    let mut mapped = Fields::default();
+    for field in fields.iter() {
+        let value = match field.name {
+            Name::Location | Name::ContentLocation => mapping.address(field.value),
+            Name::Refresh => mapping.refresh(field.value),
+            Name::SetCookie => mapping.cookie(field.value),
+            _ => None,
+        };
+        mapped.push_known(field.name, field.raw_name, value.as_deref().unwrap_or(field.value));
+    }
+    *fields = mapped;
+}
+
+impl Mapping<'_> {
+    /// An address, where it reads otherwise outside.
+    fn address(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let (scheme, rest) = match memchr::memmem::find(value, b"//") {
+            Some(0) => (None, &value[2..]),
+            Some(at) if value[..at].eq_ignore_ascii_case(b"http:") => (Some(false), &value[at + 2..]),
+            Some(at) if value[..at].eq_ignore_ascii_case(b"https:") => (Some(true), &value[at + 2..]),
+            _ => return self.path(value),
+        };
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let rooted = if target.starts_with(b"/") { target.to_vec() } else { [b"/", target].concat() };
+        match self.whose(authority, scheme) {
+            Whose::Server => Some(self.path(&rooted).unwrap_or(rooted)),
+            Whose::Client => {
+                let before = &value[..value.len() - target.len()];
+                self.path(&rooted).map(|path| [before, &path].concat())
+            }
+            Whose::Another => None,
+        }
+    }
+
+    fn whose(&self, authority: &[u8], https: Option<bool>) -> Whose {
+        let port = |authority: &[u8], https: bool| port_of(authority).unwrap_or(if https { 443 } else { 80 });
+        let (host, scheme) = (host_of(authority), https.unwrap_or(self.client_https));
+        let is_asked = |asked: &&[u8]| {
+            host_of(asked).eq_ignore_ascii_case(host) && port(asked, self.client_https) == port(authority, scheme)
+        };
+        if self.asked.iter().filter(|asked| !asked.is_empty()).any(is_asked) {
+            return Whose::Client;
+        }
+        let scheme = https.unwrap_or(self.is_https);
+        let is_own = |(own, own_port): &(&[u8], u16)| {
+            host_of(own).eq_ignore_ascii_case(host) && *own_port == port(authority, scheme)
+        };
+        // A server that is told so knows how the client came.
+        let is_told = self.told_host.is_some_and(|told| {
+            let speaks = scheme == self.is_https || scheme == self.client_https;
+            let is_port = port_of(told).is_none_or(|port| port_of(authority) == Some(port));
+            host_of(told).eq_ignore_ascii_case(host) && speaks && is_port
+        });
+        if is_told || self.own.iter().any(is_own) { Whose::Server } else { Whose::Another }
+    }
+
+    /// A path with what follows it, where it reads otherwise outside. One that is relative is so everywhere.
+    fn path(&self, target: &[u8]) -> Option<Vec<u8>> {
+        let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
+        let (path, behind) = target.split_at(end);
+        if !path.starts_with(b"/") {
+            return None;
+        }
+        let rest = if self.inner.is_empty() {
+            // Whoever goes by what it is told of the prefix has it there already.
+            if is_below(path, self.outer) {
+                return None;
+            }
+            path
+        } else {
+            path.strip_prefix(self.inner).filter(|_| is_below(path, self.inner))?
+        };
+        let mapped = [self.outer, rest].concat();
+        Some(if mapped.is_empty() { [b"/", behind].concat() } else { [&mapped[..], behind].concat() })
+    }
+
+    /// `5; url=/there`.
+    fn refresh(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let at = value.to_ascii_lowercase().windows(4).position(|window| window == b"url=")? + 4;
+        let address = value[at..].trim_ascii();
+        let unquoted = address.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(address);
+        self.address(unquoted).map(|mapped| [&value[..at], &mapped].concat())
+    }
+
+    /// A cookie whose attributes read otherwise outside.
+    fn cookie(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let mut parts = value.split(|byte| *byte == b';');
+        let pair = parts.next()?;
+        // Such a name promises that the cookie is for all paths of one host.
+        let is_bound = pair.trim_ascii_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"__host-"));
+        if is_bound {
+            return None;
+        }
+        let (mut mapped, mut is_changed) = (pair.to_vec(), false);
+        for part in parts {
+            let split = memchr::memchr(b'=', part).map(|at| (part[..at].trim_ascii(), part[at + 1..].trim_ascii()));
+            let other = match split {
+                Some((name, path)) if name.eq_ignore_ascii_case(b"path") => {
+                    self.cookie_path(path).map(|path| [&b"; Path="[..], &path].concat())
+                }
+                Some((name, domain)) if name.eq_ignore_ascii_case(b"domain") => self.cookie_domain(domain),
+                _ => None,
+            };
+            is_changed |= other.is_some();
+            match other {
+                Some(other) => mapped.extend_from_slice(&other),
+                None => mapped.extend_from_slice(&[b";", part].concat()),
+            }
+        }
+        is_changed.then_some(mapped)
+    }
+
+    fn cookie_path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        // For all of the server: as much of it as there is outside. A slash alone is everywhere.
+        let is_above =
+            if self.inner.is_empty() { path.is_empty() } else { !path.is_empty() && is_below(self.inner, path) };
+        let outer = if self.outer.is_empty() { b"/" } else { self.outer };
+        if is_above {
+            return (outer != b"/" || !self.inner.is_empty()).then(|| outer.to_vec());
+        }
+        if path.is_empty() { None } else { self.path(path) }
+    }
+
+    /// A domain that is the server's own, or one above it, and not the client's: browsers would refuse it.
+    fn cookie_domain(&self, domain: &[u8]) -> Option<Vec<u8>> {
+        let domain = domain.strip_prefix(b".").unwrap_or(domain);
+        let is_within = |host: &[u8]| {
+            host.eq_ignore_ascii_case(domain)
+                || host.len() > domain.len()
+                    && host[host.len() - domain.len()..].eq_ignore_ascii_case(domain)
+                    && host[host.len() - domain.len() - 1] == b'.'
+        };
+        let asked = self.asked.iter().map(|asked| host_of(asked)).find(|asked| !asked.is_empty())?;
+        let mut own = self.own.iter().map(|(own, _)| host_of(own)).chain(self.told_host.map(host_of));
+        if domain.is_empty() || is_within(asked) || !own.any(is_within) {
+            return None;
+        }
+        // An address has no domains below it: without the attribute the cookie is for it alone.
+        let is_address = asked.starts_with(b"[")
+            || std::str::from_utf8(asked).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
+        Some(if is_address { Vec::new() } else { [&b"; Domain="[..], asked].concat() })
+    }
+}
+
+fn is_below(path: &[u8], prefix: &[u8]) -> bool {
+    !prefix.is_empty() && path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! In:     the head of a server's answer; where the server is, and the way by which its request came.
+//! Out:    the same, its own addresses as clients know them.
+//! Actors: none.
+//! Never:  does it cost an answer without such an address more than a look.
+
+use super::fetch::Destination;
+use super::server::{Address, Server};
+use crate::exchange::{Exchange, Wire};
+use crate::house::House;
+use crate::trip::Trip;
+use hallway_core::plan::Pool;
+use hallway_core::semantics::{AnswerHead, Mapping, map_outward, names_address};
+
+/// The same places, seen by the server and by its clients; without a slash at the end.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a> {
+    pub(crate) inner: &'a [u8],
+    pub(crate) outer: &'a [u8],
+}
+
+/// Rewrites what names the server's own address.
+pub(super) fn turn<W: Wire>(
+    head: &mut AnswerHead,
+    house: &House,
+    (exchange, trip): (&Exchange<'_, W>, &Trip),
+    (server, pool, to): (&Server, &Pool, Destination<'_>),
+) {
+    let Some(Places { inner, outer }) = to.places.filter(|_| names_address(&head.fields)) else { return };
+    let facts = trip.forwarded(house, exchange);
+    let (name, address) = match &server.identity.address {
+        Address::Tcp(at) => (server.identity.host.as_str(), Some(*at)),
+        Address::Unix(_) | Address::Pool(_) => ("", None),
+    };
+    let bracketed = |host: &str| {
+        let is_bare = host.contains(':') && !host.starts_with('[');
+        if is_bare { format!("[{host}]") } else { host.to_owned() }
+    };
+    let ip = address.map(|at| bracketed(&at.ip().to_string())).unwrap_or_default();
+    let (name, port) = (bracketed(name), address.map_or(0, |at| at.port()));
+    let mapping = Mapping {
+        inner,
+        outer,
+        own: if port == 0 { &[] } else { &[(name.as_bytes(), port), (ip.as_bytes(), port)] },
+        told_host: pool.host.as_deref().map(str::as_bytes),
+        is_https: server.identity.protocol.is_encrypted(),
+        asked: [exchange.head.host(), facts.host],
+        client_https: facts.addresses.https,
+    };
+    map_outward(&mut head.fields, &mapping);
+}
