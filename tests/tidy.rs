@@ -43,7 +43,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below the root that git would track, with this ending.
+/// Every file below the root that git would track, with this ending; `vendor` has what others wrote.
 fn sources(ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().to_owned()];
@@ -51,7 +51,8 @@ fn sources(ending: &str) -> Vec<PathBuf> {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             let path = entry.path();
-            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "__pycache__" {
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "vendor" && name != "__pycache__"
+            {
                 folders.push(path);
             } else if name.ends_with(ending) {
                 found.push(path);

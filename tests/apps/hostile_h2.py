@@ -28,8 +28,6 @@ GROUPS = {
 # What the h2 crate has otherwise, and why it may. One that is mended must go from here.
 KNOWN = {
     "3.4 no SETTINGS behind the preface": "they are taken for the defaults that they are without it",
-    "8.1 trailers with a pseudo field": "the field is dropped, as all trailers are",
-    "8.3 :path '/ok#b' of GET": "the fragment is dropped before anything reads the path",
     "HPACK 6.3 table size within CONTINUATION": "it is obeyed there, as at the beginning",
 }
 

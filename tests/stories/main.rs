@@ -7,6 +7,7 @@
 
 mod client;
 mod served;
+mod spelled;
 mod stage;
 mod upstream;
 

@@ -14,6 +14,7 @@ pub enum Name {
     ContentLength,
     ContentLocation,
     ContentType,
+    Cookie,
     Date,
     Expect,
     Forwarded,
@@ -55,9 +56,10 @@ impl Name {
             2 => is("te", Name::Te),
             4 => is("host", Name::Host).or_else(|| is("date", Name::Date)),
             5 => is("proxy", Name::Proxy).or_else(|| is("range", Name::Range)),
-            6 => {
-                is("accept", Name::Accept).or_else(|| is("server", Name::Server)).or_else(|| is("expect", Name::Expect))
-            }
+            6 => is("cookie", Name::Cookie)
+                .or_else(|| is("accept", Name::Accept))
+                .or_else(|| is("server", Name::Server))
+                .or_else(|| is("expect", Name::Expect)),
             7 => is("referer", Name::Referer)
                 .or_else(|| is("upgrade", Name::Upgrade))
                 .or_else(|| is("trailer", Name::Trailer))
@@ -135,6 +137,29 @@ impl Fields {
         self.bytes.extend_from_slice(raw_name);
         self.bytes.extend_from_slice(value);
         self.lines.push(Line { at, name_len, value_len, name });
+    }
+
+    /// Appends to the first line of this name, behind a separator; where there is none, a line.
+    pub fn join(&mut self, name: Name, raw_name: &[u8], separator: &[u8], value: &[u8]) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.name == name) else {
+            return self.push_known(name, raw_name, value);
+        };
+        let whole = line.at as usize..line.at as usize + usize::from(line.name_len) + line.value_len as usize;
+        let added = separator.len() + value.len();
+        let (Ok(at), Some(value_len)) = (
+            u32::try_from(self.bytes.len()),
+            u32::try_from(added).ok().and_then(|added| line.value_len.checked_add(added)),
+        ) else {
+            return;
+        };
+        line.value_len = value_len;
+        if whole.end != self.bytes.len() {
+            // Other lines stand behind it.
+            line.at = at;
+            self.bytes.extend_from_within(whole);
+        }
+        self.bytes.extend_from_slice(separator);
+        self.bytes.extend_from_slice(value);
     }
 
     /// Makes room for so many bytes and lines at once.
@@ -250,6 +275,18 @@ mod tests {
         ] {
             assert_eq!(Name::of(raw.as_bytes()), name, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_line_can_be_joined_wherever_it_stands() {
+        let mut fields = Fields::default();
+        fields.join(Name::Cookie, b"cookie", b"; ", b"a=1");
+        fields.join(Name::Cookie, b"cookie", b"; ", b"b=2");
+        fields.push(b"X", b"x");
+        fields.join(Name::Cookie, b"cookie", b"; ", b"");
+        fields.join(Name::Cookie, b"cookie", b"; ", b"c=3");
+        let seen: Vec<_> = fields.iter().map(|field| (field.raw_name, field.value)).collect();
+        assert_eq!(seen, [(&b"cookie"[..], &b"a=1; b=2; ; c=3"[..]), (b"X", b"x")]);
     }
 
     #[test]

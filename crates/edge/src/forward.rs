@@ -41,7 +41,12 @@ pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
         Ok(server) => {
             let (client, before) = proxied.into_parts();
             join(&house, (client, before), server, &head).await;
-            journey::note(&house, &Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut () }, trip);
+            journey::note(
+                &house,
+                &Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut () },
+                trip,
+                200,
+            );
         }
         Err(fault) => {
             let mut wire = proxied.wire(&head);

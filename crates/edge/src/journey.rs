@@ -113,9 +113,9 @@ pub(crate) async fn refuse<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_
     record(house, &exchange, &trip, outcome);
 }
 
-/// A request that another server has answered: only stop 11.
-pub(crate) fn note<W>(house: &House, exchange: &Exchange<'_, W>, mut trip: Trip) {
-    trip.status = 200;
+/// A request that another server has answered, or that was none: only stop 11.
+pub(crate) fn note<W>(house: &House, exchange: &Exchange<'_, W>, mut trip: Trip, status: u16) {
+    trip.status = status;
     record(house, exchange, &trip, Ok(()));
 }
 

@@ -25,6 +25,9 @@ pub struct Pseudo<'a> {
     pub authority: Option<&'a [u8]>,
 }
 
+/// What separates the parts of a cookie that came in several lines (RFC 9113, 8.2.3).
+const COOKIES: &[u8] = b"; ";
+
 /// Makes the head of a request; `has_body` says whether anything follows it.
 ///
 /// # Errors
@@ -47,18 +50,17 @@ pub fn make_head<'a>(
     if pseudo.path.len() > target_bytes_max {
         return Err(Fault::TargetTooLong);
     }
+    if let Some(authority) = pseudo.authority {
+        // Applications and servers of HTTP/1.1 know only Host, and expect it first (RFC 9112, 3.2).
+        head.fields.push_known(Name::Host, b"Host", authority);
+    }
     let host = put_lines(head, lines)?;
     let authority = match (pseudo.authority, host) {
         // What both say must be the same (RFC 9113, 8.3.1): each reader may take another.
         (Some(one), Some(other)) if !one.eq_ignore_ascii_case(&other) => {
             return Err(Fault::BadRequest("The Host is not the authority."));
         }
-        (Some(authority), None) => {
-            // Applications know only Host.
-            head.fields.push_known(Name::Host, b"Host", authority);
-            authority.to_vec()
-        }
-        (Some(authority), Some(_)) => authority.to_vec(),
+        (Some(authority), _) => authority.to_vec(),
         (None, Some(host)) => host,
         (None, None) => return Err(Fault::BadRequest("There is no authority.")),
     };
@@ -74,22 +76,47 @@ pub fn make_head<'a>(
     route::settle_target(head, pseudo.path)
 }
 
-/// Takes the lines over; the value of `Host`, where there is one.
+/// Takes the lines over; the value of `Host`, where there is one. Parts of a cookie become one line again.
 fn put_lines<'a>(head: &mut Head, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Option<Vec<u8>>, Fault> {
     let mut host: Option<Vec<u8>> = None;
+    let has_authority = head.fields.has(Name::Host);
     for (raw_name, value) in lines {
         // Blanks around a value are none of it (RFC 9113, 8.2.1): each reader might take them or not.
         let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         if !is_token(raw_name) || !is_value(value) || is_blank(value.first()) || is_blank(value.last()) {
             return Err(Fault::BadRequest("A header has a byte that does not belong there."));
         }
-        let name = Name::of(raw_name);
-        if name == Name::Host && host.replace(value.to_vec()).is_some() {
-            return Err(Fault::BadRequest("There is more than one Host."));
+        match Name::of(raw_name) {
+            Name::Host if host.is_some() => return Err(Fault::BadRequest("There is more than one Host.")),
+            Name::Host => {
+                host = Some(value.to_vec());
+                if !has_authority {
+                    head.fields.push_known(Name::Host, raw_name, value);
+                }
+            }
+            Name::Cookie => head.fields.join(Name::Cookie, raw_name, COOKIES, value),
+            name => head.fields.push_known(name, raw_name, value),
         }
-        head.fields.push_known(name, raw_name, value);
     }
     Ok(host)
+}
+
+/// Appends a target as `:path` may have it: bytes that no URI has are percent-encoded (RFC 3986, 2).
+pub fn put_path(out: &mut Vec<u8>, target: &[u8]) {
+    for byte in target {
+        match byte {
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | ..=b' ' | 0x7f.. => {
+                put_escaped(out, *byte);
+            }
+            _ => out.push(*byte),
+        }
+    }
+}
+
+/// Appends `%XX`.
+pub(crate) fn put_escaped(out: &mut Vec<u8>, byte: u8) {
+    let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 15)];
+    out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
 }
 
 /// Whether the head would be within the limits if it had come by HTTP/1.1: what the engine counts is more.
@@ -161,6 +188,15 @@ mod tests {
         assert_eq!((head.path(), head.query(), head.host()), (&b"/b"[..], &b"x=1"[..], &b"Shop.example:8443"[..]));
         assert_eq!(head.fields.get(Name::Host), Some(&b"Shop.example:8443"[..]));
         assert_eq!((head.framing, head.keep_alive), (Framing::None, true));
+        assert_eq!(head.fields.get(Name::Cookie), Some(&b"a=1; b=2"[..]));
+        let crumbs = vec![("cookie", "n=1234"); 300];
+        let head =
+            made("/", Some("h"), &[&[("x", "1")], &crumbs[..], &[("y", "2"), ("cookie", "last=1")]].concat()).unwrap();
+        assert_eq!(head.fields.len(), 4, "lines are counted once they are whole");
+        assert!(head.fields.get(Name::Cookie).unwrap().ends_with(b"n=1234; n=1234; last=1"));
+        let first = head.fields.iter().next().unwrap();
+        assert_eq!((first.raw_name, first.value), (&b"Host"[..], &b"h"[..]));
+        assert_eq!(made("/", Some("h"), &[("host", "h")]).unwrap().fields.len(), 1);
         assert_eq!(made("/", None, &[("host", "h")]).unwrap().host(), b"h");
         assert_eq!(made("/", Some("h"), &[("host", "H")]).unwrap().host(), b"h");
     }
@@ -188,6 +224,21 @@ mod tests {
             let is_whole = raw.len() <= limits.head_bytes_max;
             assert_eq!(parsed.err().is_none() && is_whole, beyond.is_none(), "{count} of {}", value.len());
         }
+    }
+
+    #[test]
+    fn targets_are_those_of_http1() {
+        let head = made("/a<b>`?f={\"a\":1}", Some("h"), &[]).unwrap();
+        assert_eq!((head.path(), head.query()), (&b"/a<b>`"[..], &b"f={\"a\":1}"[..]));
+        let head = made("/caf\u{e9}?q=\u{fc}", Some("h"), &[]).unwrap();
+        assert_eq!((head.path(), head.query()), (&b"/caf%C3%A9"[..], &b"q=%C3%BC"[..]));
+        assert_eq!(head.raw_target(), "/caf\u{e9}?q=\u{fc}".as_bytes());
+        for path in ["/a b", "/a\r\nb", "/a\0", "/a\x7f", "/a#b", ""] {
+            assert_eq!(made(path, Some("h"), &[]).err(), Some(400), "{path:?}");
+        }
+        let mut out = Vec::new();
+        put_path(&mut out, b"/a<b>?f={\"a\":1}&g=[x]%22");
+        assert_eq!(out, b"/a%3Cb%3E?f=%7B%22a%22:1%7D&g=[x]%22");
     }
 
     #[test]

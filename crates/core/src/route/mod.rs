@@ -15,6 +15,7 @@ mod tree;
 use crate::fault::Fault;
 use crate::head::Head;
 use crate::http1::is_authority;
+use crate::http2::put_escaped;
 use crate::plan::Route;
 use crate::semantics::fill;
 use std::borrow::Cow;
@@ -36,7 +37,11 @@ pub use tree::{CAPTURES_MAX, Found, Tree};
 pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
     const MALFORMED: Fault = Fault::BadRequest("The request target is not a valid address.");
     if raw.iter().any(|byte| !(0x21..=0x7e).contains(byte) || *byte == b'#') {
-        return Err(MALFORMED);
+        if raw.iter().any(|byte| matches!(byte, 0..=b' ' | 0x7f | b'#')) || head.method() == b"CONNECT" {
+            return Err(MALFORMED);
+        }
+        // Bytes beyond ASCII go on as a client should have sent them (RFC 3986, 2.5).
+        return settle_target(head, &encoded(raw));
     }
     if head.method() == b"CONNECT" {
         // Authority-form (RFC 9112, 3.2.3): only a forward proxy takes it.
@@ -73,6 +78,14 @@ pub fn settle_target(head: &mut Head, raw: &[u8]) -> Result<(), Fault> {
     head.set_path(&path);
     head.set_query(query);
     Ok(())
+}
+
+fn encoded(raw: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len() * 2);
+    for byte in raw {
+        if byte.is_ascii() { out.push(*byte) } else { put_escaped(&mut out, *byte) }
+    }
+    out
 }
 
 /// The head with the path that its route passes on, where that is another one.
@@ -146,7 +159,7 @@ mod tests {
 
     #[test]
     fn odd_targets_are_refused() {
-        for raw in ["", "a", "*", "ftp://a/b", "http:///x", "http://a@b/x", "/a#b", "/\u{e9}"] {
+        for raw in ["", "a", "*", "ftp://a/b", "http:///x", "http://a@b/x", "/a#b", "/a b", "/a\u{7f}", "caf\u{e9}"] {
             let mut head = Head::default();
             head.set_method(b"GET");
             assert!(settle_target(&mut head, raw.as_bytes()).is_err(), "{raw:?}");

@@ -11,6 +11,7 @@ use crate::exchange::{Arrival, Exchange};
 use crate::house::House;
 use crate::journey;
 use crate::stream::Stream;
+use crate::trip::Trip;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
@@ -116,11 +117,17 @@ async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, de
 async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let house = &talk.house;
     let mut head = house.spares.head();
+    let is_malformed = request.extensions().get::<h2::ext::Malformed>().is_some();
     let made = read_head(&mut head, &request, &house.limits(), &talk.meter);
     let mut wire = Http2::new(&talk, request.into_body(), respond, head.expects_continue);
     let rules = house.rules();
     let exchange = Exchange { head: &head, arrival: &talk.arrival, rules: &rules, wire: &mut wire };
     match made {
+        _ if is_malformed => {
+            // Its stream is reset (RFC 9113, 8.1.1); the log has its line.
+            journey::note(house, &exchange, Trip::begin(house), 400);
+            wire.refuse();
+        }
         Ok(()) => journey::travel(house, exchange).await,
         Err(fault) => journey::refuse(house, exchange, fault).await,
     }
@@ -134,10 +141,13 @@ async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: Se
 
 fn read_head(head: &mut Head, request: &Request<RecvStream>, limits: &Limits, meter: &Meter) -> Result<(), Fault> {
     let uri = request.uri();
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = match request.extensions().get::<h2::ext::RawPath>() {
+        Some(raw) => &raw.0[..],
+        None => uri.path_and_query().map_or("/", |path| path.as_str()).as_bytes(),
+    };
     let pseudo = Pseudo {
         method: request.method().as_str().as_bytes(),
-        path: path.as_bytes(),
+        path,
         authority: uri.authority().map(|authority| authority.as_str().as_bytes()),
     };
     let mut bytes = path.len();

@@ -51,6 +51,12 @@ impl<'t> Http2<'t> {
         Http2 { talk, deadline, body, respond, awaits_continue, head, send, ended, request_trailers, trailers }
     }
 
+    /// Ends the stream of a request that is none.
+    pub(super) fn refuse(&mut self) {
+        self.respond.send_reset(Reason::PROTOCOL_ERROR);
+        self.ended = true;
+    }
+
     /// Ends the stream, if it has not ended; whether it was answered.
     pub(super) fn end(mut self) -> bool {
         if !self.ended {

@@ -20,6 +20,7 @@ use hallway_core::fields::{Name, list_members};
 use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
+use hallway_core::http2::put_path;
 use hallway_core::plan::{Pool, Protocol, Script};
 use hallway_core::semantics::{AnswerHead, ForwardedFacts};
 use hallway_core::{Fault, Head};
@@ -218,10 +219,12 @@ impl Attempt<'_> {
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
         let onward = self.onward((head, held), &facts, false);
-        let mut target = onward.path(head).to_vec();
+        let (path, mut target) = (onward.path(head), Vec::new());
+        target.reserve(path.len() + head.query().len() + 1);
+        put_path(&mut target, path);
         if !head.query().is_empty() {
             target.push(b'?');
-            target.extend_from_slice(head.query());
+            put_path(&mut target, head.query());
         }
         let scheme = if held.server.identity.protocol == Protocol::H2 { "https" } else { "http" };
         let authority = onward.host.map_or(head.host(), str::as_bytes);
