@@ -42,6 +42,9 @@ pub(crate) trait Wire {
     /// What is to stand behind the body of the answer, where the client takes that.
     fn trail(&mut self, trailers: Fields);
 
+    /// Says, as far as that goes without waiting, that there will be no answer, before its task is ended.
+    fn cut(&mut self) {}
+
     /// Begins the answer; nothing is sent before the first `send`.
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody);
 

@@ -48,20 +48,25 @@ pub(crate) async fn travel<W: Wire>(house: &Rc<House>, exchange: Exchange<'_, W>
 }
 
 /// A request on its way: it has its line in the log also where its task is ended.
-struct Voyage<'h, 'e, W> {
+struct Voyage<'h, 'e, W: Wire> {
     house: &'h House,
     exchange: Exchange<'e, W>,
     trip: Trip,
     outcome: Option<Result<(), Fault>>,
 }
 
-impl<W> Drop for Voyage<'_, '_, W> {
+impl<W: Wire> Drop for Voyage<'_, '_, W> {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or_else(|| {
             if !self.house.cutting.get() {
                 return Err(Fault::ClientGone);
             }
             self.house.cut.set(self.house.cut.get() + 1);
+            if self.trip.status == 0 {
+                // A bare close would have the client ask again for what may have been done.
+                self.exchange.wire.cut();
+                self.trip.status = Fault::NoServer.status();
+            }
             Err(Fault::Internal("The time of a stop was over."))
         });
         record(self.house, &self.exchange, &self.trip, outcome);

@@ -16,10 +16,10 @@ use hallway_core::{Fault, Head};
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Room that a read finds in a fresh buffer, and at least.
 const READ_BYTES: usize = 16 * 1024;
@@ -336,6 +336,16 @@ impl Connection {
         if !self.stream.takes_files() {
             let due_ms = self.due_ms(0);
             let _ = self.deadline.until(due_ms, self.stream.shutdown()).await;
+        }
+    }
+
+    /// Sends what can be sent of these bytes without waiting.
+    pub(super) fn say_at_once(&mut self, bytes: &[u8]) {
+        let mut task = Context::from_waker(Waker::noop());
+        let mut stream = Pin::new(&mut self.stream);
+        // Who does not take it sees the connection end, as without it.
+        if stream.as_mut().poll_write(&mut task, bytes).is_ready() {
+            let _ = stream.poll_flush(&mut task);
         }
     }
 

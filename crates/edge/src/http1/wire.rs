@@ -19,6 +19,10 @@ use hallway_core::{Fault, Head};
 /// where they are.
 const COPY_BYTES_MAX: usize = 8 * 1024;
 
+/// What a client gets whose request a stop has ended.
+const CUT: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+
 /// What is left of the request body.
 enum Rest {
     Done,
@@ -162,6 +166,12 @@ impl Wire for Http1<'_> {
 
     async fn gone(&mut self) {
         self.connection.await_end().await;
+    }
+
+    fn cut(&mut self) {
+        if !self.begun {
+            self.connection.say_at_once(CUT);
+        }
     }
 
     fn begin(&mut self, answer: &AnswerHead, body: AnswerBody) {
