@@ -106,6 +106,11 @@ fn a_cookie_in_parts_is_one_again() {
     assert_eq!(sent(&body(&told[0]), "host"), ["s"]);
     assert_eq!(body(&told[0])["headers"][0][0], "Host", "a server of HTTP/1.1 expects it first");
     assert_eq!(body(&told[1])["HTTP_COOKIE"], whole);
+    let far_too_long = vec![("x-long", long.as_str()); 30];
+    let told_more = asked(&served, &[request("/far", &far_too_long), request("/who", &[])]);
+    assert_eq!((&told_more[0][0], &told_more[1][0]), (&json!(431), &json!(200)), "{told_more:?}");
+    assert!(told_more[0][1].as_str().unwrap().contains("head_max"), "{told_more:?}");
+    wait_until(|| served.hallway.written().contains("GET /far HTTP/2.0 431").then_some(()));
     // Limits count lines as they are once they are whole.
     assert_eq!(body(&told[3])["HTTP_COOKIE"].as_str().unwrap().matches("part=").count(), 300);
     assert_eq!(told[4][0], 431, "{}", told[4]);

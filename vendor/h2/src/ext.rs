@@ -9,6 +9,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug)]
 pub struct Malformed;
 
+/// hallway: marks a request whose header list was longer than it may be. Not all of it is there.
+#[derive(Clone, Copy, Debug)]
+pub struct TooLarge;
+
 /// hallway: the `:path` of a request as it came, where `Uri` cannot have it.
 #[derive(Clone, Debug)]
 pub struct RawPath(pub Bytes);

@@ -1681,8 +1681,11 @@ impl proto::Peer for Peer {
             }}
         }
 
-        if pseudo.malformed {
+        if pseudo.malformed || pseudo.too_large {
             let mut request = malformed_request();
+            if pseudo.too_large {
+                request.extensions_mut().insert(crate::ext::TooLarge);
+            }
             let path = pseudo.path.and_then(|path| uri::Uri::from_maybe_shared(path.into_inner()).ok());
             if let Some(path) = path {
                 *request.uri_mut() = path;

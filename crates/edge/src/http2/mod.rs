@@ -15,6 +15,7 @@ use crate::trip::Trip;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
+use hallway_core::fault::HeadLimit;
 use hallway_core::http2::{Pseudo, make_head};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
@@ -117,12 +118,18 @@ async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, de
 async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let house = &talk.house;
     let mut head = house.spares.head();
-    let is_malformed = request.extensions().get::<h2::ext::Malformed>().is_some();
+    let marks = request.extensions();
+    let is_too_large = marks.get::<h2::ext::TooLarge>().is_some();
+    let is_malformed = !is_too_large && marks.get::<h2::ext::Malformed>().is_some();
     let made = read_head(&mut head, &request, &house.limits(), &talk.meter);
     let mut wire = Http2::new(&talk, request.into_body(), respond, head.expects_continue);
     let rules = house.rules();
     let exchange = Exchange { head: &head, arrival: &talk.arrival, rules: &rules, wire: &mut wire };
     match made {
+        _ if is_too_large => {
+            let fault = Fault::HeadTooLarge(HeadLimit::Bytes(house.limits().head_bytes_max));
+            journey::refuse(house, exchange, fault).await;
+        }
         _ if is_malformed => {
             // Its stream is reset (RFC 9113, 8.1.1); the log has its line.
             journey::note(house, &exchange, Trip::begin(house), 400);

@@ -78,6 +78,8 @@ pub struct Pseudo {
 
     /// hallway: the message is none; a server tells its application so.
     pub malformed: bool,
+    /// hallway: not all of its header list was kept.
+    pub too_large: bool,
 }
 
 #[derive(Debug)]
@@ -591,6 +593,7 @@ impl Pseudo {
             protocol,
             status: None,
             malformed: false,
+            too_large: false,
         };
 
         // If the URI includes a scheme component, add it to the pseudo headers
@@ -616,6 +619,7 @@ impl Pseudo {
             protocol: None,
             status: Some(status),
             malformed: false,
+            too_large: false,
         }
     }
 

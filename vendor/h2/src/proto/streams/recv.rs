@@ -235,11 +235,16 @@ impl Recv {
                  recv_headers: frame is over size; stream={:?}",
                 stream.id
             );
-            return Err(RecvHeaderBlockError::Oversize);
+            // hallway: the application answers it, and has its line in the log.
+            if !counts.peer().is_server() {
+                return Err(RecvHeaderBlockError::Oversize);
+            }
         }
 
         let stream_id = frame.stream_id();
-        let (pseudo, fields) = frame.into_parts();
+        let too_large = frame.is_over_size();
+        let (mut pseudo, fields) = frame.into_parts();
+        pseudo.too_large = too_large;
 
         if pseudo.protocol.is_some()
             && counts.peer().is_server()
