@@ -125,6 +125,15 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, Refused> {
     }
 }
 
+/// What was done, for a person: a reload says it, a stop is known by its process.
+pub(crate) fn show_done(answer: &Value) -> String {
+    match (answer["done"].as_str(), answer["pid"].as_u64()) {
+        (Some(done), _) => format!("{done}\n"),
+        (None, Some(pid)) => format!("process {pid} has ended\n"),
+        _ => String::new(),
+    }
+}
+
 /// What an instance does, for a person.
 pub(crate) fn show_status(status: &Value) -> String {
     let number = |value: &Value| value.as_u64().unwrap_or(0);

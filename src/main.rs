@@ -102,7 +102,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
             let file = file.display();
             let apps = match plan.apps.is_empty() {
                 true => String::new(),
-                false => format!("{file}: no app is loaded by this check; that shows when it is served\n"),
+                false => format!("{file}: this check loads no app; whether one loads shows when it is served\n"),
             };
             print(&format!("{apps}{file}: valid: {}\n", config::summary(&plan)))
         }
@@ -127,7 +127,7 @@ fn order(file: &Path, instance: Option<&str>, ask: &asked::Ask) -> ExitCode {
     match asked.and_then(|instance| asked::ask(&instance, ask)) {
         Ok(status) if *ask == (asked::Ask::Status { json: true }) => print(&format!("{status:#}\n")),
         Ok(status) if *ask == (asked::Ask::Status { json: false }) => print(&asked::show_status(&status)),
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(done) => print(&asked::show_done(&done)),
         Err(asked::Refused { problem, code }) => fail(problem, code),
     }
 }

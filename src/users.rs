@@ -9,8 +9,12 @@ use std::ffi::CString;
 
 /// The name of who runs this; the number where there is no name.
 pub(crate) fn own_name() -> String {
-    let own = unistd::geteuid();
-    unistd::User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name)
+    name_of(unistd::geteuid().as_raw())
+}
+
+/// The name of a user; the number where there is no name.
+pub(crate) fn name_of(uid: u32) -> String {
+    unistd::User::from_uid(uid.into()).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// What is wrong, and for whom where a permission is missing.

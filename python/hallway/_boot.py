@@ -14,6 +14,18 @@ class NotThere(Exception):
     """The module was imported, but what was asked for is not in it."""
 
 
+# What settings are called where the app was named: flags of `run`, or keys of a file.
+BY_FLAGS = True
+
+
+def named(key):
+    return f"--{key}" if BY_FLAGS else key
+
+
+def as_factory(target):
+    return f"'--factory {target}'" if BY_FLAGS else f'wsgi = "{target}" and factory = true'
+
+
 def say(text):
     print(f"hallway: {text}", file=sys.stderr, flush=True)
 
@@ -60,11 +72,11 @@ def load_application(target):
             from difflib import get_close_matches
 
             names = [name for name in dir(found) if not name.startswith("_")]
-            near = [name for name in ("app", "application", "wsgi") if name in names]
+            near = [f"'{module_name}:{name}'" for name in ("app", "application", "wsgi") if name in names]
             factories = [name for name in ("create_app", "make_app", "get_wsgi_application") if name in names]
-            near += [f"--factory {name}" for name in factories] + get_close_matches(part, names, 1)
-            words = near[0].split() if near else []
-            hint = f"; did you mean '{' '.join([*words[:-1], f'{module_name}:{words[-1]}'])}'?" if words else ""
+            near += [as_factory(f"{module_name}:{name}") for name in factories]
+            near += [f"'{module_name}:{name}'" for name in get_close_matches(part, names, 1)]
+            hint = f"; did you mean {near[0]}?" if near else ""
             raise NotThere(f"the module '{module_name}' has no '{part}'{hint}")
         found = getattr(found, part)
     if not callable(found):
@@ -95,7 +107,7 @@ def check_takes_requests(target, application):
         raise NotThere(f"'{target}' is an ASGI application; hallway serves WSGI applications today{hint}")
     if not least <= 2 <= most:
         takes = "no arguments" if most == 0 else "one argument" if most == 1 else f"{least} arguments"
-        hint = f"; if it makes the application, write '--factory {target}'" if least == 0 else ""
+        hint = f"; if it makes the application, write {as_factory(target)}" if least == 0 else ""
         raise NotThere(f"'{target}' takes {takes}, and WSGI gives it environ and start_response{hint}")
 
 
@@ -112,7 +124,7 @@ def check_threads(threads):
     else:
         return
     raise NotThere(
-        f"the app has {name} take the place of threads, and --threads {threads} (in a file: threads) needs real ones; "
+        f"the app has {name} take the place of threads, and {named('threads')} {threads} needs real ones; "
         f"leave it out and take more workers, or write {mend}"
     )
 
@@ -140,6 +152,67 @@ def spare_false_warnings():
         pass
 
 
+def note_sources(path):
+    """Tells the master which files the application is made of, each as it was when it was read: for who works on it
+    (--reload). Returns what notes a further one."""
+    import os
+    from importlib.machinery import SourceFileLoader
+
+    library = os.path.dirname(os.__file__) + os.sep
+    out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    # A file that changes within a second may be as long as before, and what was compiled of it would be taken for new.
+    sys.dont_write_bytecode = True
+    directories = {os.getcwd()}
+
+    def note(name):
+        name = os.path.abspath(name)
+        is_installed = "-packages" + os.sep in name
+        if "\n" in name or (name.startswith(library) and not is_installed):
+            return
+        if not is_installed:
+            directories.add(os.path.dirname(name))
+        try:
+            seen = os.stat(name)
+            line = f"{seen.st_mtime_ns} {seen.st_size} {name}\n"
+        except OSError:
+            line = f"- - {name}\n"
+        try:
+            os.write(out, os.fsencode(line))
+        except OSError:
+            pass  # Then this one is not looked at.
+
+    def note_templates():
+        left = 5000
+        for directory in sorted(directories):
+            for name in ("templates", "jinja2"):
+                for place, _, files in os.walk(os.path.join(directory, name)):
+                    for file in files[: max(left, 0)]:
+                        note(os.path.join(place, file))
+                    left -= len(files)
+
+    path_stats = SourceFileLoader.path_stats
+
+    def noting_path_stats(self, path):
+        note(path)
+        return path_stats(self, path)
+
+    SourceFileLoader.path_stats = noting_path_stats
+    return note, note_templates
+
+
+def note_where_it_may_come(error, note):
+    """Notes where a module that is missing may be put."""
+    import os
+
+    package, _, name = (error.name or "").rpartition(".")
+    places = [os.path.join(os.getcwd(), *package.split("."))] if package else []
+    for place in [*places, *sys.path]:
+        if os.path.isdir(place):
+            note(os.path.join(place, name))
+            note(os.path.join(place, f"{name}.py"))
+            note(os.path.join(place, name, "__init__.py"))
+
+
 def settle():
     """What was loaded stays: the garbage collector need not look through it again and again."""
     import gc
@@ -160,7 +233,10 @@ def share_the_core():
 
 
 def main():
+    global BY_FLAGS
     target, title, kind = sys.argv[1:4]
+    kind, _, written = kind.partition(" ")
+    BY_FLAGS = written != "key"
     max_requests, threads, has_siblings, channel, extension = map(int, sys.argv[4:9])
     set_title(title)
     if sys.version_info < (3, 11):
@@ -209,6 +285,8 @@ def main():
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
+    sources = os.environ.pop("HALLWAY_SOURCES", None)
+    note, note_templates = note_sources(sources) if sources else (None, None)
     sys.argv = ["hallway"]
     if sys.path and sys.path[0] == "":
         sys.path.pop(0)
@@ -222,21 +300,25 @@ def main():
             except TypeError as error:
                 if error.__traceback__.tb_next is None:  # It was not even begun: its arguments do not fit.
                     raise NotThere(
-                        f"--factory {target}: it cannot be called without arguments ({error}); "
-                        "leave --factory out if it is the application itself"
+                        f"{named('factory')} {target}: it cannot be called without arguments ({error}); "
+                        f"leave {named('factory')} out if it is the application itself"
                     ) from None
                 raise
             if not callable(application):
                 raise NotThere(f"the factory '{target}' returned what is not callable: {application!r}")
         check_takes_requests(target, application)
         check_threads(threads)
+        if note_templates:
+            note_templates()
     except NotThere as error:
         say(str(error))
         return LOAD_FAILED
     except (Exception, SystemExit) as error:
+        if note and isinstance(error, ModuleNotFoundError):
+            note_where_it_may_come(error, note)
         module = target.partition(":")[0]
         if isinstance(error, ModuleNotFoundError) and error.name and (module + ".").startswith(error.name + "."):
-            say(f"there is no module '{error.name}' in {os.getcwd()}, nor where {sys.executable} looks; is --chdir right?")
+            say(f"there is no module '{error.name}' in {os.getcwd()}, nor where {sys.executable} looks; is {named('chdir')} right?")
             return LOAD_FAILED
         # The first frames are this file and importlib: of no use to who wrote the application.
         frames = error.__traceback__

@@ -45,6 +45,12 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("max-requests-jitter", None, "N", "up to so many more, by chance (default 0)"),
     flag("max-rss", None, "SIZE", "replace a worker that has grown to this (default: never)"),
     flag("factory", None, "", "APP is a function that returns the application"),
+    flag(
+        "reload",
+        None,
+        "",
+        "replace the workers when a file of the app changes (development);\none worker where no number is given",
+    ),
     flag("chdir", None, "DIR", "the app's directory (default: this one)"),
     flag("python", None, "PATH", "the app's interpreter (default $VIRTUAL_ENV, ./.venv, python3)"),
     flag("output", None, "prefixed|raw", "whether what the app prints is logged behind its name, or as it is"),

@@ -261,7 +261,7 @@ fn file_help(errand: &Errand) -> String {
     let instance = if is_asked { "  --instance NAME     of several that serve one file\n" } else { "" };
     let signals = match errand {
         Errand::Serve { .. } => {
-            "  --watch             go by the file whenever it changes (development)\n\n\
+            "  --watch             go by the file whenever it changes, and replace the workers of an app when one\n                      of its files does (development)\n\n\
              Signals: TERM or Ctrl-C stops when all is answered, a second one at once; HUP goes by the file as it is now and\n\
              replaces every worker; USR1 opens the logs anew; TTIN and TTOU: one worker more or less for every app.\n\
              An app that cannot be started is answered for with 503 and tried again; 'hallway status' says why.\n\
@@ -340,7 +340,7 @@ fn unknown((kind, prefix): (&str, &str), word: &str, known: impl Iterator<Item =
         ("flag", "port" | "host" | "listen" | "p") => {
             return format!("there is no flag '{prefix}{word}'; write '--bind HOST:PORT'");
         }
-        ("flag", "reload" | "preload") => return format!("--{word} is not built yet; HUP replaces every worker"),
+        ("flag", "preload") => return "--preload is not built yet; take it out".into(),
         _ => {}
     }
     match nearest(word, known) {

@@ -55,7 +55,7 @@ impl Downs {
 }
 
 /// Why a worker of this app could not be started: the system names neither the file nor the step.
-pub(super) fn explain_spawn(app: &App, error: &io::Error) -> String {
+pub(super) fn explain_spawn(app: &App, error: &io::Error, named: &dyn Fn(&str) -> String) -> String {
     if let Some(why) = &app.hindrance {
         return why.clone();
     }
@@ -63,24 +63,28 @@ pub(super) fn explain_spawn(app: &App, error: &io::Error) -> String {
     let has_path = app.python.components().count() > 1;
     if let Err(error) = std::fs::metadata(&app.chdir) {
         return match error.kind() {
-            ErrorKind::NotFound => format!("its directory {chdir} is not there; make it, or name another with chdir"),
-            _ => format!("its directory {chdir} cannot be entered: {error}"),
+            ErrorKind::NotFound => {
+                format!("its directory {chdir} is not there; make it, or name another with {}", named("chdir"))
+            }
+            _ => format!("its directory {chdir} cannot be entered: {}", crate::users::told(&error)),
         };
     }
     if !app.chdir.is_dir() {
-        return format!("{chdir} is no directory; name one with chdir");
+        return format!("{chdir} is no directory; name one with {}", named("chdir"));
     }
-    let named = format!("the interpreter '{python}' ({})", app.python_origin);
+    let shown = format!("the interpreter '{python}' ({})", app.python_origin);
     match (error.kind(), &app.user) {
         (ErrorKind::NotFound, _) if has_path && app.python.exists() => {
-            format!("{named} names another one in its first line, or needs a loader, that is not there")
+            format!("{shown} names another one in its first line, or needs a loader, that is not there")
         }
         (ErrorKind::NotFound, _) => {
-            format!("there is no interpreter '{python}' ({}); name one with python", app.python_origin)
+            format!("there is no interpreter '{python}' ({}); name one with {}", app.python_origin, named("python"))
         }
         (ErrorKind::PermissionDenied, Some(user)) => {
-            format!("{named} or {chdir} is not for its user, number {}: {error}", user.uid)
+            let user = crate::users::name_of(user.uid);
+            format!("{shown} or {chdir} is not for the user '{user}', as which it runs: {error}")
         }
-        _ => format!("{named} could not be started: {error}"),
+        (ErrorKind::PermissionDenied, None) => format!("{shown}: {}", crate::users::told(error)),
+        _ => format!("{shown} could not be started: {error}"),
     }
 }

@@ -74,6 +74,7 @@ impl Master {
             return Some(Event::Exited(Child::Edge, ended.code));
         }
         let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
+        let who = self.worker_name(worker);
         if let Some(Hired { app, .. }) = self.workers.remove(&worker).filter(|_| !self.ready.contains(&worker)) {
             self.blame(&app, ended);
         }
@@ -81,12 +82,12 @@ impl Master {
         self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
         match (ended.signal, ended.code) {
             _ if self.expected.remove(&Child::Worker(worker)) => {}
-            (Some(signal), _) => say(&format!("worker {} was ended by signal {signal}", ended.pid)),
+            (Some(signal), _) => say(&format!("{who} was ended by signal {signal}")),
             (None, Some(0) | None) => {}
             (None, Some(4)) if !self.ready.contains(&worker) => {}
             (None, Some(code)) => {
                 let before = if self.ready.contains(&worker) { "" } else { " before the app was loaded" };
-                say(&format!("worker {} ended with exit code {code}{before}", ended.pid));
+                say(&format!("{who} ended with exit code {code}{before}"));
             }
         }
         self.ready.remove(&worker);

@@ -6,9 +6,11 @@
 mod control;
 mod downs;
 mod ends;
+mod greeting;
 mod news;
 mod orders;
 mod reload;
+mod sources;
 
 use self::control::Control;
 use self::downs::Downs;
@@ -74,11 +76,12 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     let failed = |error: io::Error| format!("cannot start: {error}");
     let mut signals = Signals::listen().map_err(failed)?;
     let mut master = Master::new(plan, listeners, control)?;
+    master.reloads |= served.as_ref().is_some_and(|served| served.watch);
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let settings = Settings {
         apps: master.plan.apps.iter().map(reload::settings_of).collect(),
         graceful_timeout_ms: master.plan.graceful_timeout_ms(),
-        gives_up: served.is_none(),
+        gives_up: served.is_none() && !master.reloads,
     };
     let mut tree = Supervisor::new(settings);
     let mut events = vec![Event::Start];
@@ -104,6 +107,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
             master.answer_reloads(&tree);
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
             events.extend(master.renew_files(&mut tree));
+            events.extend(master.changed_sources());
             if let Some(served) = &served {
                 events.extend(master.serve_orders(served, &mut tree));
                 events.extend(master.watch(served));
@@ -169,6 +173,10 @@ struct Master {
     /// The state of the file that is watched, and when it is looked at next.
     watched: Option<Stamp>,
     watch_at_ms: Option<u64>,
+    /// Whether files of apps are looked at, those files, and when they are looked at next.
+    reloads: bool,
+    sources: Vec<sources::Sources>,
+    sources_at_ms: Option<u64>,
     /// What workers that are too large weighed.
     overgrown_mib: BTreeMap<u32, u64>,
 }
@@ -207,6 +215,9 @@ impl Master {
             look_at_ms: None,
             watched: None,
             watch_at_ms: None,
+            reloads: plan.reloads,
+            sources: Vec::new(),
+            sources_at_ms: None,
             overgrown_mib: BTreeMap::new(),
             weigh_pause_ms: WEIGH_MS,
             weigh_at_ms: None,
@@ -249,7 +260,8 @@ impl Master {
                 }
             },
             Command::SpawnWorker { worker, place } => {
-                let app = self.plan.apps.iter().find(|app| app.number == place.app).map(reload::fitted).map(Rc::new)?;
+                let app = self.plan.apps.iter().find(|app| app.number == place.app).map(reload::fitted)?;
+                let app = Rc::new(self.noting(app));
                 match self.hire(&app, place.number) {
                     Ok((spawned, pipe)) => {
                         let words = if app.is_raw { Words::raw } else { Words::new };
@@ -257,7 +269,7 @@ impl Master {
                         self.workers.insert(worker, Hired { app, spawned });
                     }
                     Err(error) => {
-                        let why = downs::explain_spawn(&app, &error);
+                        let why = downs::explain_spawn(&app, &error, &|key| self.named(key));
                         say(&format!("{}: {why}", app.name));
                         self.downs.blame(app.number, why);
                         return Some(Event::Exited(Child::Worker(worker), Some(3)));
@@ -346,7 +358,7 @@ impl Master {
         let kills = self.children().filter_map(|(_, spawned)| spawned.kill_at_ms);
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
         let silent = self.control.as_ref().and_then(Control::wake_at);
-        let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, silent, loading];
+        let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, self.sources_at_ms, silent, loading];
         let wake_at = times.into_iter().flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());

@@ -3,8 +3,8 @@
 //! Actors: none.
 //! Never:  is something told that nobody has to know, or twice.
 
-use super::{Hired, Master};
-use hallway_core::plan::{App, Listen, Listener};
+use super::{Hired, Master, greeting};
+use hallway_core::plan::App;
 use hallway_core::supervise::{BOOT_MS, Child, Event, Supervisor, Tidings};
 use hallway_edge::Voice;
 use hallway_workers::Spawned;
@@ -18,9 +18,9 @@ impl Master {
             Tidings::EdgeOverstays => say("the edge does not end by itself: what it has is cut"),
             Tidings::Missing(number) => {
                 let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
-                let time = seconds(app.timeout_ms);
+                let (name, time) = (&app.name, seconds(app.timeout_ms));
                 say(&format!(
-                    "worker {pid} has not come to the new edge for {time}: it shows its stacks and is replaced"
+                    "{name}: worker {pid} has not come to the new edge for {time}: it shows its stacks and is replaced"
                 ));
             }
             Tidings::Overstays(number) => {
@@ -40,7 +40,7 @@ impl Master {
             }
             Tidings::AppIsDown { app, next_try_ms } => {
                 let name = self.name_of(app);
-                if self.downs.add(app, next_try_ms) && self.control.is_some() {
+                if self.downs.add(app, next_try_ms) && self.stays() {
                     say(&format!(
                         "{name}: its routes answer 503 until it can be started; it is tried again, after 10 s at the latest"
                     ));
@@ -48,7 +48,7 @@ impl Master {
                 self.announce();
             }
             Tidings::AppIsUp { app } => {
-                if self.downs.remove(app) && self.control.is_some() {
+                if self.downs.remove(app) && self.stays() {
                     say(&format!("{}: started; its routes are served", self.name_of(app)));
                 }
             }
@@ -66,6 +66,12 @@ impl Master {
         };
         say(&format!("{name}{text}"));
         self.roll_failures.insert(app, (format!("{name}{text} (its own words are in the log)"), code));
+    }
+
+    /// A worker, by its app and its process.
+    pub(super) fn worker_name(&self, worker: u32) -> String {
+        let hired = self.workers.get(&worker);
+        hired.map_or_else(String::new, |Hired { app, spawned }| format!("{}: worker {}", app.name, spawned.pid))
     }
 
     fn name_of(&self, app: usize) -> String {
@@ -111,12 +117,12 @@ impl Master {
             }
             Event::Fewer => self.tell_counts(tree, |workers| workers.saturating_sub(1).max(1)),
             Event::Spent(worker) if !tree.is_stopping() && !tree.is_to_be_replaced(worker) => {
-                let pid = self.workers.get(&worker).map_or(0, |hired| hired.spawned.pid);
+                let who = self.worker_name(worker);
                 let why = match self.overgrown_mib.remove(&worker) {
-                    Some(mib) => format!("has grown to {mib} MiB (--max-rss)"),
-                    None => "has served enough (--max-requests)".into(),
+                    Some(mib) => format!("has grown to {mib} MiB ({})", self.named("max_rss")),
+                    None => format!("has served enough ({})", self.named("max_requests")),
                 };
-                say(&format!("worker {pid} {why}; another one takes its place"));
+                say(&format!("{who} {why}; another one takes its place"));
             }
             Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
             Event::Stop if !tree.is_stopping() => {
@@ -126,24 +132,29 @@ impl Master {
         }
     }
 
+    /// Whether an app that cannot be started is waited for, while what there is is served.
+    fn stays(&self) -> bool {
+        self.control.is_some() || self.reloads
+    }
+
+    /// What a setting is called where it was written: a flag, or a key.
+    pub(super) fn named(&self, key: &str) -> String {
+        if self.plan.by_flags { format!("--{}", key.replace('_', "-")) } else { key.to_owned() }
+    }
+
     /// Says where it serves, once there is something to serve with.
     fn announce(&mut self) {
         // What is wrong with one app of a file is no reason not to serve the others.
         let is_settled = |app: &App| {
             let is_known = self.loaded.contains(&app.number) || self.downs.contains(app.number);
-            is_known || (self.said_loading && self.control.is_some())
+            is_known || (self.said_loading && self.stays())
         };
-        let is_up = self.edge_was_ready || self.control.is_none();
+        let is_up = self.edge_was_ready || !self.stays();
         if self.announced || !is_up || !self.plan.apps.iter().all(is_settled) {
             return;
         }
         self.announced = true;
-        let addresses: Vec<String> = self.plan.listeners.iter().map(shown).collect();
-        let what = match &self.plan.apps[..] {
-            [only] if self.plan.sites.len() == 1 => only.callable.clone(),
-            _ => self.plan.sites.iter().flat_map(|site| &site.hosts).cloned().collect::<Vec<_>>().join(", "),
-        };
-        say(&format!("serving {what} at {}", addresses.join(", ")));
+        say(&format!("serving {}", greeting::served(&self.plan)));
         let several = self.plan.apps.len() > 1;
         for app in &self.plan.apps {
             let name = if several { format!(" ({})", app.name) } else { String::new() };
@@ -182,18 +193,6 @@ fn seconds(time_ms: u64) -> String {
 
 fn counted(workers: u32) -> String {
     format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
-}
-
-pub(super) fn shown(listener: &Listener) -> String {
-    match &listener.at {
-        Listen::Tcp(address) if listener.forward => format!("proxy {address}"),
-        Listen::Tcp(address) => format!("{}://{address}", if listener.tls { "https" } else { "http" }),
-        Listen::Unix(path) => format!("unix:{}", path.display()),
-        Listen::Inherited(number) => match listener.local {
-            Some(address) => format!("fd://{number} ({address})"),
-            None => format!("fd://{number}"),
-        },
-    }
 }
 
 pub(super) fn say(text: &str) {

@@ -3,11 +3,13 @@
 //! Actors: the master's loop.
 //! Never:  is an order carried out in part.
 
-use super::news::{say, shown, tell_unchanged};
+use super::greeting::shown;
+use super::news::{say, tell_unchanged};
 use super::{Hired, Master, Served, control};
 use crate::asked::{Ask, Rolls};
+use crate::config;
 use hallway_core::control::Order;
-use hallway_core::plan::App;
+use hallway_core::plan::{App, Listener, Plan};
 use hallway_core::supervise::{Event, Supervisor};
 use hallway_workers::resident_bytes;
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ use std::os::unix::net::UnixStream;
 pub(super) struct Awaiting {
     serial: u32,
     app: Option<usize>,
+    /// What was done, once it is.
+    done: String,
     stream: UnixStream,
 }
 
@@ -40,10 +44,10 @@ impl Master {
                 Ask::Stop => {
                     events.push(Event::Stop);
                     // Whoever asked reads until the end of this process closes it.
-                    self.stopping.extend(control::answer(stream, &json!({"ok": true})));
+                    self.stopping.extend(control::answer(stream, &json!({"ok": true, "pid": std::process::id()})));
                 }
                 Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
-                    Ok(more) => {
+                    Ok((more, done)) => {
                         let rolled = |event: &Event| if let Event::RollApp(app) = event { Some(*app) } else { None };
                         let app = more.first().and_then(rolled).filter(|_| matches!(rolls, Rolls::App(_)));
                         match app {
@@ -51,7 +55,7 @@ impl Master {
                             None => self.roll_failures.clear(),
                         }
                         events.extend(more);
-                        self.awaiting.push(Awaiting { serial: self.serial, app, stream });
+                        self.awaiting.push(Awaiting { serial: self.serial, app, done, stream });
                     }
                     Err(problem) => {
                         tell_unchanged(&problem);
@@ -75,36 +79,58 @@ impl Master {
         };
         let (done, waiting): (Vec<Awaiting>, _) = self.awaiting.drain(..).partition(is_done);
         self.awaiting = waiting;
-        for Awaiting { app, stream, .. } in done {
+        for Awaiting { app, stream, done, .. } in done {
             let failure = match app {
                 Some(app) => self.roll_failures.get(&app),
                 None => self.roll_failures.values().next(),
             };
             let outcome = match failure {
                 Some((problem, code)) => json!({ "problem": problem, "code": code }),
-                None => json!({"ok": true, "plan": adopted}),
+                None => json!({"ok": true, "plan": adopted, "done": done}),
             };
             drop(control::answer(stream, &outcome));
         }
     }
 
-    fn reload(&mut self, rolls: &Rolls, served: &Served<'_>, tree: &mut Supervisor) -> Result<Vec<Event>, String> {
+    /// What follows, and what will have been done then.
+    fn reload(
+        &mut self,
+        rolls: &Rolls,
+        served: &Served<'_>,
+        tree: &mut Supervisor,
+    ) -> Result<(Vec<Event>, String), String> {
         if let Rolls::App(name) = rolls {
             // Only the code of this app: the file is not looked at.
             let app = self.plan.apps.iter().find(|app| app.name == *name);
             let names: Vec<&str> = self.plan.apps.iter().map(|app| &*app.name).collect();
             let app = app.ok_or_else(|| format!("there is no app '{name}'; there are {}", names.join(", ")))?;
             say(&format!("replacing every worker of {name}, one by one"));
-            return Ok(vec![Event::RollApp(app.number)]);
+            let done = format!("replaced: {}", workers_of(app));
+            return Ok((vec![Event::RollApp(app.number)], done));
         }
+        let (before, serial) = (self.plan.clone(), self.serial);
         let mut events = self.reread(served, tree)?;
+        let mut done = match serial == self.serial {
+            true => vec![format!("nothing has changed in {}", served.file.display())],
+            false => vec![format!("{} counts as it is now: {}", served.file.display(), config::summary(&self.plan))],
+        };
+        done.extend(told_changes(&before, &self.plan));
+        let is_replaced = |app: &&App| {
+            let old = before.apps.iter().find(|old| old.number == app.number);
+            old.is_some_and(|old| *rolls == Rolls::All || !old.starts_like(app))
+        };
+        let replaced: Vec<String> = self.plan.apps.iter().filter(is_replaced).map(workers_of).collect();
+        done.push(match replaced.is_empty() {
+            true => "no worker is replaced".into(),
+            false => format!("replaced: {}", replaced.join(", ")),
+        });
         if *rolls == Rolls::All {
             if !self.plan.apps.is_empty() {
                 self.narrate(tree, Event::Roll);
             }
             events.extend(self.plan.apps.iter().map(|app| Event::RollApp(app.number)));
         }
-        Ok(events)
+        Ok((events, done.join("; ")))
     }
 
     /// What everything is doing.
@@ -137,4 +163,28 @@ impl Master {
             "apps": self.plan.apps.iter().map(app).collect::<Vec<Value>>(),
         })
     }
+}
+
+fn workers_of(app: &App) -> String {
+    config::show::counted(app.workers as usize, "worker") + " of " + &app.name
+}
+
+/// Addresses and apps that came and went.
+fn told_changes(before: &Plan, now: &Plan) -> Vec<String> {
+    let addresses = |of: &Plan, than: &Plan| -> Vec<String> {
+        let is_new = |listener: &&Listener| !than.listeners.iter().any(|other| other.at == listener.at);
+        of.listeners.iter().filter(is_new).map(shown).collect()
+    };
+    let apps = |of: &Plan, than: &Plan| -> Vec<String> {
+        let is_new = |app: &&App| !than.apps.iter().any(|other| other.name == app.name);
+        of.apps.iter().filter(is_new).map(|app| app.name.clone()).collect()
+    };
+    let changes = [
+        ("listens at", addresses(now, before)),
+        ("listens no more at", addresses(before, now)),
+        ("started:", apps(now, before)),
+        ("taken out:", apps(before, now)),
+    ];
+    let told = changes.into_iter().filter(|(_, names)| !names.is_empty());
+    told.map(|(what, names)| format!("{what} {}", names.join(", "))).collect()
 }

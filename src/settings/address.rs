@@ -37,7 +37,7 @@ pub(crate) fn read(text: &str, usual_port: Option<u16>) -> Result<Vec<Listen>, S
     }
     let found = (host.trim_start_matches('[').trim_end_matches(']'), port).to_socket_addrs();
     let mut listeners: Vec<Listen> = Vec::new();
-    for address in found.map_err(|error| format!("the host '{host}' is not known ({error}); {FORMS}"))? {
+    for address in found.map_err(|error| format!("{FORMS}; the host '{host}' is not known ({error})"))? {
         let listen = Listen::Tcp(address);
         if !listeners.contains(&listen) {
             listeners.push(listen);

@@ -48,6 +48,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         user: None,
         forward_proxy: None,
         stop_timeout_ms: None,
+        reloads: parsed(raw, "reload", switch)?.unwrap_or(false),
         by_flags: true,
         zones: Vec::new(),
         logs,
@@ -94,11 +95,15 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
         bytes if bytes > 0 && bytes < MAX_RSS_BYTES_MIN => Err("Python alone takes more; write 32MiB or more".into()),
         bytes => Ok(bytes),
     };
-    let workers = parsed(raw, "workers", |text| count(text, cores.max(2)))?.unwrap_or(cores.max(2));
-    let defaults = App::new("web", callable(&raw.target)?, u32::try_from(workers).unwrap_or(u32::MAX));
+    let workers = parsed(raw, "workers", |text| count(text, cores.max(2)))?;
+    // Who works on an app wants to see the new code at once, and not that of other workers.
+    let usual = if parsed(raw, "reload", switch)?.unwrap_or(false) { 1 } else { cores.max(2) };
+    let workers = workers.unwrap_or(usual);
+    let defaults = App::new("web", callable(&raw.target, true)?, u32::try_from(workers).unwrap_or(u32::MAX));
     let time = |flag, default: u64| parsed(raw, flag, duration_ms).map(|given| given.unwrap_or(default));
     Ok(App {
         factory: parsed(raw, "factory", switch)?.unwrap_or(defaults.factory),
+        by_flags: true,
         chdir,
         python,
         python_origin,
@@ -117,7 +122,10 @@ fn app(raw: &Raw, cores: usize) -> Result<App, String> {
 }
 
 /// `MODULE:APP`, with what people write instead of it explained; `MODULE` alone is `MODULE:application`, as with Gunicorn.
-pub(crate) fn callable(target: &str) -> Result<String, String> {
+pub(crate) fn callable(target: &str, by_flags: bool) -> Result<String, String> {
+    if target.is_empty() && !by_flags {
+        return Err("which app? write MODULE:APP, as in \"shop.wsgi:application\"".into());
+    }
     if target.is_empty() {
         return Err("which app? write 'hallway run MODULE:APP', as in 'hallway run shop.wsgi:application'".into());
     }
@@ -128,7 +136,10 @@ pub(crate) fn callable(target: &str) -> Result<String, String> {
     }
     if let Some(factory) = name.strip_suffix("()") {
         let module = module_of(module);
-        return Err(format!("'{target}' is a call; write '--factory {module}:{factory}' (in a file: factory = true)"));
+        return Err(match by_flags {
+            true => format!("'{target}' is a call; write '--factory {module}:{factory}'"),
+            false => format!("'{target}' is a call; write wsgi = \"{module}:{factory}\" and factory = true"),
+        });
     }
     if module_of(module) != module {
         return Err(format!("'{module}' is a file; write its module: '{}:{name}'", module_of(module)));

@@ -38,7 +38,7 @@ fn an_instance_is_asked() {
     assert!(ok && status["apps"][0]["ready"] == 1 && status["pid"] == served.hallway.pid(), "{json}");
     assert!(status["listeners"][0].as_str().is_some_and(|at| at.starts_with("http://")), "{json}");
     let (ok, checked) = served.order(&["check"]);
-    assert!(ok && checked.contains("no app is loaded by this check"), "{checked}");
+    assert!(ok && checked.contains("this check loads no app; whether one loads shows when it is served"), "{checked}");
     let socket = std::fs::read_dir(served.path("run"))
         .unwrap()
         .flatten()
@@ -50,12 +50,19 @@ fn an_instance_is_asked() {
     // Only the plan: the workers of an app that has not changed stay.
     let before = get(served.http, "/").text();
     served.write(&FILE.replace("[site", "[site.\"x.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n[site"));
-    assert_eq!(served.order(&["reload", "--config"]), (true, String::new()));
+    let (ok, said) = served.order(&["reload", "--config"]);
+    assert!(
+        ok && said.contains("hallway.toml counts as it is now: 2 sites, 2 routes, 1 app; no worker is replaced\n"),
+        "{said}"
+    );
+    let (ok, said) = served.order(&["reload", "--config"]);
+    assert!(ok && said.starts_with("nothing has changed in ") && said.ends_with("no worker is replaced\n"), "{said}");
     assert_eq!(get(served.http, "/").text(), before);
-    assert_eq!(served.order(&["reload", "web"]), (true, String::new()));
+    assert_eq!(served.order(&["reload", "web"]), (true, "replaced: 1 worker of web\n".into()));
     wait_until(|| (get(served.http, "/").text() != before).then_some(()));
     served.write(&FILE.replace("first", "second"));
-    assert_eq!(served.order(&["reload"]), (true, String::new()));
+    let (ok, said) = served.order(&["reload"]);
+    assert!(ok && said.ends_with("1 site, 1 route, 1 app; replaced: 1 worker of web\n"), "{said}");
     wait_until(|| get(served.http, "/").text().starts_with("second").then_some(()));
     served.write(&FILE.replace("workers", "wrokers"));
     let (ok, said) = served.order(&["reload"]);
@@ -68,7 +75,7 @@ fn an_instance_is_asked() {
     let (ok, said) = served.order(&["reload"]);
     assert!(!ok && said.contains("the app does not load: the old workers go on serving"), "{said}");
     assert!(get(served.http, "/").text().starts_with("second"));
-    assert_eq!(served.order(&["stop"]), (true, String::new()));
+    assert_eq!(served.order(&["stop"]), (true, format!("process {} has ended\n", served.hallway.pid())));
     assert!(served.hallway.wait_for_end().success());
     let (ok, said) = served.order(&["status"]);
     assert!(!ok && said.contains("no instance of this file is running"), "{said}");

@@ -87,7 +87,7 @@ fn nobody_else_feels_what_is_wrong_with_an_app() {
     for name in ["fails", "syntax"] {
         std::fs::write(served.path(&format!("{name}.py")), WELL).unwrap();
     }
-    assert_eq!(served.code_of(&["reload", "fails"]), (Some(0), String::new()));
+    assert_eq!(served.code_of(&["reload", "fails"]), (Some(0), "replaced: 2 workers of fails\n".into()));
     assert_eq!(get(at, "/fails/").text(), "well");
     std::fs::create_dir_all(served.path("no/such/dir")).unwrap();
     std::fs::write(served.path("no/such/dir/directory.py"), WELL).unwrap();
@@ -124,7 +124,7 @@ fn an_app_that_hangs_while_it_loads_keeps_nobody() {
     }
     replaced(&served, &third);
     std::fs::write(served.path("hangs.py"), WELL).unwrap();
-    assert_eq!(served.code_of(&["reload", "hangs"]), (Some(0), String::new()));
+    assert_eq!(served.code_of(&["reload", "hangs"]), (Some(0), "replaced: 2 workers of hangs\n".into()));
     assert_eq!(get(at, "/hangs/").text(), "well");
 }
 

@@ -57,6 +57,7 @@ mod port_taken;
 mod privileges;
 mod proxy_protocol;
 mod reload;
+mod reload_code;
 mod rentomatic;
 mod ring;
 mod roll;

@@ -62,12 +62,12 @@ fn each_app_has_its_own_way() {
     served.hallway.wait_for_line(|line| line == "{\"level\": \"info\", \"query\": \"1\"}");
     served
         .hallway
-        .wait_for_line(|line| line.contains("named[") && line.ends_with("]: {\"level\": \"info\", \"query\": \"2\"}"));
+        .wait_for_line(|line| line.contains(" named[") && line.ends_with("]: {\"level\": \"info\", \"query\": \"2\"}"));
     // A reload changes it.
     served.change(&file("output = \"prefixed\"\n"));
     wait_until(|| {
         get(served.http, "/raw?3");
-        served.hallway.said().lines().any(|line| line.contains("raw[") && line.ends_with("\"3\"}")).then_some(())
+        served.hallway.said().lines().any(|line| line.contains(" raw[") && line.ends_with("\"3\"}")).then_some(())
     });
     served.write(&file("output = \"bare\"\n"));
     let (ok, said) = served.order(&["check"]);

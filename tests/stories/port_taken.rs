@@ -43,4 +43,5 @@ fn addresses_that_cannot_be_are_explained() {
     assert!(code == Some(1) && said.contains("this machine has no such address"), "{said}");
     let (code, said) = Stage::with_app(APP).run_to_end(&["--bind", "nowhere", "app:app"]);
     assert!(code == Some(2) && said.contains("--bind nowhere: write host:port"), "{said}");
+    assert!(said.contains("the host 'nowhere' is not known"), "{said}");
 }

@@ -74,6 +74,14 @@ fn a_proxy_that_is_not_believed_is_hinted_at_once() {
     let told = "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n";
     assert_eq!(request(believing.address, "GET", "/", told).text(), "127.0.0.1|443|https|9.9.9.9");
     assert!(!believing.said().contains("your proxy"), "{}", believing.said());
+    // By a socket, the word is another.
+    let stage = Stage::with_app(APP);
+    let path = stage.dir.join("app.sock");
+    let unix = format!("unix:{}", path.display());
+    let mut hallway = stage.run(&["-w", "1", "--bind", "127.0.0.1:0", "--bind", &unix, "app:app"]);
+    let asked = ["-s", "-H", "X-Forwarded-For: 9.9.9.9", "http://h/", "--unix-socket"];
+    assert!(Command::new("curl").args(asked).arg(&path).output().unwrap().status.success());
+    hallway.wait_for_line(|line| line.contains("if that is your proxy, write --trusted-proxy unix"));
     // In a file it is a key.
     let file = "[server]\nhttp = \"HTTP\"\n[site.\"*\"]\nroutes = [{ path = \"/*\", respond = {} }]\n";
     let mut served = Served::start(Stage::new(), file);
@@ -323,4 +331,50 @@ fn sockets_for_another_process_are_not_taken() {
     assert_eq!(hallway.address, own);
     assert!(!hallway.said().contains("fd://"), "{}", hallway.said());
     assert!(get(own, "/").text().starts_with("127.0.0.1|"));
+}
+
+#[test]
+fn who_writes_a_file_reads_of_keys_and_who_writes_flags_of_those() {
+    let makes = "def create_app(): return None\ndef other(one): return None\n";
+    for (wsgi, more, said) in [
+        ("app:create_app", "", "write wsgi = \"app:create_app\" and factory = true"),
+        ("app:app", "", "did you mean wsgi = \"app:create_app\" and factory = true?"),
+        ("app:other", "factory = true", "leave factory out if it is the application itself"),
+        ("none:app", "", "is chdir right?"),
+    ] {
+        let file = format!(
+            "[server]\nhttp = \"HTTP\"\n[app.web]\nwsgi = \"{wsgi}\"\n{more}\npython = \"PYTHON\"\nworkers = 1\n[site.\"*\"]\n\
+             routes = [{{ path = \"/*\", app = \"web\" }}]\n"
+        );
+        let mut served = Served::start_all(Stage::with_app(makes), &file, 0);
+        served.hallway.wait_for_line(|line| line.contains(said));
+        assert!(!served.hallway.said().contains("--"), "{}", served.hallway.said());
+        served.hallway.signal("TERM");
+    }
+    // What ends workers is told by its key, with the app.
+    let file = "[server]\nhttp = \"HTTP\"\n[app.shop]\nwsgi = \"app:app\"\npython = \"PYTHON\"\nworkers = 1\nmax_requests = 1\n\
+                [site.\"*\"]\nroutes = [{ path = \"/*\", app = \"shop\" }]\n";
+    let mut served = Served::start(Stage::with_app(APP), file);
+    get(served.http, "/");
+    let line = served.hallway.wait_for_line(|line| line.contains("has served enough (max_requests)"));
+    assert!(line[25..].starts_with("hallway: shop: worker "), "{line}");
+    // And by its flag.
+    let mut hallway = Stage::with_app(APP).run(&["-w", "1", "--max-requests", "1", "app:app"]);
+    get(hallway.address, "/");
+    hallway.wait_for_line(|line| line.contains("has served enough (--max-requests)"));
+}
+
+#[test]
+fn the_start_says_addresses_that_answer() {
+    let file = "[server]\nhttp = \"HTTP\"\n[site.\"site.localhost\"]\nroutes = [{ path = \"/*\", respond = { body = \"ok\" } }]\n";
+    let mut served = Served::start(Stage::new(), file);
+    let url = format!("http://site.localhost:{}", served.http.port());
+    let line = served.hallway.wait_for_line(|line| line.contains("serving "));
+    assert!(line.contains(&format!("serving {url} at {}", served.http)), "{line}");
+    assert!(!line.contains(&format!("http://{}", served.http)), "an address that answers 421 is none to open: {line}");
+    assert_eq!(served.curl(&["--resolve", &format!("site.localhost:{}:127.0.0.1", served.http.port()), &url]), "ok");
+    let file = "[server]\nhttp = \"HTTP\"\n[site.\"*\"]\nroutes = [{ path = \"/*\", respond = { body = \"ok\" } }]\n";
+    let mut served = Served::start(Stage::new(), file);
+    let line = served.hallway.wait_for_line(|line| line.contains("serving "));
+    assert!(line.contains(&format!("serving any host at http://{}", served.http)), "{line}");
 }

@@ -100,11 +100,19 @@ impl Writer {
         }
     }
 
+    /// What is wrong with it.
+    fn told(&self, error: &io::Error) -> String {
+        self.path.as_ref().map_or_else(|| told(error), |path| format!("{}: {}", path.display(), told(error)))
+    }
+
     /// Until a new file can be opened the old one is as good as any.
     fn reopen(&mut self) {
         match open(self.path.as_deref()) {
             Ok(out) => (self.out, self.is_torn) = (out, false),
-            Err(error) => Voice::of_process().say(&format!("the access log could not be opened anew: {error}")),
+            Err(error) => {
+                let why = self.told(&error);
+                Voice::of_process().say(&format!("the access log could not be opened anew: {why}"));
+            }
         }
     }
 
@@ -134,10 +142,23 @@ impl Writer {
         self.lost += memchr::memchr_iter(b'\n', lines).count();
         if self.told.is_none_or(|told| told.elapsed() >= BETWEEN_COMPLAINTS) {
             let lost = std::mem::take(&mut self.lost);
-            Voice::of_process().say(&format!("the access log cannot be written: {error}; {lost} lines are lost"));
+            Voice::of_process()
+                .say(&format!("the access log cannot be written: {}; {lost} lines are lost", self.told(error)));
             self.told = Some(Instant::now());
         }
     }
+}
+
+/// What is wrong, and for whom where a permission is missing.
+fn told(error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error.to_string();
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let names = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_own = |line: &&str| line.split(':').nth(2) == Some(&user.to_string());
+    let name = names.lines().find(is_own).and_then(|line| line.split(':').next()).map(str::to_owned);
+    format!("the user '{}', as which this runs, may not do that", name.unwrap_or(user.to_string()))
 }
 
 /// An access log: who writes it, and what its lines look like.

@@ -75,7 +75,10 @@ pub fn spawn_edge(
 pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<(Spawned, OwnedFd)> {
     let mut command = Command::new(&app.python);
     command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
-    command.arg(if app.factory { "factory" } else { "application" }).arg(requests_limit(app)?.to_string());
+    // How it is called, and what settings are called in words for its author.
+    let (kind, written) =
+        (if app.factory { "factory" } else { "application" }, if app.by_flags { "flag" } else { "key" });
+    command.arg(format!("{kind} {written}")).arg(requests_limit(app)?.to_string());
     command.arg(app.threads.to_string()).arg(u8::from(app.is_multiprocess()).to_string());
     // What systemd gave is the master's: an app must not take it for its own (sd_listen_fds(3)).
     for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {

@@ -83,7 +83,7 @@ impl Builder<'_> {
             return String::new();
         };
         let text = node.text().unwrap_or_default();
-        match callable(text) {
+        match callable(text, false) {
             Ok(callable) => callable,
             Err(mend) => {
                 self.problems.add(node.span, mend);

@@ -21,6 +21,8 @@ pub struct App {
     pub callable: String,
     /// Whether the callable is called once, without arguments, and returns the application.
     pub factory: bool,
+    /// Whether flags said all of this, and not the keys of a file.
+    pub by_flags: bool,
     /// The directory it runs in.
     pub chdir: PathBuf,
     /// The interpreter it runs under.
@@ -66,6 +68,7 @@ impl App {
             name: name.into(),
             callable,
             factory: false,
+            by_flags: false,
             chdir: PathBuf::new(),
             python: PathBuf::new(),
             python_origin: String::new(),

@@ -61,6 +61,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How long a stop waits for requests in flight, where that is said. Milliseconds.
     pub stop_timeout_ms: Option<u64>,
+    /// Whether workers are replaced when a file changes that they have read: for those who work on an app.
+    pub reloads: bool,
     /// Whether it was made of flags: words for the operator name those, else keys of the file.
     pub by_flags: bool,
 }

@@ -149,8 +149,8 @@ pub(crate) fn end_stuck(house: &House) {
     for stuck in house.calls.stuck(before_ms) {
         let seconds = stuck.desk.timeout_ms() as f64 / 1000.0;
         house.log.error(&format!(
-            "worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
-            stuck.pid
+            "{}: worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
+            stuck.desk.name, stuck.pid
         ));
         house.end_worker(&stuck);
     }

@@ -21,6 +21,8 @@ type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
 
 /// Slots and queue of an application. Shared by all event loops, and by all plans that have the application.
 pub(crate) struct AppDesk {
+    /// The app's name.
+    pub(crate) name: String,
     /// How long a worker may send nothing; 0 for ever.
     timeout_ms: AtomicU64,
     /// Whether no worker of it could be started.
@@ -38,7 +40,7 @@ impl AppDesk {
     pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
         let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
         let is_down = AtomicBool::new(false);
-        AppDesk { timeout_ms, is_down, desk, posts, master, beginning }
+        AppDesk { name: app.name.clone(), timeout_ms, is_down, desk, posts, master, beginning }
     }
 
     /// The application has other settings from now on.

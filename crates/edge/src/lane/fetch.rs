@@ -69,11 +69,11 @@ pub(crate) async fn fetch<W: Wire>(
         // What the worker had not begun is as good as never sent.
         let had_begun = !parcel.withdraw();
         if had_begun && (was_retried || !exchange.head.is_idempotent()) {
-            tell_lost(house, &parcel, exchange.head, "it is answered 502");
+            tell_lost(house, (app, &parcel), exchange.head, "it is answered 502");
             break;
         }
         if had_begun {
-            tell_lost(house, &parcel, exchange.head, "it goes to another one");
+            tell_lost(house, (app, &parcel), exchange.head, "it goes to another one");
         }
         was_retried |= had_begun;
         call.start_over();
@@ -171,18 +171,19 @@ impl Waiting<'_> {
 }
 
 /// Tells which request a worker had when it ended: perhaps the one that ended it.
-fn tell_lost(house: &House, parcel: &Parcel, head: &Head, outcome: &str) {
+fn tell_lost(house: &House, (app, parcel): (&App, &Parcel), head: &Head, outcome: &str) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    house.log.error(&format!("worker {} ended while it had {method} {path}; {outcome}", worker_pid(parcel)));
+    let (name, pid) = (&app.name, worker_pid(parcel));
+    house.log.error(&format!("{name}: worker {pid} ended while it had {method} {path}; {outcome}"));
 }
 
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
 fn end_overdue(house: &House, timeout_ms: u64, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let Some(lane) = parcel.lane() else { return };
-    let (seconds, pid) = (timeout_ms as f64 / 1000.0, lane.pid);
+    let (name, seconds, pid) = (&lane.desk.name, timeout_ms as f64 / 1000.0, lane.pid);
     house.log.error(&format!(
-        "{method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
+        "{name}: {method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));
     house.end_worker(&lane);
 }

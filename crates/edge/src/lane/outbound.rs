@@ -117,7 +117,7 @@ fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
                 break;
             }
             (lane, Taken::Broken) => {
-                house.log.error(&format!("worker {} broke its lane and is replaced", lane.pid));
+                house.log.error(&format!("{}: worker {} broke its lane and is replaced", lane.desk.name, lane.pid));
                 house.master.worker_is_overdue(worker);
                 bury(house, &lane);
                 outcome = Outcome::Broken;
