@@ -109,6 +109,9 @@ fn details(
         }
         lines.push(("Host", pool.host.clone().unwrap_or_else(|| text(head.host()))));
     }
+    if matches!(target, Target::Pool { pool, .. } if plan.pools[*pool].raw_path) {
+        lines.push(("PATH", text(head.raw_target())));
+    }
     let rewritten = rewrite(head, route, found).map_err(|fault| fault.detail().to_owned())?;
     if let Some(rewritten) = &rewritten {
         lines.push(("PATH", text(rewritten.path())));

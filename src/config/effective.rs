@@ -102,7 +102,7 @@ fn shown(node: &Node) -> String {
         Data::List(members) => format!("[{}]", members.iter().map(shown).collect::<Vec<_>>().join(", ")),
         Data::Table(table) => {
             let value = |entry: &super::node::Entry| match entry.key.as_str() {
-                "users" => "…".into(),
+                "users" | "request_headers" => "…".into(),
                 _ => shown(&entry.value),
             };
             let parts = table.entries.iter().map(|entry| format!("{} = {}", quoted(&entry.key), value(entry)));

@@ -59,8 +59,6 @@ const PHRASES: &[(&str, &str, &str)] = &[
     ("insecure_skip_verify", "verify", "write verify = false"),
     ("keepalive_timeout", "keep_alive", "write keep_alive = { idle = \"30s\" }"),
     ("tls", "proxy", "how a server is known stands in its pool: [pool.NAME] with servers and tls = { … }"),
-    ("request_headers", "proxy", "it stands in the pool: [pool.NAME] with servers and request_headers = { … }"),
-    ("proxy_set_header", "proxy", "it stands in the pool: [pool.NAME] with servers and request_headers = { … }"),
     ("proxy_read_timeout", "proxy", "write timeout = \"60s\""),
     ("try_files", "php", "write php = { root = \"/srv/app/public\", front = \"index.php\" }"),
 ];

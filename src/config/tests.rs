@@ -7,6 +7,7 @@ use super::declare::{Key, Kind};
 use super::{Wanted, effective, routes, schema, summary};
 use hallway_core::plan::Plan;
 use hallway_core::record::VARIABLES;
+use hallway_core::semantics::HEADER_VARIABLES;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,11 @@ fn reference() -> String {
     text += "\n## Variables of the access log\n\nThose of nginx have its names. `$http_NAME` is the header NAME, its dashes \
              as underscores. What is not there is `-`.\n\n| variable | what it is |\n|---|---|\n";
     for (name, about) in VARIABLES {
+        text += &format!("| `${name}` | {about} |\n");
+    }
+    text += "\n## Variables of request_headers\n\nA value that comes to nothing is not sent. `$http_NAME` is a header as far as it goes on, `$cookie_NAME` a cookie; \
+             `$$` is a dollar. What `file:` names is taken as it stands.\n\n| variable | what it is |\n|---|---|\n";
+    for (name, about) in HEADER_VARIABLES {
         text += &format!("| `${name}` | {about} |\n");
     }
     text
@@ -243,7 +249,7 @@ sticky = { secret = "s3cret-2" }
 request_headers = { set = { X-Api-Key = "s3cret-3" } }
 [site."*"]
 basic_auth = { users = { alice = "s3cret-4" } }
-routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } } }]
+routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } }, request_headers = { set = { X-Key = "s3cret-6" } } }]
 "#;
     fs::write(&file, text).unwrap();
     let shown = effective(&file, &variable, &[]);

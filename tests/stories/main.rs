@@ -70,6 +70,7 @@ mod strict_http;
 mod threads;
 mod timeout;
 mod tls;
+mod told;
 mod trusted_proxies;
 mod upstream_h2;
 mod waiting;

@@ -148,6 +148,7 @@ async fn answer<W: Wire>(
     let site = trip.site.ok_or(Fault::NotFound)?;
     let client = trip.client(&arrival.peer).address;
     let matched = rules.sites.pick(&rules.plan, site, head, client)?;
+    trip.route = Some(matched.index);
     if matches!(matched.route.target, Target::Compose(_)) {
         return Err(Fault::Internal("A part cannot be made of parts."));
     }

@@ -10,7 +10,7 @@ use crate::stream::{Peer, Stream};
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
 use hallway_core::proxy_protocol::{Behind, BehindTls};
-use hallway_core::semantics::AnswerHead;
+use hallway_core::semantics::{AnswerHead, ClientCertificate};
 use hallway_core::{Fault, Head, record};
 use std::rc::Rc;
 
@@ -129,6 +129,8 @@ pub(crate) struct TlsFacts {
     pub(crate) cipher: &'static str,
     /// Whether the client showed a certificate, which was verified.
     pub(crate) shows_certificate: bool,
+    /// What is said of it.
+    pub(crate) certificate: Option<Rc<ClientCertificate>>,
 }
 
 /// The address a client reached, as WSGI tells it.

@@ -51,7 +51,7 @@ pub(crate) async fn copied<'w, W: Wire>(
         let copy = Copy {
             head,
             arrival: exchange.arrival.clone(),
-            trip: Trip { is_copy: true, ..trip.copied(house) },
+            trip: Trip { is_copy: true, route: trip.route, ..trip.copied(house) },
             body: body.clone(),
         };
         house.copies.set(house.copies.get() + 1);

@@ -138,7 +138,8 @@ impl Trip {
 
     /// What is said of the request to whoever answers it.
     pub(crate) fn forwarded<'a, W>(&'a self, house: &House, exchange: &'a Exchange<'_, W>) -> ForwardedFacts<'a> {
-        let (arrival, relay) = (exchange.arrival, self.relay.as_ref());
+        let (arrival, rules, relay) = (exchange.arrival, exchange.rules, self.relay.as_ref());
+        let clients = self.site.and_then(|site| rules.plan.sites[site].tls.as_ref()?.clients.as_ref());
         let (client, local, https) = (self.client(&arrival.peer), arrival.local(), self.is_https(arrival));
         let given_port = relay.and_then(|relay| relay.port);
         ForwardedFacts {
@@ -154,10 +155,15 @@ impl Trip {
             unix_ms: house.clock.unix_ms(self.begun_us),
             belief: Belief {
                 speaker: relay.map_or(Speaker::Stranger, |relay| relay.speaker),
-                trust: Some(&exchange.rules.plan.trust),
+                trust: Some(&rules.plan.trust),
             },
             trace: Trace { id: self.origin.as_ref().unwrap_or(&self.request_id).own(), request: self.request_id.own() },
             user: self.user.as_deref(),
+            certificate: arrival.tls.as_ref().and_then(|tls| tls.certificate.as_deref()),
+            asks_certificate: clients.is_some(),
+            certificate_header: clients.and_then(|clients| clients.header.as_deref()),
+            tls: arrival.tls_told(),
+            lines: rules.route(self).map(|route| &route.request_lines),
         }
     }
 

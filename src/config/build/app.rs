@@ -48,6 +48,7 @@ impl Builder<'_> {
             queue_size: queue_size.map_or(defaults.queue_size, |size| usize::try_from(size).unwrap_or(usize::MAX)),
             queue_max_wait_ms: queue_wait.unwrap_or(defaults.queue_max_wait_ms),
             is_raw: table.text("output") == Some("raw"),
+            request_lines: table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default(),
             ..defaults
         };
         self.put_chdir(&mut app, table);

@@ -9,7 +9,7 @@ use crate::htpasswd::Unread;
 use crate::settings::{rate, unless_zero};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;
-use hallway_core::plan::{Access, Adjust, Bandwidth, BasicAuth, Cors, LimitBy, Most, Rate, Route, Zone};
+use hallway_core::plan::{Access, Adjust, Bandwidth, BasicAuth, Cors, LimitBy, Most, Rate, RequestLines, Route, Zone};
 use hallway_core::semantics::Coding;
 
 /// What may stand in a route and in a site.
@@ -24,6 +24,7 @@ pub(super) struct Modifiers {
     basic_auth: Option<Option<BasicAuth>>,
     cors: Option<Option<Cors>>,
     compress: Option<Vec<Coding>>,
+    request_lines: RequestLines,
     bandwidth: Option<Bandwidth>,
     maps_outward: Option<bool>,
     intercepts_errors: Option<bool>,
@@ -44,6 +45,7 @@ impl Modifiers {
         route.basic_auth = inner.basic_auth.or(outer.basic_auth.clone()).flatten();
         route.cors = inner.cors.or(outer.cors.clone()).flatten();
         route.compress = inner.compress.or(outer.compress.clone()).unwrap_or_default();
+        route.request_lines = outer.request_lines.merged(inner.request_lines);
         route.bandwidth = inner.bandwidth.or(outer.bandwidth.clone()).unwrap_or_default();
         route.maps_outward = inner.maps_outward.or(outer.maps_outward).unwrap_or(route.maps_outward);
         let intercepts = inner.intercepts_errors.or(outer.intercepts_errors);
@@ -81,6 +83,7 @@ impl Builder<'_> {
             basic_auth: table.get("basic_auth").map(|node| self.basic_auth(node, name)),
             cors: table.get("cors").map(|node| self.cors(node)),
             compress: table.get("compress").map(codings),
+            request_lines: table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default(),
             bandwidth: table.get("bandwidth").map(|node| bandwidth(node, name)),
             maps_outward: table.get("rewrite_answers").and_then(switch),
             intercepts_errors: table.get("intercept_errors").and_then(switch),

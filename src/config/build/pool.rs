@@ -16,6 +16,8 @@ use hallway_core::plan::{
     Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server,
     Sticky,
 };
+use hallway_core::record::StyleFault;
+use hallway_core::semantics::{HEADER_VARIABLES, read_filling};
 use std::sync::Arc;
 
 /// Between two looks at a server.
@@ -59,6 +61,11 @@ impl Builder<'_> {
         pool.balance = table.get("balance").and_then(|node| self.balance(node)).unwrap_or(pool.balance);
         pool.host = table.get("host").and_then(|node| self.upstream_host(node));
         pool.request_lines = table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default();
+        pool.raw_path = table.get("raw_path").and_then(switch).unwrap_or(false);
+        let is_gateway = |server: &Server| matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi);
+        if let Some(node) = table.get("raw_path").filter(|_| pool.raw_path && pool.servers.iter().any(is_gateway)) {
+            self.problems.add(node.span, "'raw_path' is for servers of HTTP; others get it as REQUEST_URI anyway");
+        }
         let inner = |key: &str| table.get(key).and_then(Node::table);
         if let Some(eject) = inner("eject") {
             pool.eject_after = eject.get("after").and_then(whole).map_or(pool.eject_after, |count| count as u32);
@@ -266,18 +273,29 @@ impl Builder<'_> {
         found
     }
 
-    fn request_lines(&mut self, node: &Node) -> RequestLines {
+    /// Headers of requests. What is in a file is taken as it stands; elsewhere `$name` is a variable.
+    pub(super) fn request_lines(&mut self, node: &Node) -> RequestLines {
         let Some(table) = node.table() else { return RequestLines::default() };
         let mut lines = RequestLines::default();
         for entry in table.get("set").and_then(Node::table).map_or(&[][..], |table| &table.entries) {
             self.check_sendable(&entry.key, entry.key_span);
+            let is_file = entry.value.text().is_some_and(|text| text.starts_with("file:"));
             let Some(value) = self.secret(&entry.value) else { continue };
-            self.doubt_variable(&value, entry.value.span);
-            if is_value(value.as_bytes()) {
-                lines.set.push((entry.key.clone(), Secret(value.into_bytes())));
-            } else {
+            if !is_value(value.as_bytes()) {
                 let text = "the value of a header has no line breaks or other control characters";
                 self.problems.add(entry.value.span, text);
+                continue;
+            }
+            match if is_file { Ok(None) } else { read_filling(&value) } {
+                Ok(None) => lines.set.push((entry.key.clone(), Secret(value.into_bytes()))),
+                Ok(Some(parts)) => lines.fill.push((entry.key.clone(), parts)),
+                Err(StyleFault::Unknown(name)) => {
+                    let near = nearest(&name, HEADER_VARIABLES.iter().map(|(known, _)| *known));
+                    let near = near.map_or_else(String::new, |near| format!("; did you mean '${near}'?"));
+                    let text = format!("there is no variable '${name}'{near} (a dollar itself is written $$)");
+                    self.problems.add(entry.value.span, text);
+                }
+                Err(fault) => self.problems.add(entry.value.span, fault.to_string()),
             }
         }
         for (name, span) in texts(table.get("remove")) {
@@ -288,9 +306,9 @@ impl Builder<'_> {
     }
 
     /// Where a request ends, and for whom it is, is said elsewhere.
-    fn check_sendable(&mut self, name: &str, span: Span) {
+    pub(super) fn check_sendable(&mut self, name: &str, span: Span) {
         let mend = match Name::of(name.as_bytes()) {
-            Name::Host => "write host = \"…\" in the pool",
+            Name::Host => "write host = \"…\" in the pool of a server",
             Name::ContentLength
             | Name::ProxyConnection
             | Name::TransferEncoding

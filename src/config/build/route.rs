@@ -47,11 +47,24 @@ impl Builder<'_> {
         if let Some(node) = table.get("rewrite") {
             route.rewrite = self.rewrite(node, &pattern)?;
         }
+        self.check_raw_path(table, &route);
         route.split = table.get("split").and_then(|node| self.split(node, apps));
         route.mirror = table.get("mirror").and_then(|node| self.mirror(node));
         let inner = self.modifiers(table, &format!("{site} {path} {:?}", route.conditions));
         Modifiers::apply(outer, inner, &mut route);
         Some(route)
+    }
+
+    /// What came cannot go on as it came and be another path.
+    fn check_raw_path(&mut self, table: &Table, route: &Route) {
+        let is_raw = matches!(&route.target, Target::Pool { pool, .. } if self.pools[*pool].raw_path);
+        for key in ["strip", "rewrite"] {
+            let is_on = |node: &&Node| switch(node) != Some(false);
+            if let Some(node) = table.get(key).filter(|_| is_raw).filter(is_on) {
+                let text = format!("'{key}' changes the path, which the pool's 'raw_path' keeps; take one of them out");
+                self.problems.add(node.span, text);
+            }
+        }
     }
 
     fn target(&mut self, table: &Table, pattern: &Pattern, apps: &[String]) -> Option<Target> {
@@ -260,6 +273,7 @@ impl Builder<'_> {
         for (key, targets, mend) in [
             ("status", &["redirect"][..], "an answer of its own has it inside: respond = { status = … }"),
             ("strip", &["app", "pool", "proxy"], "it takes the beginning off the path that an app sees"),
+            ("request_headers", &["app", "pool", "proxy"], "headers of the answer are headers = { set = { … } }"),
         ] {
             let is_alone = targets.iter().all(|target| table.get(target).is_none());
             if let Some(node) = table.get(key).filter(|_| is_alone) {

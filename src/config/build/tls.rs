@@ -85,9 +85,17 @@ impl Builder<'_> {
             return None;
         };
         let optional = node.table().and_then(|table| table.get("optional")).and_then(switch).unwrap_or(false);
+        let header = match node.table().and_then(|table| table.get("header")) {
+            None => Some("X-Forwarded-Client-Cert".into()),
+            Some(node) if node.text() == Some("off") => None,
+            Some(node) => {
+                self.check_sendable(node.text()?, node.span);
+                node.text().map(str::to_owned)
+            }
+        };
         let read = certificates::read_chain(&self.path(ca)?);
         match read.and_then(|roots| hallway_edge::vet_authorities(&roots).map(|()| roots)) {
-            Ok(roots) => Some(ClientCertificates { roots, optional }),
+            Ok(roots) => Some(ClientCertificates { roots, optional, header }),
             Err(problem) => {
                 self.problems.add(ca.span, problem);
                 None

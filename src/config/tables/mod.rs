@@ -112,6 +112,7 @@ pub(crate) const APP: &[Key] = &[
         "How requests wait for a worker.",
     ),
     key("env", Kind::Named("variable", &Kind::Secret), "Variables for its environment."),
+    REQUEST_HEADERS,
     key("env_file", PATH, "A file with such variables, as shells and dotenv write them."),
     key_or(
         "output",
@@ -152,6 +153,7 @@ pub(crate) const SITE: &[Key] = &[
     key_or("merge_slashes", Kind::Switch, "Whether // in a path is one slash.", "true"),
     key("maintenance", Kind::Table(MAINTENANCE), "When it is closed for work."),
     HEADERS_KEY,
+    REQUEST_HEADERS,
     CACHE_CONTROL,
     ALLOW,
     DENY,
@@ -186,6 +188,12 @@ pub(crate) const TLS: &[Key] = &[
 const CLIENTS: &[Key] = &[
     key("ca", PATH, "The file of the authorities (PEM)."),
     key_or("optional", Kind::Switch, "Whether clients without a certificate are let in, too.", "false"),
+    key_or(
+        "header",
+        FIELD_NAME,
+        "The header in which servers of pools are told which certificate a client showed; \"off\" for none.",
+        "\"X-Forwarded-Client-Cert\"",
+    ),
 ];
 
 const HSTS: &[Key] = &[
@@ -231,6 +239,7 @@ pub(crate) const ROUTE: &[Key] = &[
         "The path that is passed on; {name} stands for what the path captured, a last * for the rest.",
     ),
     HEADERS_KEY,
+    REQUEST_HEADERS,
     CACHE_CONTROL,
     ALLOW,
     DENY,
@@ -281,6 +290,15 @@ const HEADERS_KEY: Key =
 const CACHE_CONTROL: Key = key("cache_control", TEXT, "The answer's Cache-Control.");
 const ALLOW: Key = key("allow", Kind::OneOrMore(&NETWORK), "Clients in these networks and no others.");
 const DENY: Key = key("deny", Kind::OneOrMore(&NETWORK), "No clients in these networks.");
+const REQUEST_HEADERS: Key = key(
+    "request_headers",
+    Kind::Table(REQUEST_LINES),
+    "Headers of requests to apps and servers: { set = { X-Key = \"file:api.key\", X-User = \"$remote_user\" } }.",
+);
+const REQUEST_LINES: &[Key] = &[
+    key("set", Kind::Named("header", &Kind::Secret), "These, instead of what the client says; with variables."),
+    key("remove", Kind::OneOrMore(&FIELD_NAME), "Not these."),
+];
 const BODY_MAX: Key = key("body_max", Kind::Size, "The largest request body here; 0 for no limit.");
 const TIMEOUT: Key = key(
     "timeout",

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  does a default stand here that `Pool::new` has not.
 
-use super::{COUNT, FIELD_NAME, PATH, TEXT, key, key_or};
+use super::{COUNT, PATH, REQUEST_HEADERS, TEXT, key, key_or};
 use crate::config::declare::{Key, Kind};
 
 pub(crate) const POOL: &[Key] = &[
@@ -89,13 +89,12 @@ pub(crate) const POOL: &[Key] = &[
         "{ idle = \"30s\", age = \"1h\", connections = 256 }",
     ),
     key_or("host", TEXT, "The Host that servers are asked for.", "the client's"),
-    key(
-        "request_headers",
-        Kind::Table(&[
-            key("set", Kind::Named("header", &Kind::Secret), "These, instead of what the client says."),
-            key("remove", Kind::OneOrMore(&FIELD_NAME), "Not these."),
-        ]),
-        "Headers of requests to servers: { set = { X-Api-Key = \"file:api.key\" } }.",
+    REQUEST_HEADERS,
+    key_or(
+        "raw_path",
+        Kind::Switch,
+        "Whether servers are asked for the target as it came, and not as it was matched: for those that verify signatures.",
+        "false",
     ),
     key_or(
         "buffer_requests",

@@ -51,8 +51,8 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
         Framing::Length(bytes) => put(b"CONTENT_LENGTH", digits(bytes, &mut [0; 20])),
         Framing::None | Framing::Chunked => put(b"CONTENT_LENGTH", b""),
     }
-    let content_type = match onward.lines.replaces(b"content-type") {
-        true => onward.lines.set(b"content-type"),
+    let content_type = match onward.replaces(b"content-type") {
+        true => onward.facts.lines.and_then(|lines| lines.set(b"content-type")).or(onward.lines.set(b"content-type")),
         false => head.fields.get(Name::ContentType),
     };
     put(b"CONTENT_TYPE", content_type.unwrap_or_default());
@@ -180,6 +180,7 @@ mod tests {
             framing: head.framing,
             upgrades: false,
             expects_continue: false,
+            is_raw: false,
         };
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -7,8 +7,9 @@ use crate::decimal::digits;
 use crate::fault::reason_phrase;
 use crate::fields::{Fields, Name, list_members};
 use crate::head::{Framing, Head};
-use crate::plan::{RequestLines, Secret};
-use crate::semantics::{ForwardedFacts, put_forwarded};
+use crate::plan::RequestLines;
+use crate::route::origin_form;
+use crate::semantics::{ForwardedFacts, put_request_lines};
 
 /// How the body of an answer is delimited on the wire (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +121,28 @@ pub struct Onward<'a> {
     pub upgrades: bool,
     /// Whether the server is to say when it wants the body.
     pub expects_continue: bool,
+    /// Whether it is asked for the target as it came.
+    pub is_raw: bool,
 }
 
 impl Onward<'_> {
+    /// Whether something else is said under this name than what the client, or the edge, says.
+    pub fn replaces(&self, name: &[u8]) -> bool {
+        self.lines.replaces(name) || self.facts.lines.is_some_and(|lines| lines.replaces(name))
+    }
+
+    /// What a server is asked for: path and query, as they were matched or as they came.
+    pub fn put_target(&self, head: &Head, out: &mut Vec<u8>) {
+        if self.is_raw {
+            return out.extend_from_slice(&origin_form(head.raw_target()));
+        }
+        out.extend_from_slice(self.path(head));
+        if !head.query().is_empty() {
+            out.push(b'?');
+            out.extend_from_slice(head.query());
+        }
+    }
+
     /// The path that the server sees.
     pub fn path<'h>(&self, head: &'h Head) -> &'h [u8] {
         match &head.path()[self.prefix_bytes.min(head.path().len())..] {
@@ -136,15 +156,19 @@ impl Onward<'_> {
         if let Some(host) = self.host {
             put(b"Host", host.as_bytes());
         }
-        put_forwarded(head, self.facts, |name, value| {
+        put_request_lines(head, self.facts, self.lines, |name, value| {
             let is_host = self.host.is_some() && name.eq_ignore_ascii_case(b"host");
             let is_prefix = self.prefix_bytes > 0 && name.eq_ignore_ascii_case(b"x-forwarded-prefix");
-            if !is_host && !is_prefix && !self.lines.replaces(name) {
+            if !is_host && !(is_prefix && !self.replaces(name)) {
                 put(name, value);
             }
         });
-        self.lines.set.iter().for_each(|(name, Secret(value))| put(name.as_bytes(), value));
-        if self.prefix_bytes > 0 && !self.lines.replaces(b"x-forwarded-prefix") {
+        if let Some((header, value)) = self.facts.told_certificate(head)
+            && !self.replaces(header.as_bytes())
+        {
+            put(header.as_bytes(), value.as_bytes());
+        }
+        if self.prefix_bytes > 0 && !self.replaces(b"x-forwarded-prefix") {
             let own = &head.path()[..self.prefix_bytes];
             match self.facts.outer_prefix(head) {
                 b"" => put(b"X-Forwarded-Prefix", own),
@@ -159,11 +183,7 @@ impl Onward<'_> {
 pub fn put_request_head(out: &mut Vec<u8>, head: &Head, onward: &Onward<'_>) {
     out.extend_from_slice(head.method());
     out.push(b' ');
-    out.extend_from_slice(onward.path(head));
-    if !head.query().is_empty() {
-        out.push(b'?');
-        out.extend_from_slice(head.query());
-    }
+    onward.put_target(head, out);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut line = |name: &[u8], value: &[u8]| {
         out.extend_from_slice(name);

@@ -4,7 +4,8 @@
 //! Never:  does a field reach an application that only the edge may write (see `semantics`).
 
 use crate::head::{Head, Version};
-use crate::semantics::{ForwardedFacts, put_forwarded};
+use crate::plan;
+use crate::semantics::{ForwardedFacts, put_request_lines};
 use crate::wire_format::{Reader, put_line, put_short};
 
 const REQUEST: u8 = 1;
@@ -68,7 +69,7 @@ pub fn put_request(
     (ticket, thread): (u64, u16),
     head: &Head,
     facts: &ForwardedFacts<'_>,
-    (body_bytes, body_in_file, script_bytes): (u64, bool, usize),
+    (body_bytes, body_in_file, script_bytes, lines): (u64, bool, usize, &plan::RequestLines),
 ) {
     let addresses = facts.addresses;
     let flags = match head.version {
@@ -103,7 +104,7 @@ pub fn put_request(
     // What a proxy took off the path before stands before what was taken off here.
     let outer = if script.is_empty() { b"" } else { facts.outer_prefix(head) };
     let (count_at, mut count) = (reserve_count(out), 0);
-    put_forwarded(head, facts, |name, value| {
+    put_request_lines(head, facts, lines, |name, value| {
         if !outer.is_empty() && name.eq_ignore_ascii_case(b"x-forwarded-prefix") {
             put_line(out, name, &[outer, script].concat());
         } else {
@@ -209,7 +210,7 @@ mod tests {
             ..ForwardedFacts::default()
         };
         let mut out = Vec::new();
-        put_request(&mut out, (77, 3), &head, &facts, (4, false, 2));
+        put_request(&mut out, (77, 3), &head, &facts, (4, false, 2, &plan::RequestLines::default()));
         out.extend_from_slice(b"body");
         out
     }

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  does a default stand anywhere else.
 
-use super::User;
+use super::{RequestLines, User};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -58,6 +58,8 @@ pub struct App {
     pub queue_size: usize,
     /// How long a request may wait for a worker.
     pub queue_max_wait_ms: u64,
+    /// What it is told instead of what the client says.
+    pub request_lines: RequestLines,
 }
 
 impl App {
@@ -86,6 +88,7 @@ impl App {
             max_rss_bytes: 0,
             queue_size: 256,
             queue_max_wait_ms: 10_000,
+            request_lines: RequestLines::default(),
         }
     }
 

@@ -71,4 +71,6 @@ pub struct ClientCertificates {
     pub roots: Vec<Vec<u8>>,
     /// Whether clients without one are let in, too.
     pub optional: bool,
+    /// The header in which servers of pools are told of them, where there is one.
+    pub header: Option<String>,
 }

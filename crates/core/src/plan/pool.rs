@@ -4,6 +4,8 @@
 //! Never:  does a default stand anywhere else, or a secret in a `Debug` text.
 
 use super::Secret;
+use crate::head::Head;
+use crate::semantics::{FilledPart, ForwardedFacts, filled};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +64,8 @@ pub struct Pool {
     pub host: Option<String>,
     /// What servers are told instead of what the client says.
     pub request_lines: RequestLines,
+    /// Whether they are asked for the target as it came, and not as it was matched.
+    pub raw_path: bool,
     /// Whether a request body is here as a whole before a server gets any of it.
     pub buffers_requests: bool,
     /// How servers behind TLS are known.
@@ -78,6 +82,7 @@ impl Pool {
         self.tls == other.tls
             && self.request_lines == other.request_lines
             && self.host == other.host
+            && self.raw_path == other.raw_path
             && self.script == other.script
             && self.buffers_requests == other.buffers_requests
             && other.servers.iter().all(speaks)
@@ -112,6 +117,7 @@ impl Pool {
             keep_connections: 256,
             host: None,
             request_lines: RequestLines::default(),
+            raw_path: false,
             buffers_requests: !converses,
             tls: PoolTls::default(),
             script: Script::default(),
@@ -124,6 +130,8 @@ impl Pool {
 pub struct RequestLines {
     /// These, instead of what the request has: names and values, which may be secrets.
     pub set: Vec<(String, Secret)>,
+    /// The same, with variables in their values.
+    pub fill: Vec<(String, Vec<FilledPart>)>,
     /// Not these.
     pub remove: Vec<String>,
 }
@@ -134,7 +142,44 @@ impl RequestLines {
         let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
         let is =
             |known: &String| known.len() == name.len() && known.bytes().map(plain).eq(name.iter().copied().map(plain));
-        self.set.iter().any(|(known, _)| is(known)) || self.remove.iter().any(is)
+        self.set.iter().any(|(known, _)| is(known))
+            || self.fill.iter().any(|(known, _)| is(known))
+            || self.remove.iter().any(is)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.fill.is_empty() && self.remove.is_empty()
+    }
+
+    /// These, and those of the inner one, which count more.
+    pub fn merged(&self, inner: RequestLines) -> RequestLines {
+        let mut lines = self.clone();
+        lines.set.retain(|(name, _)| !inner.replaces(name.as_bytes()));
+        lines.fill.retain(|(name, _)| !inner.replaces(name.as_bytes()));
+        lines.set.extend(inner.set);
+        lines.fill.extend(inner.fill);
+        lines.remove.extend(inner.remove);
+        lines
+    }
+
+    /// Gives what is said instead to `put`, but for names that `other` replaces.
+    pub fn put(
+        &self,
+        head: &Head,
+        facts: &ForwardedFacts<'_>,
+        other: Option<&RequestLines>,
+        mut put: impl FnMut(&[u8], &[u8]),
+    ) {
+        let is_others = |name: &str| other.is_some_and(|other| other.replaces(name.as_bytes()));
+        for (name, Secret(value)) in self.set.iter().filter(|(name, _)| !is_others(name)) {
+            put(name.as_bytes(), value);
+        }
+        for (name, parts) in self.fill.iter().filter(|(name, _)| !is_others(name)) {
+            if let Some(value) = filled(parts, head, facts) {
+                put(name.as_bytes(), &value);
+            }
+        }
     }
 
     /// What servers get under this name instead, where it is replaced.
@@ -147,7 +192,11 @@ impl RequestLines {
 impl fmt::Debug for RequestLines {
     fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.set.iter().map(|(name, _)| name).collect();
-        form.debug_struct("RequestLines").field("set", &names).field("remove", &self.remove).finish()
+        form.debug_struct("RequestLines")
+            .field("fill", &self.fill)
+            .field("set", &names)
+            .field("remove", &self.remove)
+            .finish()
     }
 }
 

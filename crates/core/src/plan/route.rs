@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  has a route two targets, or none.
 
-use super::{Bandwidth, HashBy};
+use super::{Bandwidth, HashBy, RequestLines};
 use crate::network::Network;
 use crate::route::Conditions;
 use crate::semantics::Coding;
@@ -36,6 +36,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// The codings in which answers may be compressed.
     pub compress: Vec<Coding>,
+    /// What an app or a server is told instead of what the client says.
+    pub request_lines: RequestLines,
     /// What is counted, of the zones of the plan.
     pub limits: Vec<usize>,
     /// Another target, for some clients.
@@ -65,6 +67,7 @@ impl Route {
             basic_auth: None,
             cors: None,
             compress: Vec::new(),
+            request_lines: RequestLines::default(),
             limits: Vec::new(),
             split: None,
             mirror: None,

@@ -132,6 +132,15 @@ pub fn origin_form(raw: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The same request for the path as who resolves nothing reads it.
+pub fn as_it_came(head: &Head) -> Head {
+    let mut literal = head.clone();
+    let target = origin_form(head.raw_target());
+    let path = percent_decode(target.split(|byte| *byte == b'?').next().unwrap_or_default()).into_owned();
+    literal.set_path(&path);
+    literal
+}
+
 /// Splits `http://authority/rest`; nothing for the other forms.
 fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     let scheme_end = memchr::memmem::find(raw, b"://")?;

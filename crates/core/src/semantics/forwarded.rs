@@ -8,7 +8,9 @@ use crate::decimal::digits;
 use crate::fields::{Field, Name, list_members};
 use crate::head::Head;
 use crate::lane::Addresses;
-use crate::plan::Trust;
+use crate::plan::{RequestLines, Trust};
+use crate::record::TlsFacts;
+use crate::semantics::ClientCertificate;
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -72,6 +74,16 @@ pub struct ForwardedFacts<'a> {
     pub trace: Trace<'a>,
     /// Who asks, where a password said so.
     pub user: Option<&'a str>,
+    /// The certificate that the client showed.
+    pub certificate: Option<&'a ClientCertificate>,
+    /// Whether clients are asked for one.
+    pub asks_certificate: bool,
+    /// The header in which servers of pools are told of it.
+    pub certificate_header: Option<&'a str>,
+    /// What was agreed on, where the connection is encrypted.
+    pub tls: Option<TlsFacts<'a>>,
+    /// What the route says instead of the client.
+    pub lines: Option<&'a RequestLines>,
 }
 
 impl ForwardedFacts<'_> {
@@ -81,11 +93,29 @@ impl ForwardedFacts<'_> {
             put(b"REMOTE_USER", user.as_bytes());
             put(b"AUTH_TYPE", b"Basic");
         }
+        match self.certificate {
+            Some(it) => it.variables.iter().for_each(|(name, value)| put(name.as_bytes(), value.as_bytes())),
+            None if self.asks_certificate => put(b"SSL_CLIENT_VERIFY", b"NONE"),
+            None => {}
+        }
+    }
+
+    /// Whether a header says which certificate a client showed, which whoever shows none may not say.
+    fn is_of_certificate(&self, name: &[u8]) -> bool {
+        let is_it = |header: &str| header.as_bytes().eq_ignore_ascii_case(name);
+        self.certificate_header.is_some_and(is_it) && self.belief.speaker != Speaker::Proxy
+    }
+
+    /// The header, and what it says of the client's certificate, unless a trusted proxy has said it of its own client.
+    pub fn told_certificate(&self, head: &Head) -> Option<(&str, &str)> {
+        let (header, certificate) = (self.certificate_header?, self.certificate?);
+        let is_said = self.belief.speaker == Speaker::Proxy && head.fields.named(header.as_bytes()).is_some();
+        (!is_said).then_some((header, certificate.forwarded.as_str()))
     }
 
     /// Whether there are any such.
     pub fn has_variables(&self) -> bool {
-        self.user.is_some()
+        self.user.is_some() || self.asks_certificate || self.certificate.is_some()
     }
 
     /// What a trusted proxy has taken off the path before the request came here.
@@ -109,7 +139,7 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
         if field.name == Name::Host {
             // An absolute target counts before it (RFC 9112, 3.2.2).
             put(field.raw_name, head.host());
-        } else if named || said.hear(&field) {
+        } else if named || said.hear(&field) || facts.is_of_certificate(field.raw_name) {
         } else if !ends_here(&field, &facts.belief) {
             put(field.raw_name, field.value);
         } else if field.name == Name::XRequestStart && facts.belief.holds(b"x-request-start") && !says_start {
@@ -126,6 +156,28 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
     }
     put_trace(head, facts, said.valid(), &mut put);
     put_facts(facts, says_start, put);
+}
+
+/// The same, but for what the route and the target of the request say instead. What the route says counts more.
+pub fn put_request_lines(
+    head: &Head,
+    facts: &ForwardedFacts<'_>,
+    target: &RequestLines,
+    mut put: impl FnMut(&[u8], &[u8]),
+) {
+    let route = facts.lines.filter(|lines| !lines.is_empty());
+    if route.is_none() && target.is_empty() {
+        return put_forwarded(head, facts, put);
+    }
+    put_forwarded(head, facts, |name, value| {
+        if !target.replaces(name) && !route.is_some_and(|route| route.replaces(name)) {
+            put(name, value);
+        }
+    });
+    target.put(head, facts, route, &mut put);
+    if let Some(route) = route {
+        route.put(head, facts, None, put);
+    }
 }
 
 /// What the edge itself knows.

@@ -5,10 +5,12 @@
 
 mod answer;
 mod authorization;
+mod client_certificate;
 mod coding;
 mod conditional;
 mod cookies;
 mod cors;
+mod filled;
 mod forwarded;
 mod mapping;
 mod packed;
@@ -20,11 +22,13 @@ mod trace;
 
 pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, keep_private, shape, take_app_answer};
 pub use authorization::basic_credentials;
+pub use client_certificate::ClientCertificate;
 pub use coding::{Coding, choose_coding};
 pub use conditional::{Precondition, Validators, check_preconditions, wants_range};
 pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
-pub use forwarded::{Belief, ForwardedFacts, Speaker, may_trail, may_trail_answer, put_forwarded};
+pub use filled::{HEADER_VARIABLES, Part as FilledPart, filled, read_filling};
+pub use forwarded::{Belief, ForwardedFacts, Speaker, may_trail, may_trail_answer, put_forwarded, put_request_lines};
 pub use mapping::{Mapping, map_outward, names_address};
 pub use packed::{is_packable, pack, vary_by_coding};
 pub use problem::{explain_fault, intercept, wants_page};

@@ -52,7 +52,7 @@ pub(crate) async fn fetch<W: Wire>(
     }
     let body = gather(exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
-    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to.script_bytes)));
+    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to)));
     if parcel.frame.len() + parcel.body.len() > FRAME_BYTES_MAX {
         return Err(Fault::HeadTooLarge(HeadLimit::Handed));
     }
@@ -98,8 +98,9 @@ fn wrap<W: Wire>(
     house: &House,
     exchange: &Exchange<'_, W>,
     trip: &Trip,
-    (call, body, script_bytes): (&OpenCall, Spooled, usize),
+    (call, body, to): (&OpenCall, Spooled, Destination),
 ) -> Parcel {
+    let (script_bytes, lines) = (to.script_bytes, &exchange.rules.plan.apps[to.app].request_lines);
     let facts = trip.forwarded(house, exchange);
     let mut frame = Vec::with_capacity(1024);
     let ids = (call.ticket(), house.calls.thread());
@@ -107,7 +108,7 @@ fn wrap<W: Wire>(
         Spooled::Memory(body) => (body.len() as u64, body, None),
         Spooled::File { file, bytes } => (bytes, Vec::new(), Some(file)),
     };
-    put_request(&mut frame, ids, exchange.head, &facts, (body_bytes, file.is_some(), script_bytes));
+    put_request(&mut frame, ids, exchange.head, &facts, (body_bytes, file.is_some(), script_bytes, lines));
     Parcel::new(call.ticket(), frame, body, file)
 }
 

@@ -9,9 +9,11 @@ mod vet;
 use crate::exchange::TlsFacts;
 use crate::rules::Rules;
 use crate::stream::Socket;
+use aws_lc_rs::digest::{SHA256, digest};
 pub(crate) use client::{client_config, is_authority};
 use hallway_core::plan::{Certificate, ClientCertificates, Plan, Site, SiteTls};
 use hallway_core::route::Sites;
+use hallway_core::semantics::ClientCertificate;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,7 +22,9 @@ use rustls::server::{
     Acceptor, ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCertUsingSni, WebPkiClientVerifier,
 };
 use rustls::{CipherSuite, RootCertStore, ServerConfig, SupportedCipherSuite, version};
+use std::fmt::Write;
 use std::io;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -172,6 +176,15 @@ fn authorities(roots: &[Vec<u8>]) -> Result<RootCertStore, rustls::Error> {
     Ok(store)
 }
 
+/// What is said of a client's certificate; once for each connection.
+fn read(der: &CertificateDer<'_>) -> ClientCertificate {
+    let mut text = String::new();
+    for byte in digest(&SHA256, der).as_ref() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    ClientCertificate::read(der, &text)
+}
+
 /// Agrees with a client on how to go on (RFC 8446, 4).
 ///
 /// # Errors
@@ -201,6 +214,7 @@ pub(crate) async fn accept(socket: Socket, rules: &Rules) -> Result<(TlsStream<S
         }),
         cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or(""),
         shows_certificate: session.peer_certificates().is_some(),
+        certificate: session.peer_certificates().and_then(<[_]>::first).map(|der| Rc::new(read(der))),
     };
     Ok((stream, facts))
 }

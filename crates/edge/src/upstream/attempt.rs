@@ -8,6 +8,7 @@ use super::choose::Held;
 use super::connect::{Connection, connect};
 use super::fetch::{Destination, Fetched, Tunnel};
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
+use super::raw::is_raw;
 use crate::deadline::{Deadline, SWEEP};
 use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
@@ -218,14 +219,12 @@ impl Attempt<'_> {
         const UNFIT: Fault = Fault::BadRequest("This request cannot go on by HTTP/2.");
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
-        let onward = self.onward((head, held), &facts, false);
-        let (path, mut target) = (onward.path(head), Vec::new());
-        target.reserve(path.len() + head.query().len() + 1);
-        put_path(&mut target, path);
-        if !head.query().is_empty() {
-            target.push(b'?');
-            put_path(&mut target, head.query());
-        }
+        let onward = Onward { is_raw: is_raw(exchange, self)?, ..self.onward((head, held), &facts, false) };
+        let (mut plain, mut target) = (self.house.spares.buffer(), Vec::new());
+        onward.put_target(head, &mut plain);
+        target.reserve(plain.len());
+        put_path(&mut target, &plain);
+        self.house.spares.keep_buffer(plain);
         let scheme = if held.server.identity.protocol == Protocol::H2 { "https" } else { "http" };
         let authority = onward.host.map_or(head.host(), str::as_bytes);
         let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build();
@@ -283,6 +282,7 @@ impl Attempt<'_> {
             framing,
             upgrades,
             expects_continue: self.is_fed(head) && head.expects_continue,
+            is_raw: false,
         }
     }
 
@@ -323,7 +323,7 @@ impl Attempt<'_> {
     ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
-        let onward = self.onward((head, held), &facts, upgrades);
+        let onward = Onward { is_raw: is_raw(exchange, self)?, ..self.onward((head, held), &facts, upgrades) };
         let mut out = self.house.spares.buffer();
         let own = Some(&self.pool.script).filter(|script| !script.root.is_empty());
         let directory = own.and_then(|script| of_directory(script, onward.path(head)));

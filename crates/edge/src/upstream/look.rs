@@ -142,6 +142,7 @@ fn question(pool: &Pool, protocol: Protocol, path: &str, host: &str) -> Result<(
         framing: Framing::None,
         upgrades: false,
         expects_continue: false,
+        is_raw: false,
     };
     let gateway = Gateway { onward: &onward, script: Some(&pool.script).filter(|script| !script.root.is_empty()) };
     let mut out = Vec::new();

@@ -15,6 +15,7 @@ mod flight;
 mod idle;
 mod look;
 mod outward;
+mod raw;
 mod resolver;
 mod server;
 mod status;

@@ -1,0 +1,234 @@
+//! In:     the value of a header as the operator wrote it, with variables; a request, what the edge knows of it.
+//! Out:    the value.
+//! Actors: none.
+//! Never:  does a variable say something of a client that only a stranger has said, or end a line.
+
+use crate::decimal::digits;
+use crate::fields::is_value;
+use crate::head::Head;
+use crate::record::StyleFault;
+use crate::route::host_of;
+use crate::semantics::{ForwardedFacts, Speaker, cookie};
+use serde::{Deserialize, Serialize};
+
+/// A part of a value.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Part {
+    /// As it stands.
+    Text(String),
+    /// What is known under this name.
+    Variable(Variable),
+    /// A header of the request, as far as it goes on: `$http_user_agent`.
+    Header(String),
+    /// A cookie: `$cookie_sid`.
+    Cookie(String),
+}
+
+macro_rules! variables {
+    ($($name:literal => $variable:ident: $about:literal,)*) => {
+        /// What a value can tell; the names are nginx's.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+        pub enum Variable { $(#[doc = $about] $variable),* }
+
+        /// Every variable: its name, and what it is.
+        pub const HEADER_VARIABLES: &[(&str, &str)] = &[$(($name, $about)),*];
+
+        impl Variable {
+            fn of(name: &str) -> Option<Variable> {
+                match name {
+                    $($name => Some(Variable::$variable),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+variables! {
+    "args" => Query: "the query",
+    "host" => Host: "the host that was asked, without its port",
+    "https" => Https: "on where the client came encrypted",
+    "query_string" => QueryString: "the query",
+    "remote_addr" => RemoteAddr: "the client's address",
+    "remote_port" => RemotePort: "the client's port",
+    "remote_user" => RemoteUser: "the user of basic authentication",
+    "request_id" => RequestId: "the request's id",
+    "request_method" => Method: "the method",
+    "request_uri" => Target: "the target as it was sent",
+    "scheme" => Scheme: "http or https",
+    "server_addr" => ServerAddr: "the address that the client reached",
+    "server_port" => ServerPort: "the port that the client reached",
+    "server_protocol" => Protocol: "HTTP/1.1 or HTTP/2.0",
+    "ssl_cipher" => TlsCipher: "the cipher suite",
+    "ssl_client_escaped_cert" => ClientCert: "the client's certificate (PEM), escaped as in a URL",
+    "ssl_client_i_dn" => ClientIssuer: "who signed the client's certificate",
+    "ssl_client_s_dn" => ClientSubject: "whose the client's certificate is",
+    "ssl_client_serial" => ClientSerial: "its number",
+    "ssl_client_v_end" => ClientUntil: "until when it is good",
+    "ssl_client_v_start" => ClientFrom: "from when",
+    "ssl_client_verify" => ClientVerify: "SUCCESS where the client showed a certificate, else NONE",
+    "ssl_protocol" => TlsVersion: "TLSv1.2 or TLSv1.3",
+    "ssl_server_name" => TlsName: "the name that the client asked for before it was encrypted",
+    "uri" => Path: "the path as it was matched",
+}
+
+/// Reads a value with variables; `$$` is a dollar, and so is one that no small letter follows. Nothing where there are none.
+///
+/// # Errors
+/// The name of a variable that is not known.
+pub fn read_filling(text: &str) -> Result<Option<Vec<Part>>, StyleFault> {
+    if !text.contains('$') {
+        return Ok(None);
+    }
+    let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        plain.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            plain.push('$');
+            rest = after;
+            continue;
+        }
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let (name, behind) = after.split_at(after.find(|letter| !is_name(letter)).unwrap_or(after.len()));
+        if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+            plain.push('$');
+            rest = after;
+            continue;
+        }
+        if !plain.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut plain)));
+        }
+        parts.push(match (name.strip_prefix("http_"), name.strip_prefix("cookie_")) {
+            (Some(header), _) if !header.is_empty() => Part::Header(header.replace('_', "-")),
+            (_, Some(cookie)) if !cookie.is_empty() => Part::Cookie(cookie.into()),
+            _ => Part::Variable(Variable::of(name).ok_or_else(|| StyleFault::Unknown(name.into()))?),
+        });
+        rest = behind;
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() || parts.is_empty() {
+        parts.push(Part::Text(plain));
+    }
+    Ok(Some(parts))
+}
+
+/// A value for this request; nothing where it comes to nothing, as with nginx.
+pub fn filled(parts: &[Part], head: &Head, facts: &ForwardedFacts<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Cookie(name) => out.extend_from_slice(cookie(head, name.as_bytes()).unwrap_or_default()),
+            Part::Header(name) => put_header(&mut out, name, head, facts),
+            Part::Variable(variable) => put(&mut out, *variable, head, facts),
+        }
+    }
+    let value = out.trim_ascii();
+    (!value.is_empty() && is_value(value)).then(|| value.to_vec())
+}
+
+/// What hallway writes itself is what it writes; of the rest, what goes on.
+fn put_header(out: &mut Vec<u8>, name: &str, head: &Head, facts: &ForwardedFacts<'_>) {
+    let addresses = &facts.addresses;
+    match name {
+        "host" => out.extend_from_slice(head.host()),
+        "x-forwarded-for" | "x-real-ip" => out.extend_from_slice(addresses.peer_ip.as_bytes()),
+        "x-forwarded-proto" => out.extend_from_slice(if addresses.https { b"https" } else { b"http" }),
+        "x-forwarded-host" => out.extend_from_slice(facts.host),
+        "x-forwarded-port" => put_number(out, addresses.local_port),
+        "x-request-id" => out.extend_from_slice(facts.request_id.as_bytes()),
+        "forwarded" if facts.belief.speaker != Speaker::Proxy => {}
+        name if facts.belief.passes(name.as_bytes()) => {
+            out.extend_from_slice(head.fields.named(name.as_bytes()).unwrap_or_default());
+        }
+        _ => {}
+    }
+}
+
+fn put(out: &mut Vec<u8>, variable: Variable, head: &Head, facts: &ForwardedFacts<'_>) {
+    let (addresses, certificate, tls) = (&facts.addresses, facts.certificate, facts.tls);
+    let text: &[u8] = match variable {
+        Variable::Query | Variable::QueryString => head.query(),
+        Variable::Host => host_of(facts.host),
+        Variable::Https => {
+            if addresses.https {
+                b"on"
+            } else {
+                b""
+            }
+        }
+        Variable::RemoteAddr => addresses.peer_ip.as_bytes(),
+        Variable::RemotePort => return put_number(out, addresses.peer_port),
+        Variable::RemoteUser => facts.user.unwrap_or_default().as_bytes(),
+        Variable::RequestId => facts.request_id.as_bytes(),
+        Variable::Method => head.method(),
+        Variable::Target => head.raw_target(),
+        Variable::Scheme => {
+            if addresses.https {
+                b"https"
+            } else {
+                b"http"
+            }
+        }
+        Variable::ServerAddr => addresses.local_name.as_bytes(),
+        Variable::ServerPort => return put_number(out, addresses.local_port),
+        Variable::Protocol => head.version.as_str().as_bytes(),
+        Variable::TlsCipher => tls.map_or("", |tls| tls.cipher).as_bytes(),
+        Variable::TlsVersion => tls.map_or("", |tls| tls.version).as_bytes(),
+        Variable::TlsName => tls.map_or("", |tls| tls.server_name).as_bytes(),
+        Variable::ClientVerify => match tls {
+            Some(tls) if tls.shows_certificate => b"SUCCESS",
+            Some(_) => b"NONE",
+            None => b"",
+        },
+        Variable::ClientCert => certificate.map_or("", |it| &it.escaped).as_bytes(),
+        Variable::ClientIssuer => certificate.map_or("", |it| &it.issuer).as_bytes(),
+        Variable::ClientSubject => certificate.map_or("", |it| &it.subject).as_bytes(),
+        Variable::ClientSerial => certificate.map_or("", |it| &it.serial).as_bytes(),
+        Variable::ClientFrom => certificate.map_or("", |it| &it.dates[0]).as_bytes(),
+        Variable::ClientUntil => certificate.map_or("", |it| &it.dates[1]).as_bytes(),
+        Variable::Path => head.path(),
+    };
+    out.extend_from_slice(text);
+}
+
+fn put_number(out: &mut Vec<u8>, number: u16) {
+    if number != 0 {
+        out.extend_from_slice(digits(number.into(), &mut [0; 20]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::parse_head;
+    use crate::lane::Addresses;
+
+    #[test]
+    fn values_are_filled() {
+        let mut head = Head::default();
+        let raw = b"GET //a%7e?x=1 HTTP/1.1\r\nHost: shop:81\r\nUser-Agent: me\r\nX-Forwarded-For: 6.6.6.6\r\n\
+            X-Forwarded-User: root\r\nCookie: a=1; sid=s\r\n\r\n";
+        parse_head(raw, 99, &mut head).unwrap();
+        let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 81, https: true };
+        let facts = ForwardedFacts { addresses, host: b"shop:81", user: Some("alice"), ..ForwardedFacts::default() };
+        for (text, value) in [
+            ("$remote_addr:$remote_port", Some("10.1.2.3:9")),
+            ("$scheme://$host$request_uri", Some("https://shop//a%7e?x=1")),
+            ("$uri?$args", Some("/a~?x=1")),
+            ("user=$remote_user; $cookie_sid", Some("user=alice; s")),
+            ("$http_user_agent", Some("me")),
+            ("$http_x_forwarded_for", Some("10.1.2.3")),
+            ("$http_x_forwarded_user", None),
+            ("$ssl_client_s_dn", None),
+            ("a$$b, $5, US$", Some("a$b, $5, US$")),
+            ("$$", Some("$")),
+        ] {
+            let parts = read_filling(text).unwrap().unwrap();
+            let seen = filled(&parts, &head, &facts).map(|value| String::from_utf8(value).unwrap());
+            assert_eq!(seen.as_deref(), value, "{text}");
+        }
+        assert_eq!(read_filling("plain"), Ok(None));
+        assert_eq!(read_filling("a $remote_adr"), Err(StyleFault::Unknown("remote_adr".into())));
+    }
+}
