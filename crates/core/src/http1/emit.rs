@@ -159,7 +159,7 @@ impl Onward<'_> {
         put_request_lines(head, self.facts, self.lines, |name, value| {
             let is_host = self.host.is_some() && name.eq_ignore_ascii_case(b"host");
             let is_prefix = self.prefix_bytes > 0 && name.eq_ignore_ascii_case(b"x-forwarded-prefix");
-            if !is_host && !(is_prefix && !self.replaces(name)) {
+            if !is_host && (!is_prefix || self.replaces(name)) {
                 put(name, value);
             }
         });
