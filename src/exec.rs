@@ -22,6 +22,9 @@ pub(crate) fn exec(plan: &Plan, words: &[OsString]) -> String {
             near.map_or_else(|| format!("there are {}", names.join(", ")), |near| format!("did you mean '{near}'?"));
         return format!("there is no app '{}'; {mend}", name.display());
     };
+    if let Some(why) = &app.hindrance {
+        return why.clone();
+    }
     let is_python = program == "python" || program == "python3";
     let mut command = if is_python { Command::new(&app.python) } else { Command::new(program) };
     command.args(arguments).current_dir(&app.chdir).envs(app.env.iter().cloned());

@@ -79,10 +79,10 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
     if let cli::Errand::Ask(ask) = errand {
         return order(&file, instance, &ask);
     }
-    // What is missing for one app is for `check` to say; who serves a file serves the others.
+    // What is missing for one app is for `check` to say; whatever is done with the others goes on.
     let wanted = match errand {
-        cli::Errand::Serve { .. } => config::Wanted::WhatCanBeServed,
-        _ => config::Wanted::Everything,
+        cli::Errand::Check => config::Wanted::Everything,
+        _ => config::Wanted::WhatCanBeServed,
     };
     let load = || {
         config::load(&file, &|name| std::env::var(name).ok(), wanted).map(|(plan, warnings)| {

@@ -318,6 +318,9 @@ def main():
             note_where_it_may_come(error, note)
         module = target.partition(":")[0]
         if isinstance(error, ModuleNotFoundError) and error.name and (module + ".").startswith(error.name + "."):
+            if not os.access(".", os.R_OK | os.X_OK):
+                say(f"{os.getcwd()} may not be read by the user with number {os.getuid()}, as whom this app runs")
+                return LOAD_FAILED
             say(f"there is no module '{error.name}' in {os.getcwd()}, nor where {sys.executable} looks; is {named('chdir')} right?")
             return LOAD_FAILED
         # The first frames are this file and importlib: of no use to who wrote the application.

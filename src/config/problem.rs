@@ -104,6 +104,15 @@ impl Problems {
         }
     }
 
+    /// A part of this value is not there, which is nothing to other apps; what was said of it.
+    pub(crate) fn soften(&mut self, span: Span) -> Option<String> {
+        let at = self.found.iter().position(|one| one.span == Some(span) && self.incomplete.contains(&span))?;
+        let fault = self.found.remove(at);
+        let text = fault.text.clone();
+        self.faults.push(fault);
+        Some(text)
+    }
+
     /// Something that works and will not please everybody.
     pub(crate) fn warn(&mut self, span: Span, text: impl Into<String>) {
         self.warnings.push(Problem { span: Some(span), text: format!("warning: {}", text.into()), also: Vec::new() });

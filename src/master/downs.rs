@@ -23,9 +23,11 @@ struct Down {
 }
 
 impl Downs {
-    /// Why a worker could not be started.
-    pub(super) fn blame(&mut self, app: usize, why: String) {
+    /// Why a worker could not be started. Whether that is news.
+    pub(super) fn blame(&mut self, app: usize, why: String) -> bool {
+        let is_news = self.blamed.get(&app) != Some(&why);
         self.blamed.insert(app, why);
+        is_news
     }
 
     /// Nobody answers for this app until then. Whether that is news.

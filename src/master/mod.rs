@@ -270,8 +270,10 @@ impl Master {
                     }
                     Err(error) => {
                         let why = downs::explain_spawn(&app, &error, &|key| self.named(key));
-                        say(&format!("{}: {why}", app.name));
-                        self.downs.blame(app.number, why);
+                        let words = format!("{}: {why}", app.name);
+                        if self.downs.blame(app.number, why) {
+                            say(&words);
+                        }
                         return Some(Event::Exited(Child::Worker(worker), Some(3)));
                     }
                 }

@@ -156,7 +156,7 @@ impl Master {
         self.announced = true;
         say(&format!("serving {}", greeting::served(&self.plan)));
         let several = self.plan.apps.len() > 1;
-        for app in &self.plan.apps {
+        for app in self.plan.apps.iter().filter(|app| !self.downs.contains(app.number)) {
             let name = if several { format!(" ({})", app.name) } else { String::new() };
             let python = app.python.display();
             say(&format!("{} of {python} ({}){name}; stop with Ctrl-C", counted(app.workers), app.python_origin));

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 const WELL: &str = "def app(environ, start_response): start_response('200 OK', []); return [b'well']\n";
 
 /// Each app's name, the lines of its table, its module, and a word of what `status` says of it.
-const ILL: [(&str, &str, &str, &str); 10] = [
+const ILL: [(&str, &str, &str, &str); 12] = [
     ("fails", "", "import no_such_package\n", "ModuleNotFoundError: No module named 'no_such_package'"),
     ("syntax", "", "def app(\n", "SyntaxError"),
     ("none", "", "other = 1\n", "the module 'none' has no 'app'"),
@@ -21,6 +21,8 @@ const ILL: [(&str, &str, &str, &str); 10] = [
     ("interpreter", "python = \"no/such/python\"\n", WELL, "there is no interpreter"),
     ("directory", "chdir = \"no/such/dir\"\n", WELL, "no/such/dir is not there"),
     ("secret", "env = { KEY = \"file:no-such-secret\" }\n", WELL, "no-such-secret"),
+    ("unset", "env = { KEY = \"${NO_SUCH_VARIABLE}\" }\n", WELL, "the variable NO_SUCH_VARIABLE is not set"),
+    ("lines", "env_file = \"lines.env\"\n", WELL, "lines.env:2: write NAME=VALUE"),
     ("user", "user = \"nobody-of-this-name\"\n", WELL, "there is no user 'nobody-of-this-name'"),
 ];
 
@@ -43,7 +45,7 @@ fn status(address: SocketAddr, path: &str) -> u16 {
 
 #[test]
 fn nobody_else_feels_what_is_wrong_with_an_app() {
-    let mut stage = Stage::new().file("well.py", WELL);
+    let mut stage = Stage::new().file("well.py", WELL).file("lines.env", "export A=1\nset -a\n");
     let mut apps = table("well", "");
     let mut names = vec!["well"];
     for (name, lines, module, _) in ILL {
@@ -67,6 +69,23 @@ fn nobody_else_feels_what_is_wrong_with_an_app() {
         served.hallway.wait_for_line(|line| line.contains(&format!("{name}: its routes answer 503")));
         assert_eq!(get(at, "/well/").text(), "well");
     }
+    // Commands are for the app that they name.
+    let (ok, said) = served.order(&["routes"]);
+    assert!(ok && said.contains("app well"), "{said}");
+    let exec = |app: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallway"));
+        command.args(["exec", "-c"]).arg(served.path("hallway.toml")).args([
+            app,
+            "--",
+            "python",
+            "-c",
+            "print('done')",
+        ]);
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert!(exec("well").contains("done\n"), "{}", exec("well"));
+    assert!(exec("secret").ends_with("when that is mended, write 'hallway reload'\n"), "{}", exec("secret"));
     // The edge has to be told anew of apps that are down; a change of the file is for the others.
     let edge = served.hallway.children("hallway: edge")[0];
     signal(edge, "KILL");

@@ -5,7 +5,8 @@
 
 use super::client::get;
 use super::served::Served;
-use super::stage::{Stage, wait_until};
+use super::stage::{ANY, Stage, wait_until};
+use std::os::unix::fs::PermissionsExt;
 
 const FILE: &str = r#"
 [server]
@@ -44,4 +45,40 @@ fn the_edge_runs_as_the_user_that_is_named() {
         get(served.http, "/a.txt");
         std::fs::read_to_string(&log).ok().filter(|log| log.contains("GET /a.txt"))
     });
+}
+
+/// An app that may not be what it is to be, or may not read what it is to read, is its own affair.
+#[test]
+fn an_app_whose_user_may_not_read_it_is_told_of() {
+    let file = r#"
+[server]
+http = "HTTP"
+[app.closed]
+wsgi = "app:app"
+chdir = "closed"
+user = "nobody"
+python = "/usr/bin/python3"
+[app.interpreter]
+wsgi = "app:app"
+user = "nobody"
+python = "closed/python"
+[site."*"]
+routes = [{ path = "/closed", app = "closed" }, { path = "/interpreter", app = "interpreter" }, { path = "/*", files = "." }]
+"#;
+    let app = "def app(environ, start_response): start_response('200 OK', []); return []\n";
+    let stage = Stage::new().file("a.txt", "seen").file("closed/app.py", app).file("closed/python", "#!/bin/sh\n");
+    for name in ["closed/python", "closed"] {
+        std::fs::set_permissions(stage.dir.join(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let served = Served::start_all(stage, file, ANY);
+    assert_eq!(get(served.http, "/a.txt").text(), "seen");
+    let reasons = if rustix::process::geteuid().is_root() {
+        ["may not be read by the user with number", "is not for its user, number"]
+    } else {
+        ["only root can start something as 'nobody'"; 2]
+    };
+    for (path, reason) in ["/closed", "/interpreter"].into_iter().zip(reasons) {
+        wait_until(|| (get(served.http, path).status == 503).then_some(()));
+        wait_until(|| served.order(&["status"]).1.contains(reason).then_some(()));
+    }
 }

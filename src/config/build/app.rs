@@ -51,11 +51,23 @@ impl Builder<'_> {
             request_lines: table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default(),
             ..defaults
         };
+        self.put_unset(&mut app, table);
         self.put_chdir(&mut app, table);
         self.put_python(&mut app, table);
         self.put_user(&mut app, table);
         app.env = self.variables(&mut app, table);
         app
+    }
+
+    /// Variables of the environment that are not set.
+    fn put_unset(&mut self, app: &mut App, table: &Table) {
+        for value in table.entries.iter().map(|entry| &entry.value) {
+            if let Some(text) = self.problems.soften(value.span) {
+                app.hindrance.get_or_insert(format!("{text}; or write the value, and then 'hallway reload'"));
+                app.faults.push(text);
+            }
+            value.table().into_iter().for_each(|below| self.put_unset(app, below));
+        }
     }
 
     fn put_chdir(&mut self, app: &mut App, table: &Table) {

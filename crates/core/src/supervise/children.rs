@@ -3,8 +3,6 @@
 //! Actors: none.
 //! Never:  is a worker's number given to a second worker.
 
-use super::BOOT_MS;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
     /// Its application is being imported.
@@ -49,12 +47,6 @@ impl Worker {
     /// Whether its time to say hello is over.
     pub(super) fn is_missing(&self, now_ms: u64) -> bool {
         self.join_by_ms.is_some_and(|at| at <= now_ms)
-    }
-
-    /// For how long it loads its app.
-    pub(super) fn boots_for_ms(&self, now_ms: u64) -> u64 {
-        let since_ms = self.kill_at_ms.filter(|_| self.phase == WorkerPhase::Booting && !self.has_spoken);
-        since_ms.map_or(0, |at| now_ms.saturating_sub(at.saturating_sub(BOOT_MS)))
     }
 
     pub(super) fn may_serve(&self) -> bool {

@@ -8,9 +8,6 @@ use super::children::{Vacancy, Worker, WorkerPhase};
 use super::{Command, Supervisor, Tidings};
 use std::collections::VecDeque;
 
-/// A replacement that takes longer to load is not waited for by a further roll: the code may be mended since.
-const SLOW_BOOT_MS: u64 = 2_000;
-
 /// Replacements that are due and the one that is under way.
 #[derive(Debug, Default)]
 pub(super) struct Roll {
@@ -31,7 +28,7 @@ impl Supervisor {
     /// Every worker of these apps is to be replaced: the code has changed. An app that could not be started is tried
     /// again at once.
     pub(super) fn roll_apps(&mut self, now_ms: u64, is_meant: impl Fn(usize) -> bool, out: &mut Vec<Command>) {
-        self.forget_slow(now_ms, &is_meant, out);
+        self.forget_begun(now_ms, &is_meant, out);
         let is_due = |worker: &&Worker| worker.may_serve() && is_meant(worker.place.app);
         let mut workers: Vec<&Worker> = self.workers.iter().filter(is_due).collect();
         workers.sort_by_key(|worker| worker.place);
@@ -44,11 +41,10 @@ impl Supervisor {
         }
     }
 
-    /// Gives up replacements that take long to load.
-    fn forget_slow(&mut self, now_ms: u64, is_meant: &impl Fn(usize) -> bool, out: &mut Vec<Command>) {
+    /// Gives up replacements that still load: what they have read may have changed since, and they may hang in it.
+    fn forget_begun(&mut self, now_ms: u64, is_meant: &impl Fn(usize) -> bool, out: &mut Vec<Command>) {
         for Replacement { old, new, .. } in self.roll.current.clone().into_iter().filter(|it| is_meant(it.app)) {
-            let slow = |it: &&Worker| it.id == new && it.boots_for_ms(now_ms) >= SLOW_BOOT_MS;
-            let Some(place) = self.workers.iter().find(slow).map(|it| it.place) else { continue };
+            let Some(place) = self.workers.iter().find(|it| it.id == new).map(|it| it.place) else { continue };
             self.roll_forget(new);
             self.retire(now_ms, new, out);
             if !self.workers.iter().any(|it| it.id == old && it.phase != WorkerPhase::Retiring) {
