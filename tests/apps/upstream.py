@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 COUNT = {"connections": 0, "requests": 0}
 LOCK = threading.Lock()
 SICK = threading.Event()
+RELEASED = threading.Semaphore(0)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -141,13 +142,23 @@ class Handler(BaseHTTPRequestHandler):
             text = f"piece {number}\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
             self.wfile.flush()
-            time.sleep(float(query.get("s", 0)))
+            self.pause(query)
         self.wfile.write(b"0\r\nX-Sum: 42\r\n\r\n")
 
-    def do_hints(self, _):
+    def pause(self, query):
+        """As long as the query says, or until somebody asks for /release."""
+        if "held" in query:
+            RELEASED.acquire(timeout=60)
+        time.sleep(float(query.get("s", 0)))
+
+    def do_release(self, _):
+        RELEASED.release()
+        self.answer(b"go on")
+
+    def do_hints(self, query):
         self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
         self.wfile.flush()
-        time.sleep(0.2)
+        self.pause(query)
         self.answer(b"hinted")
 
     def do_until_close(self, _):

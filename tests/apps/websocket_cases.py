@@ -140,7 +140,7 @@ def said(address, writes, compressed, quiet):
     extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if compressed else ""
     key = base64.b64encode(os.urandom(16)).decode()
     with socket.create_connection((host, int(port)), 10) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(
             f"GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

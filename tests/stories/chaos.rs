@@ -6,7 +6,7 @@
 use super::balance::Names;
 use super::client::Connection;
 use super::served::Served;
-use super::stage::{Stage, wait_until};
+use super::stage::{PATIENCE, Stage, wait_until};
 use super::upstream::Upstream;
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -145,7 +145,9 @@ fn a_minute_of_misfortune() {
             });
         }
         let (begun, mut dice) = (Instant::now(), Dice(SEED));
-        while begun.elapsed() < Duration::from_secs(SECONDS) {
+        // A minute, and as long as it takes for so many answers here.
+        while begun.elapsed() < Duration::from_secs(SECONDS) || answered.load(Ordering::Relaxed) < ANSWERS_MIN {
+            assert!(begun.elapsed() < 10 * PATIENCE, "only {answered:?}");
             harm(&mut victims, &names, &mut dice);
             std::thread::sleep(Duration::from_millis(200 + dice.roll(800)));
         }

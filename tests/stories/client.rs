@@ -53,11 +53,6 @@ impl Connection {
         self.reader.get_mut().write_all(bytes)
     }
 
-    /// How long a read may take from now on.
-    pub fn patience(&mut self, most: Duration) {
-        self.reader.get_mut().set_read_timeout(Some(most)).unwrap();
-    }
-
     /// Reads the answer to a GET or POST.
     pub fn answer(&mut self) -> Answer {
         self.answer_to("GET")

@@ -8,11 +8,14 @@ use super::stage::{Stage, wait_until};
 use std::time::Duration;
 
 const APP: &str = r#"
-import time
+import os, time
 
 def app(environ, start_response):
     with open("seen", "a") as seen:
         seen.write(environ["PATH_INFO"] + "\n")
+    if environ["PATH_INFO"] == "/at-work":
+        while not os.path.exists("left"):
+            time.sleep(0.01)
     time.sleep(float(environ["QUERY_STRING"] or 0))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"done"]
@@ -23,16 +26,19 @@ fn who_left_is_not_worked_for() {
     let hallway = Stage::with_app(APP).run(&["-w", "1", "--access-log", "-", "app:app"]);
     let seen = hallway.stage.as_ref().unwrap().dir.join("seen");
     let mut at_work = Connection::open(hallway.address);
-    at_work.send("GET /at-work?0.7 HTTP/1.1\r\nHost: s\r\n\r\n");
+    at_work.send("GET /at-work HTTP/1.1\r\nHost: s\r\n\r\n");
     wait_until(|| seen.exists().then_some(()));
     let mut waiting: Vec<Connection> = (0..20).map(|_| Connection::open(hallway.address)).collect();
     for connection in &mut waiting {
         connection.send("GET /waiting HTTP/1.1\r\nHost: s\r\n\r\n");
     }
-    std::thread::sleep(Duration::from_millis(200));
+    // They have to be read before they are reset, or they were never there.
+    std::thread::sleep(Duration::from_millis(1_000));
     // Who only closes its sending side may still read; a reset is what says that a client has left.
     waiting.push(at_work);
     waiting.into_iter().for_each(Connection::reset);
+    wait_until(|| (hallway.written().matches(" 499 0 ").count() >= 21).then_some(()));
+    std::fs::write(seen.with_file_name("left"), "").unwrap();
     assert_eq!(get(hallway.address, "/after").text(), "done");
     assert_eq!(std::fs::read_to_string(&seen).unwrap(), "/at-work\n/after\n");
     let gone = wait_until(|| Some(hallway.written().matches(" 499 0 ").count()).filter(|count| *count >= 21));

@@ -4,7 +4,7 @@
 //! Never:  is something else sent than what the app would have read.
 
 use super::client::{Connection, get, request};
-use super::stage::{Stage, python};
+use super::stage::{Stage, python, wait_until};
 
 const APP: &str = r#"
 import gzip, io, os
@@ -82,7 +82,6 @@ fn files_go_by_their_descriptors() {
     for _ in 0..20 {
         ask("/plain");
     }
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(open_files() <= before, "{} descriptors, {before} before", open_files());
+    wait_until(|| (open_files() <= before).then_some(()));
     assert!(!hallway.said().contains("Traceback"), "{}", hallway.said());
 }

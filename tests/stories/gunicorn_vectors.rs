@@ -8,7 +8,6 @@ use super::stage::Stage;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 const APP: &str = r#"
 def app(environ, start_response):
@@ -65,9 +64,8 @@ fn bytes_of(path: &Path) -> Vec<u8> {
 fn ask(hallway: &super::stage::Running, bytes: &[u8]) -> Vec<u16> {
     let mut connection = Connection::open(hallway.address);
     connection.send(bytes);
-    // What is refused is answered at once, and the connection closed; for what is taken, or waited
-    // for, nothing needs to come.
-    connection.patience(Duration::from_millis(500));
+    // Nothing more will come: what is whole is answered, and what is not ends there.
+    connection.shutdown();
     let mut answered = Vec::new();
     let _ = std::io::Read::read_to_end(connection.reader(), &mut answered);
     let text = String::from_utf8_lossy(&answered).into_owned();

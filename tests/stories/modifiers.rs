@@ -5,12 +5,12 @@
 
 use super::client::{Answer, Connection};
 use super::served::Served;
-use super::stage::{Stage, wait_until};
+use super::stage::{AT_ONCE, Stage, wait_until};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
-import time
+import os, time
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
@@ -25,9 +25,13 @@ def app(environ, start_response):
     return [body.encode()]
 
 def pieces():
-    for number in range(3):
-        yield b"piece %d;" % number
-        time.sleep(0.3)
+    yield b"piece 0;"
+    time.sleep(0.3)
+    yield b"piece 1;"
+    # The end comes when the story has read so far.
+    while not os.path.exists(os.path.join(os.path.dirname(__file__), "go")):
+        time.sleep(0.01)
+    yield b"piece 2;"
 "#;
 
 /// The password is "secret"; made by htpasswd.
@@ -155,10 +159,11 @@ fn text_is_packed_and_streams_stay_streams() {
     assert_eq!(ask(&served, "HEAD /packed/long", "Accept-Encoding: gzip\r\n").header("content-encoding"), Some("gzip"));
     let mut stream = Connection::open(served.http);
     stream.send("GET /packed/stream HTTP/1.1\r\nHost: s\r\nAccept-Encoding: gzip\r\n\r\n").head();
-    let begun = Instant::now();
+    // Nothing waits for the end, which only this story brings about.
     stream.chunk();
     stream.chunk();
-    assert!(begun.elapsed() < Duration::from_millis(550), "nothing waits for the end: {:?}", begun.elapsed());
+    std::fs::write(served.path("go"), "").unwrap();
+    while !stream.chunk().is_empty() {}
 }
 
 #[test]
@@ -198,10 +203,8 @@ fn answers_are_not_faster_than_they_may_be() {
     let begun = Instant::now();
     assert_eq!(ask(&served, "GET /slow/large.bin", "").body.len(), 120 * 1024);
     let took = begun.elapsed();
-    assert!((800..1500).contains(&took.as_millis()), "100 KiB at 100 KiB/s: {took:?}");
-    let begun = Instant::now();
+    assert!(took > Duration::from_millis(800) && took < AT_ONCE, "100 KiB at 100 KiB/s: {took:?}");
     ask(&served, "GET /slow/a.txt", "");
-    assert!(begun.elapsed() < Duration::from_millis(200));
 }
 
 #[test]

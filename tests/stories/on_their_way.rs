@@ -351,7 +351,7 @@ fn who_has_said_all_waits_in_the_queue_too() {
     let mut third = Connection::open(served.http);
     third.send("GET /app/third HTTP/1.1\r\nHost: s\r\n\r\n");
     // It has to be read before it is reset, or it was never there.
-    thread::sleep(std::time::Duration::from_millis(200));
+    thread::sleep(std::time::Duration::from_millis(1_000));
     third.reset();
     wait_until(|| served.hallway.written().contains("GET /app/third HTTP/1.1 499").then_some(()));
     std::fs::write(served.path("go"), "").unwrap();

@@ -5,7 +5,7 @@
 
 use super::client::{Connection, get, post, request};
 use super::served::Served;
-use super::stage::{Stage, wait_until};
+use super::stage::{AT_ONCE, PATIENCE, Stage, wait_until};
 use super::upstream::Upstream;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -155,17 +155,17 @@ fn answers_of_every_kind() {
     let lines: Vec<String> = (0..5).map(|_| client.line()).collect();
     assert_eq!(lines, ["8", "piece 0", "", "0", "X-Sum: 42"]);
     assert_eq!(client.line(), "");
-    client.send("GET /hints HTTP/1.1\r\nHost: h\r\n\r\n");
-    let begun = Instant::now();
+    // Nothing is held back: the server goes on when the client has what it said so far.
+    client.send("GET /hints?held=1 HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(client.head().contains("103 Early Hints\r\nLink: </style.css>"));
-    assert!(begun.elapsed() < Duration::from_millis(150), "it is not held back");
+    assert_eq!(get(one.address(), "/release").status, 200);
     assert_eq!(client.answer().text(), "hinted");
-    // The pieces of a slow answer come as the server says them.
-    client.send("GET /chunks?n=3&s=0.3 HTTP/1.1\r\nHost: h\r\n\r\n");
-    let begun = Instant::now();
+    client.send("GET /chunks?n=2&held=1 HTTP/1.1\r\nHost: h\r\n\r\n");
     client.head();
-    assert_eq!(client.chunk(), b"piece 0\n");
-    assert!(begun.elapsed() < Duration::from_millis(250));
+    for piece in [b"piece 0\n", b"piece 1\n"] {
+        assert_eq!(client.chunk(), piece);
+        assert_eq!(get(one.address(), "/release").status, 200);
+    }
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_request_goes_to_another_server_when_it_may() {
     }
     let out = format!("pool all: server {at_two} is out for 1 s");
     wait_until(|| served.hallway.said().contains(&out).then_some(()));
-    assert!(served.hallway.said().contains("Connection refused; it goes to another one"));
+    wait_until(|| served.hallway.said().contains("Connection refused; it goes to another one").then_some(()));
     wait_until(|| served.hallway.written().contains(" 502, 200").then_some(()));
     // It comes back by itself.
     let two = Upstream::start_at("two", &at_two);
@@ -209,7 +209,7 @@ fn a_request_goes_to_another_server_when_it_may() {
     let begun = Instant::now();
     let answer = get(served.http, "/who");
     assert_eq!((answer.status, answer.header("proxy-status")), (502, Some("hallway; error=connection_refused")));
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < AT_ONCE);
     for said in [format!("server {at_one}: Connection refused; it"), "; it is answered 502".into()] {
         wait_until(|| served.hallway.said().contains(&said).then_some(()));
     }
@@ -220,9 +220,9 @@ fn a_server_that_hangs_is_not_waited_for() {
     let one = Upstream::start("one");
     let served = served(&[&one], "answer_timeout = \"300ms\"");
     let begun = Instant::now();
-    let answer = get(served.http, "/slow?s=5");
+    let answer = get(served.http, "/slow?s=50");
     assert_eq!((answer.status, answer.header("proxy-status")), (504, Some("hallway; error=http_response_timeout")));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < AT_ONCE);
     assert_eq!(get(served.http, "/who").text(), "one", "the last server is not taken out");
 }
 
@@ -247,7 +247,7 @@ fn a_slow_client_does_not_hold_its_server() {
     slow.head();
     let begun = Instant::now();
     assert_eq!(get(served.http, "/who").text(), "one", "it waits until the server has said all");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < AT_ONCE);
     let mut rest = vec![0; 50_000_000];
     slow.reader().read_exact(&mut rest).unwrap();
     assert!(rest.iter().zip((0..=255u8).cycle()).all(|(byte, expected)| *byte == expected));
@@ -283,7 +283,7 @@ fn another_protocol_goes_through_both_ways() {
 fn what_has_no_end_of_its_own_is_ended_by_a_stop() {
     let one = Upstream::start("one");
     let file = format!(
-        "[server]\nhttp = \"HTTP\"\ngraceful_timeout = \"2s\"\n[log]\naccess = {{ format = \"$status $request\" }}\n\
+        "[server]\nhttp = \"HTTP\"\ngraceful_timeout = \"4s\"\n[log]\naccess = {{ format = \"$status $request\" }}\n\
          [site.\"*\"]\nroutes = [{{ path = \"/*\", proxy = \"http://{}\" }}]\n",
         one.at
     );
@@ -301,7 +301,7 @@ fn what_has_no_end_of_its_own_is_ended_by_a_stop() {
     assert_eq!(&heard[..3], b"NOW", "it has the time that a stop gives");
     let ended = served.hallway.wait_for_end();
     let took = begun.elapsed();
-    assert!(ended.success() && (Duration::from_millis(1_300)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    assert!(ended.success() && (Duration::from_millis(3_300)..AT_ONCE).contains(&took), "{took:?}");
     assert_eq!(served.hallway.written(), "101 GET /upgrade HTTP/1.1\n");
     assert!(served.hallway.said().contains("1 request that was not answered"), "{}", served.hallway.said());
 }
@@ -346,7 +346,7 @@ fn a_long_upload_goes_on_while_its_server_is_slow() {
     let begun = Instant::now();
     let answer = post(served.http, "/direct/sip", &vec![b'x'; 20_000_000]);
     assert_eq!((answer.status, answer.text()), (200, "20000000".into()));
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < PATIENCE);
 }
 
 #[test]

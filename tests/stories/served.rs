@@ -85,7 +85,7 @@ impl Served {
     pub fn curl(&self, arguments: &[&str]) -> String {
         let port = self.https.port().to_string();
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "20"]);
+        command.args(["--silent", "--show-error", "--max-time", "60"]);
         let authority = self.path("state/internal/authority.pem");
         if authority.exists() {
             command.arg("--cacert").arg(authority);

@@ -4,10 +4,9 @@
 //! Never:  is anything outside the directory, or hidden in it, served.
 
 use super::client::{get, request};
-use super::stage::Stage;
+use super::stage::{Stage, wait_until};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
 const APP: &str = r#"
 def app(environ, start_response):
@@ -91,17 +90,12 @@ fn changes_are_seen_within_a_moment() {
     let hallway = stage.run(&["-w", "1", "--static", &mapping, "app:app"]);
     let address = hallway.address;
     // Each event loop looks for itself, a tenth of a second after its last look at the latest.
-    let shows = |path: &str, text: &str| {
-        std::thread::sleep(Duration::from_millis(300));
-        for _ in 0..4 {
-            assert_eq!(get(address, path).text(), text, "{path}");
-        }
-    };
+    let shows = |path: &str, text: &str| wait_until(|| (0..4).all(|_| get(address, path).text() == text).then_some(()));
     let before = get(address, "/static/a.txt");
     assert_eq!(before.text(), "a");
     fs::write(dir.join("first/a.txt"), "written over").unwrap();
     shows("/static/a.txt", "written over");
-    assert_ne!(before.header("etag"), get(address, "/static/a.txt").header("etag"));
+    wait_until(|| (before.header("etag") != get(address, "/static/a.txt").header("etag")).then_some(()));
     fs::write(dir.join("first/new.txt"), "renamed over").unwrap();
     fs::rename(dir.join("first/new.txt"), dir.join("first/a.txt")).unwrap();
     shows("/static/a.txt", "renamed over");
@@ -113,9 +107,9 @@ fn changes_are_seen_within_a_moment() {
     fs::rename(dir.join("next"), dir.join("current")).unwrap();
     shows("/static/a.txt", "second");
     fs::remove_file(dir.join("second/a.txt")).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(get(address, "/static/a.txt").status, 404);
-    assert_eq!(get(address, "/static/large.txt").status, 404);
+    for path in ["/static/a.txt", "/static/large.txt"] {
+        wait_until(|| (0..4).all(|_| get(address, path).status == 404).then_some(()));
+    }
 }
 
 #[test]

@@ -38,8 +38,10 @@ fn who_came_first_is_served_first() {
     let waiting: Vec<_> = (0..20)
         .map(|number| {
             let ends = ends.clone();
+            let mut connection = Connection::open(http);
+            connection.send("GET /slow?s=0.08 HTTP/1.1\r\nHost: s\r\n\r\n");
             let asking = std::thread::spawn(move || {
-                let status = get(http, "/slow?s=0.08").status;
+                let status = connection.answer().status;
                 ends.lock().unwrap().push(number);
                 status
             });
@@ -65,7 +67,7 @@ fn who_tries_again_does_not_starve() {
     let good = Upstream::start("good");
     let pool = format!(
         "servers = [\"http://{bad}\", {{ url = \"http://{}\", max_connections = 1 }}]\n\
-         eject = {{ after = 0 }}\nretry = {{ budget = \"100%\" }}\nqueue = {{ max_wait = \"3s\" }}",
+         eject = {{ after = 0 }}\nretry = {{ budget = \"100%\" }}\nqueue = {{ max_wait = \"30s\" }}",
         good.at
     );
     let served = Served::start(Stage::new(), &file(&pool));
@@ -109,10 +111,10 @@ fn a_request_ends_by_the_plan_that_it_began_with() {
         ))
     };
     let mut served = Served::start(stage, &pool("verify = false", "old"));
-    let slow = asked(served.http, "/slow?s=1.5", "");
-    std::thread::sleep(Duration::from_millis(200));
+    let slow = asked(served.http, "/slow?s=5", "");
+    std::thread::sleep(Duration::from_millis(500));
     let waiting: Vec<_> = (0..3).map(|_| asked(served.http, "/echo", "")).collect();
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(1_000));
     // From now on the server has to show a certificate that it has not.
     served.change(&pool(&format!("ca = \"{other_ca}\""), "new"));
     assert_eq!(get(served.http, "/echo").status, 502, "it is not trusted any more");
@@ -151,7 +153,8 @@ fn what_is_cut_has_its_lines() {
     wait_until(|| served.order(&["status"]).1.contains(", 2 open").then_some(()));
     served.hallway.signal("TERM");
     served.hallway.wait_for_end();
-    assert!(served.hallway.said().contains("2 requests that were not answered within the graceful timeout are cut"));
+    let said = served.hallway.said();
+    assert!(said.contains("2 requests that were not answered within the graceful timeout are cut"), "{said}");
     let written = served.hallway.written();
     for line in ["200 GET /half HTTP/1.1", "503 GET /slow?s=20 HTTP/1.1", "200 GET /big?bytes=50000000 HTTP/1.1"] {
         assert!(written.lines().any(|found| found == line), "{line} in {written}");

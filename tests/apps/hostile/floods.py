@@ -65,7 +65,7 @@ def story(name: str, demand: str, act: Callable[[Peer], str], wishes=()) -> Stor
             seen = act(peer)
             return f"{seen}; {witness.told()}"
 
-    return Story(name, f"{demand}; others are served within 1 s and memory grows by 32 MiB at most", tell)
+    return Story(name, f"{demand}; others are served and memory grows by 32 MiB at most", tell)
 
 
 def pour(peer: Peer, chunks: Iterable[bytes], reads: bool = True, may_go_on: bool = False) -> str:

@@ -19,7 +19,7 @@ from hyperframe.exceptions import InvalidFrameError
 from hostile.frames import ACK, PREFACE, SETTINGS, frame, settings
 
 READ_BYTES = 256 * 1024
-GREETING_SECONDS = 5
+GREETING_SECONDS = 30
 
 
 @dataclass(frozen=True)

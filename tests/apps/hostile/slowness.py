@@ -29,7 +29,9 @@ from hostile.verdict import Story, Wrong, next_of
 # What the server gives for a head, a pause in a body, and a pause in which nothing of an answer is taken.
 LIMIT_SECONDS = 2
 # Late by two sweeps, and the time that a busy machine takes.
-LATE_SECONDS = 1.5
+LATE_SECONDS = 20
+# What is slow, but no slower than it may be, is so for longer than the limit.
+SLOW_SECONDS = LIMIT_SECONDS + 1.5
 PACE_SECONDS = 0.1
 
 STREAMS = 128
@@ -45,7 +47,7 @@ def story(name: str, demand: str, act: Callable[[Peer], str], wishes=(), greets:
         with Peer(place, wishes, greets) as peer, Witness(place) as witness:
             return f"{act(peer)}; {witness.told()}"
 
-    return Story(name, f"{demand}; others are served within 1 s and memory grows by 32 MiB at most", tell)
+    return Story(name, f"{demand}; others are served and memory grows by 32 MiB at most", tell)
 
 
 def refusal(peer: Peer) -> str:
@@ -92,28 +94,28 @@ def slow_preface(peer: Peer) -> str:
 
 
 def half_a_preface(peer: Peer) -> str:
-    return drip(peer, [PREFACE[:18]] + [b""] * 99)
+    return drip(peer, [PREFACE[:18]] + [b""] * 999)
 
 
 def silent_body(peer: Peer) -> str:
     fields = request("/app/", "POST", ("content-length", "100"))
-    return drip(peer, [headers(1, fields, ends=False) + data(1, b"abc")] + [b""] * 99)
+    return drip(peer, [headers(1, fields, ends=False) + data(1, b"abc")] + [b""] * 999)
 
 
 def body_of_nothing(peer: Peer) -> str:
     """Frames come, the body does not."""
-    return drip(peer, [headers(1, request("/app/", "POST"), ends=False)] + [data(1)] * 99)
+    return drip(peer, [headers(1, request("/app/", "POST"), ends=False)] + [data(1)] * 999)
 
 
 def expects_go_on(peer: Peer) -> str:
     fields = request("/app/", "POST", ("expect", "100-continue"))
-    return drip(peer, [headers(1, fields, ends=False)] + [b""] * 99)
+    return drip(peer, [headers(1, fields, ends=False)] + [b""] * 999)
 
 
 def slow_body(peer: Peer) -> str:
     """A body may be slow: only its pauses have a limit."""
     peer.send(headers(1, request("/app/", "POST"), ends=False))
-    for _ in range(int((LIMIT_SECONDS + LATE_SECONDS) / PACE_SECONDS)):
+    for _ in range(int(SLOW_SECONDS / PACE_SECONDS)):
         peer.send(data(1, b"x"))
         peer.read_for(PACE_SECONDS)
         if refused := refusal(peer):
@@ -127,8 +129,8 @@ def slow_body(peer: Peer) -> str:
 
 def no_window(peer: Peer) -> str:
     """Answers of which nothing is let go."""
-    peer.send(b"".join(headers(stream, request("/large.bin")) for stream in range(1, 2 * STREAMS, 2)))
     begun, ended = time.monotonic(), set()
+    peer.send(b"".join(headers(stream, request("/large.bin")) for stream in range(1, 2 * STREAMS, 2)))
     while len(ended) < STREAMS:
         seen = peer.next(begun + LIMIT_SECONDS + LATE_SECONDS)
         if seen.is_a(read.RstStreamFrame):
@@ -147,7 +149,7 @@ def nothing_read(path: str, bytes_each: int) -> Callable[[Peer], str]:
     def act(peer: Peer) -> str:
         peer.send(window_update(0, WINDOW_MAX - 65_535))
         peer.send(b"".join(headers(stream, request(path)) for stream in range(1, 2 * STREAMS, 2)), reads=False)
-        time.sleep(LIMIT_SECONDS + LATE_SECONDS)
+        time.sleep(SLOW_SECONDS)
         # Only what the kernel keeps may still come, and what says that no more does.
         taken = peer.drop(LIMIT_SECONDS)
         if taken > min(WAITING_BYTES_MAX, STREAMS * bytes_each):
