@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from hostile.machine import PATIENCE_SECONDS, Machine
+from hostile.machine import PATIENCE_SECONDS, Edge, Machine
 
-# On a machine that does nothing else.
-ANSWER_SECONDS_MAX = 0.5
+# For so long the server may be at work for others, while somebody waits.
+WORK_SECONDS_MAX = 0.5
 PAUSE_SECONDS = 0.05
 
 SECONDS = 15
@@ -52,19 +52,17 @@ class Tally:
     worst_seconds: float = 0.0
     fault: str = ""
 
-    def note(self, path: str, seconds: float, fault: str) -> None:
+    def note(self, path: str, seconds: float, worked: float, fault: str) -> None:
         self.answers += 1
         self.worst_seconds = max(self.worst_seconds, seconds)
-        allowed = MACHINE.allows(ANSWER_SECONDS_MAX)
-        if not fault and seconds > allowed:
-            fault = f"right, but late: the machine explains {allowed * 1000:.0f} ms"
+        fault = fault or MACHINE.judge(seconds, worked, WORK_SECONDS_MAX)
         if fault and not self.fault:
             self.fault = f"answer {self.answers}, of {path}, after {seconds * 1000:.0f} ms: {fault}"
 
 
-def ask(server: SplitResult, context: ssl.SSLContext | None, path: str) -> tuple[float, str]:
-    """Asks on a fresh connection: how long it took, and what was wrong."""
-    begun, fault = time.monotonic(), ""
+def ask(server: SplitResult, context: ssl.SSLContext | None, path: str, edge: Edge) -> tuple[float, float, str]:
+    """Asks on a fresh connection: how long it took, for how much of it the server was at work, and what was wrong."""
+    begun, before, fault = time.monotonic(), edge.cpu_seconds(), ""
     if context:
         client = http.client.HTTPSConnection(server.hostname, server.port, timeout=PATIENCE_SECONDS, context=context)
     else:
@@ -79,7 +77,7 @@ def ask(server: SplitResult, context: ssl.SSLContext | None, path: str) -> tuple
         fault = repr(error)
     finally:
         client.close()
-    return time.monotonic() - begun, fault
+    return time.monotonic() - begun, edge.cpu_seconds() - before, fault
 
 
 def attack(way: str, server: SplitResult, scratch: Path) -> subprocess.Popen:
@@ -93,7 +91,7 @@ def attack(way: str, server: SplitResult, scratch: Path) -> subprocess.Popen:
     )
 
 
-def ask_until_end(child: subprocess.Popen, server: SplitResult, context: ssl.SSLContext | None) -> Tally:
+def ask_until_end(child: subprocess.Popen, server: SplitResult, context: ssl.SSLContext | None, edge: Edge) -> Tally:
     """Asks as long as the attack goes on, which is not for ever."""
     tally, until = Tally(), time.monotonic() + 10 * SECONDS
     paths = list(ASKED)
@@ -103,7 +101,7 @@ def ask_until_end(child: subprocess.Popen, server: SplitResult, context: ssl.SSL
             child.wait()
             tally.fault = tally.fault or f"slowhttptest went on for more than {10 * SECONDS} s"
         path = paths[tally.answers % len(paths)]
-        tally.note(path, *ask(server, context, path))
+        tally.note(path, *ask(server, context, path, edge))
         time.sleep(PAUSE_SECONDS)
     return tally
 
@@ -115,12 +113,12 @@ def rows(report: Path) -> Iterator[dict[str, int]]:
             yield {name: int(value) for name, value in row.items()}
 
 
-def withstand(way: str, server: SplitResult, context: ssl.SSLContext | None) -> str:
+def withstand(way: str, server: SplitResult, context: ssl.SSLContext | None, edge: Edge) -> str:
     """One way of being slow; what was wrong."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         begun = time.monotonic()
-        tally = ask_until_end(attack(way, server, scratch), server, context)
+        tally = ask_until_end(attack(way, server, scratch), server, context, edge)
         took = time.monotonic() - begun
         report = scratch / "report.csv"
         if not report.exists():
@@ -140,13 +138,14 @@ def main() -> int:
     asked = argparse.ArgumentParser(description="Slow clients beside one that is not.")
     asked.add_argument("url", help="as http://127.0.0.1:8000")
     asked.add_argument("--authority", type=Path, metavar="CAFILE", help="the server's, for https")
+    asked.add_argument("--edge-pid", type=int, metavar="PID", help="the process that serves")
     asked.add_argument("--only", choices=WAYS)
     asked = asked.parse_args()
     server = urlsplit(asked.url)
     context = ssl.create_default_context(cafile=asked.authority) if server.scheme == "https" else None
     failed = False
     for way in [asked.only] if asked.only else WAYS:
-        fault = withstand(way, server, context)
+        fault = withstand(way, server, context, Edge(asked.edge_pid))
         if fault:
             print(f"FAILED {server.scheme}, {way}: {fault}", flush=True)
             failed = True

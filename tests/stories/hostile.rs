@@ -76,6 +76,6 @@ fn scanners_of_tls_find_nothing() {
 #[test]
 fn slow_clients_by_the_hundred_harm_nobody() {
     let served = start();
-    run(&served, "slow_clients.py", &["http://127.0.0.1:HTTP/"]);
-    run(&served, "slow_clients.py", &["https://localhost:HTTPS/", "--authority", "AUTHORITY"]);
+    run(&served, "slow_clients.py", &["http://127.0.0.1:HTTP/", "--edge-pid", "EDGE"]);
+    run(&served, "slow_clients.py", &["https://localhost:HTTPS/", "--authority", "AUTHORITY", "--edge-pid", "EDGE"]);
 }

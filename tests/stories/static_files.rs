@@ -100,7 +100,9 @@ fn changes_are_seen_within_a_moment() {
     fs::rename(dir.join("first/new.txt"), dir.join("first/a.txt")).unwrap();
     shows("/static/a.txt", "renamed over");
     assert_eq!(get(address, "/static/large.txt").text(), large);
-    fs::write(dir.join("first/large.txt"), "y".repeat(200_000)).unwrap();
+    // What is written over while it is sent would be cut.
+    fs::write(dir.join("first/new.txt"), "y".repeat(200_000)).unwrap();
+    fs::rename(dir.join("first/new.txt"), dir.join("first/large.txt")).unwrap();
     shows("/static/large.txt", &"y".repeat(200_000));
     // How releases are switched: a link is renamed over the other.
     symlink("second", dir.join("next")).unwrap();
