@@ -27,7 +27,7 @@ build:
 ## Installs what the tests need, and runs them all.
 test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/nginx /usr/bin/curl /usr/bin/openssl \
 		/usr/bin/testssl /usr/bin/slowhttptest /usr/bin/h2load /usr/sbin/dnsmasq \
-		/usr/bin/systemd-socket-activate $(PHP_FPM) /usr/lib/uwsgi/plugins/python3_plugin.so
+		/usr/bin/systemd-socket-activate $(PHP_FPM) /usr/bin/php-cgi /usr/lib/uwsgi/plugins/python3_plugin.so
 	cargo test --workspace
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
@@ -101,7 +101,8 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends nghttp2-client
 
-/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest /usr/bin/valgrind:
+/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest /usr/bin/valgrind \
+		/usr/bin/php-cgi:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
 

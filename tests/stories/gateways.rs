@@ -120,6 +120,8 @@ fn pages_of_php() {
     assert!(get(http, "/").text().contains("SCRIPT_NAME=/index.php\nPATH_INFO="));
     let moved = get(http, "/index.php?do=redirect");
     assert_eq!((moved.status, moved.header("location")), (302, Some("/elsewhere")));
+    // Below a prefix that the script knows nothing of.
+    assert_eq!(get(http, "/well/index.php?do=redirect").header("location"), Some("/well/elsewhere"));
     let missing = get(http, "/?do=missing");
     assert_eq!((missing.status, missing.text().as_str()), (404, "not here"));
     assert!(post(http, "/index.php", b"a=1&b=2").text().ends_with("CONTENT_LENGTH=7\nbody=a=1&b=2"));
@@ -220,6 +222,7 @@ def moved():
     }
     let moved = get(http, "/moved");
     assert_eq!((moved.status, moved.header("location")), (302, Some("/hello")));
+    assert_eq!(get(http, "/inner/moved").header("location"), Some("/inner/hello"));
     assert_eq!(get(http, "/nothing").status, 404);
     // The same by HTTP/2, whose version such a server gives back in its answer.
     let hello = over_http2(&served, &["http://HTTP_AT/hello?q=a%20b"]);

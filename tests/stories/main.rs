@@ -62,6 +62,7 @@ mod rentomatic;
 mod ring;
 mod roll;
 mod scarcity;
+mod scripts;
 mod sites;
 mod slow_clients;
 mod static_files;

@@ -110,4 +110,8 @@ fn pages_stand_for_errors_of_servers_where_that_is_said() {
     assert_eq!(request(served.http, "GET", "/mood?is=500", person).text(), "one 500", "there is no page for it");
     get(one.address(), "/heal");
     assert_eq!(request(served.http, "GET", "/mood", person).text(), "one 200");
+    let file = std::fs::read_to_string(served.path("hallway.toml")).unwrap();
+    std::fs::write(served.path("hallway.toml"), file.replace("errors = { 503", "cors = false # { 503")).unwrap();
+    let (_, said) = served.order(&["check"]);
+    assert!(said.contains("this site has no pages to show instead"), "{said}");
 }

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  does a doubt keep anything from being served.
 
-use super::{Builder, named};
+use super::{Builder, named, switch};
 use crate::config::node::{Entry, Node, Span, Table};
 use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
 
@@ -99,10 +99,44 @@ impl Builder<'_> {
         }
         for (_, site) in named(table, "site") {
             let routes = site.get("routes").map_or(&[][..], Node::members);
+            let asks = |table: &Table| {
+                table.get("intercept_errors").filter(|node| switch(node) == Some(true)).map(|node| node.span)
+            };
+            let asked = asks(site).or_else(|| routes.iter().filter_map(Node::table).find_map(asks));
+            if let Some(span) = asked.filter(|_| site.get("errors").is_none()) {
+                let text = "this site has no pages to show instead; write errors = { 503 = \"errors/503.html\" } in it";
+                self.problems.warn(span, text);
+            }
+            let all: Vec<&Table> = routes.iter().filter_map(Node::table).collect();
             let paths: Vec<&str> = routes.iter().filter_map(|route| route.table()?.text("path")).collect();
             for route in routes.iter().filter_map(Node::table) {
                 self.doubt_path(route, &paths);
+                self.doubt_guard(route, &all, plan);
             }
+        }
+    }
+
+    /// A script that is guarded by its own name, and runs by `/a.php/x` all the same.
+    fn doubt_guard(&mut self, route: &Table, routes: &[&Table], plan: &Plan) {
+        let Some((node, path)) = route.get("path").and_then(|node| Some((node, node.text()?))) else { return };
+        let guards = guards(route);
+        let is_script = path.len() > 4 && path[path.len() - 4..].eq_ignore_ascii_case(".php");
+        if !is_script || guards.is_empty() {
+            return;
+        }
+        let behind = format!("{path}/x");
+        let runs = |other: &&&Table| {
+            let pool = plan.pools.iter().find(|pool| other.text("pool") == Some(pool.name.as_str()));
+            pool.is_some_and(|pool| !pool.script.root.is_empty())
+        };
+        // The narrowest of those that have what stands behind the script.
+        let below = |other: &&&Table| other.text("path").is_some_and(|path| is_below(&behind, path));
+        let found = routes.iter().filter(below).max_by_key(|other| other.text("path").map_or(0, str::len));
+        let is_open = |other: &&&Table| !guards.iter().all(|guard| self::guards(other).contains(guard));
+        if found.filter(runs).filter(is_open).is_some() {
+            let mend = format!("write path = \"{path}/*\", which is '{path}', too");
+            self.problems
+                .warn(node.span, format!("'{behind}' runs the same script, and is not guarded by this; {mend}"));
         }
     }
 
@@ -124,6 +158,26 @@ impl Builder<'_> {
             self.problems.warn(node.span, format!("this is '{path}' alone; write '{below}' for all below it, too"));
         }
     }
+}
+
+/// What keeps clients from a route.
+fn guards(route: &Table) -> Vec<&'static str> {
+    let is_there = |key: &&&str| route.get(key).is_some_and(|node| node.text() != Some("off"));
+    let mut guards: Vec<&str> = ["allow", "deny", "basic_auth", "limit"].iter().filter(is_there).copied().collect();
+    // An answer of hallway's own instead of the script's.
+    guards.extend(["respond", "redirect"].iter().filter(|key| route.get(key).is_some()).copied());
+    guards
+}
+
+/// Whether a pattern with a `*` has this path.
+fn is_below(path: &str, pattern: &str) -> bool {
+    let Some(before) = pattern.strip_suffix("/*") else { return false };
+    let mut segments = path.split('/');
+    let is_same = |part: &str| {
+        let segment = segments.next();
+        segment.is_some_and(|segment| segment == part || (part.starts_with('{') && !segment.is_empty()))
+    };
+    before.split('/').all(is_same)
 }
 
 /// Whether somebody listens there who is this instance.

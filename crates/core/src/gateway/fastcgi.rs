@@ -32,10 +32,7 @@ fn put_record(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
 
 /// Appends the records of a request up to where its body begins. The server closes after its answer: a process of
 /// PHP belongs to a connection for as long as that is open.
-///
-/// # Errors
-/// 404 where the path names no script.
-pub fn put_begin(out: &mut Vec<u8>, head: &Head, gateway: Gateway<'_>) -> Result<(), Fault> {
+pub fn put_begin(out: &mut Vec<u8>, head: &Head, gateway: Gateway<'_>) {
     put_record(out, BEGIN_REQUEST, &[0, RESPONDER, 0, 0, 0, 0, 0, 0]);
     let mut params = Vec::with_capacity(1024);
     put_variables(head, gateway, |name, value| {
@@ -48,10 +45,9 @@ pub fn put_begin(out: &mut Vec<u8>, head: &Head, gateway: Gateway<'_>) -> Result
         }
         params.extend_from_slice(name);
         params.extend_from_slice(value);
-    })?;
+    });
     params.chunks(RECORD_BYTES_MAX).for_each(|part| put_record(out, PARAMS, part));
     put_record(out, PARAMS, &[]);
-    Ok(())
 }
 
 /// Appends a part of the body.

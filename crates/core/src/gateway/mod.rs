@@ -5,10 +5,12 @@
 
 mod fastcgi;
 mod head;
+mod script;
 mod uwsgi;
 mod variables;
 
 pub use fastcgi::{Decoder, Step, put_begin, put_stdin, put_stdin_end};
 pub use head::parse_gateway_head;
+pub use script::{Named, Seen, name_script};
 pub use uwsgi::put_uwsgi;
 pub use variables::{Gateway, put_variables};

@@ -23,7 +23,7 @@ pub fn put_uwsgi(out: &mut Vec<u8>, head: &Head, gateway: Gateway<'_>) -> Result
             }
             out.extend_from_slice(part);
         }
-    })?;
+    });
     match u16::try_from(out.len() - start - 4) {
         Ok(length) if fits => {
             out[start + 1..start + 3].copy_from_slice(&length.to_le_bytes());

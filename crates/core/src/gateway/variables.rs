@@ -3,8 +3,8 @@
 //! Actors: none.
 //! Never:  can two header lines become one variable that says something else than both.
 
+use super::script::Named;
 use crate::decimal::digits;
-use crate::fault::Fault;
 use crate::fields::Name;
 use crate::head::{Framing, Head};
 use crate::http1::Onward;
@@ -16,19 +16,13 @@ use crate::route::{has_dot_segments, host_of, origin_form, percent_decode};
 pub struct Gateway<'a> {
     /// The request as it goes on.
     pub onward: &'a Onward<'a>,
-    /// Where scripts are, for a server that runs them by their names.
-    pub script: Option<&'a Script>,
+    /// Where scripts are, and which one runs, for a server that runs them by their names.
+    pub script: Option<(&'a Script, &'a Named)>,
 }
 
 /// Gives every variable to `put`.
-///
-/// # Errors
-/// 404 where scripts are run by their names and the path names none.
-pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> {
+pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     let Gateway { onward, script } = gateway;
-    if script.is_some_and(|script| !names_script(script, onward.path(head))) {
-        return Err(Fault::NotFound);
-    }
     let (facts, path) = (onward.facts, percent_decode(onward.path(head)));
     let prefix = percent_decode(&head.path()[..onward.prefix_bytes]);
     put(b"GATEWAY_INTERFACE", b"CGI/1.1");
@@ -62,10 +56,9 @@ pub fn put_variables(head: &Head, gateway: Gateway<'_>, mut put: impl FnMut(&[u8
             put(b"SCRIPT_NAME", &prefix);
             put(b"PATH_INFO", &path);
         }
-        Some(script) => put_script(script, &path, &mut put),
+        Some((script, named)) => put_script(script, named, &mut put),
     }
     put_fields(head, onward, put);
-    Ok(())
 }
 
 /// The target as it came. Programs behind one script find their way by it: one with dot segments is told as it was
@@ -86,50 +79,20 @@ fn put_target(head: &Head, onward: &Onward<'_>, runs_scripts: bool, put: &mut im
     put(b"RAW_URI", head.raw_target());
 }
 
-/// Whether a path can name a script: it is the one that was matched, and it ends where it seems to. An encoded slash,
-/// a dot segment behind one, or a control byte would be read otherwise by whoever opens files by it.
-fn names_script(script: &Script, path: &[u8]) -> bool {
-    let decoded = percent_decode(path);
-    let slashes = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
-    let is_plain =
-        slashes(path) == slashes(&decoded) && !decoded.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\');
-    let has_dots = decoded.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."));
-    let (name, _) = split(script, &decoded);
-    is_plain && !has_dots && name.to_ascii_lowercase().ends_with(b".php")
-}
-
-/// The script that a path names, and what stands behind it.
-fn put_script(script: &Script, path: &[u8], put: &mut impl FnMut(&[u8], &[u8])) {
-    let (name, rest) = split(script, path);
+/// The script that runs, and what stands behind it.
+fn put_script(script: &Script, named: &Named, put: &mut impl FnMut(&[u8], &[u8])) {
     let root = script.root.trim_end_matches('/').as_bytes();
     put(b"DOCUMENT_ROOT", root);
-    put(b"DOCUMENT_URI", &name);
-    put(b"SCRIPT_NAME", &name);
-    put(b"SCRIPT_FILENAME", &[root, &name].concat());
-    put(b"PATH_INFO", rest);
-    if !rest.is_empty() {
-        put(b"PATH_TRANSLATED", &[root, rest].concat());
+    put(b"DOCUMENT_URI", &named.name);
+    put(b"SCRIPT_NAME", &named.name);
+    put(b"SCRIPT_FILENAME", &[root, &named.name].concat());
+    put(b"PATH_INFO", &named.info);
+    // A file may be opened by it.
+    if let Some(info) = named.plain_info() {
+        put(b"PATH_TRANSLATED", &[root, info].concat());
     }
     // What PHP wants to be sure that a web server asks (cgi.force_redirect).
     put(b"REDIRECT_STATUS", b"200");
-}
-
-fn split<'p>(script: &Script, path: &'p [u8]) -> (Vec<u8>, &'p [u8]) {
-    let mut at = 0;
-    for segment in path.split_inclusive(|byte| *byte == b'/') {
-        at += segment.len();
-        let name = segment.strip_suffix(b"/").unwrap_or(segment);
-        if name.len() > 4 && name.to_ascii_lowercase().ends_with(b".php") {
-            let end = at - (segment.len() - name.len());
-            return (path[..end].to_vec(), &path[end..]);
-        }
-    }
-    match &script.only {
-        // As after nginx's try_files: what was asked for is in REQUEST_URI.
-        Some(only) => (format!("/{}", only.trim_start_matches('/')).into_bytes(), b""),
-        None if path.ends_with(b"/") => ([path, script.index.as_bytes()].concat(), b""),
-        None => (path.to_vec(), b""),
-    }
 }
 
 /// Header lines as `HTTP_NAME`; several of one name as one, as their grammar joins them (RFC 9110, 5.3).
@@ -155,6 +118,7 @@ fn put_fields(head: &Head, onward: &Onward<'_>, mut put: impl FnMut(&[u8], &[u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::{Seen, name_script};
     use crate::http1::parse_head;
     use crate::lane::Addresses;
     use crate::plan::RequestLines;
@@ -184,8 +148,10 @@ mod tests {
         };
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        put_variables(&head, Gateway { onward: &onward, script }, |name, value| seen.push((text(name), text(value))))
-            .map_or_else(|_| Vec::new(), |()| seen)
+        let named = script.map(|script| name_script(script, onward.path(&head), |_| Seen::Nothing).unwrap());
+        let gateway = Gateway { onward: &onward, script: script.zip(named.as_ref()) };
+        put_variables(&head, gateway, |name, value| seen.push((text(name), text(value))));
+        seen
     }
 
     fn of<'v>(variables: &'v [(String, String)], name: &str) -> Option<&'v str> {
@@ -218,18 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_others_would_read_otherwise_names_no_script() {
+    fn what_stands_behind_a_script_is_told_and_opens_no_file() {
         let script = Script { root: "/srv".into(), index: "index.php".into(), only: None };
-        for path in
-            ["/..%2f..%2fetc/evil.php/x", "/a%2fb.php", "/%2e%2e/x.php%00", "/a%0ab.php", "/a%5cb.php", "/up/a.jpg"]
-        {
-            let raw = format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n");
-            let mut head = Head::default();
-            if parse_head(raw.as_bytes(), 999, &mut head).is_ok() {
-                assert!(variables(&raw, Some(&script), 0).is_empty(), "{path}");
-            }
+        for (info, decoded, translated) in [
+            ("/x%20y", "/x y", Some("/srv/x y")),
+            ("/a%2Fb", "/a/b", Some("/srv/a/b")),
+            ("/..%2F..%2Fetc", "/../../etc", None),
+            ("/a%5Cb", "/a\\b", None),
+            ("/a%0Ab", "/a\nb", None),
+            ("", "", None),
+        ] {
+            let raw = format!("GET /a.php{info} HTTP/1.1\r\nHost: shop\r\n\r\n");
+            let seen = variables(&raw, Some(&script), 0);
+            assert_eq!(of(&seen, "SCRIPT_FILENAME"), Some("/srv/a.php"), "{info}");
+            assert_eq!((of(&seen, "PATH_INFO"), of(&seen, "PATH_TRANSLATED")), (Some(decoded), translated), "{info}");
         }
-        assert!(!variables("GET /a%20b.php HTTP/1.1\r\nHost: shop\r\n\r\n", Some(&script), 0).is_empty());
     }
 
     #[test]

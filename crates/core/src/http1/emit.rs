@@ -145,10 +145,7 @@ impl Onward<'_> {
 
     /// The path that the server sees.
     pub fn path<'h>(&self, head: &'h Head) -> &'h [u8] {
-        match &head.path()[self.prefix_bytes.min(head.path().len())..] {
-            [] => b"/",
-            path => path,
-        }
+        path_behind(head, self.prefix_bytes)
     }
 
     /// Gives every line to `put`, but for those that delimit the body.
@@ -175,6 +172,14 @@ impl Onward<'_> {
                 outer => put(b"X-Forwarded-Prefix", &[outer, own].concat()),
             }
         }
+    }
+}
+
+/// The path of a request behind so many bytes of it.
+pub fn path_behind(head: &Head, prefix_bytes: usize) -> &[u8] {
+    match &head.path()[prefix_bytes.min(head.path().len())..] {
+        [] => b"/",
+        path => path,
     }
 }
 

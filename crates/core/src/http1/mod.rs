@@ -17,8 +17,8 @@ pub(crate) use parse::METHOD_BYTES_MAX;
 pub use parse::is_authority;
 
 pub use emit::{
-    AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, put_answer_head, put_chunk_start, put_forwarded_head,
-    put_informational, put_last_chunk, put_request_head,
+    AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, path_behind, put_answer_head, put_chunk_start,
+    put_forwarded_head, put_informational, put_last_chunk, put_request_head,
 };
 pub use parse::{parse_head, refuse_method};
 pub use scan::{Found, Scan};

@@ -202,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_is_a_host_as_on_http1() {
+        for authority in ["", ":80", "a%zz", "a:65536", "[::1", "user@a"] {
+            assert_eq!(made("/", Some(authority), &[]).err(), Some(400), "{authority:?}");
+            assert_eq!(made("/", None, &[("host", authority)]).err(), Some(400), "{authority:?}");
+        }
+        assert!(made("/", Some("a%41:"), &[]).is_ok());
+    }
+
+    #[test]
     fn limits_are_those_of_http1() {
         let limits = Limits { head_bytes_max: 400, line_bytes_max: 100, lines_max: 10, ..Limits::default() };
         let long = "v".repeat(100);

@@ -9,6 +9,7 @@ use super::connect::{Connection, connect};
 use super::fetch::{Destination, Fetched, Tunnel};
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
 use super::raw::is_raw;
+use super::script;
 use crate::deadline::{Deadline, SWEEP};
 use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
@@ -18,11 +19,11 @@ use crate::trip::Trip;
 use crate::upstream::UpstreamStream;
 use hallway_core::decimal::digits;
 use hallway_core::fields::{Name, list_members};
-use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
+use hallway_core::gateway::{Gateway, Named, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
-use hallway_core::http1::{Asked, Onward, ServerAnswer, put_request_head};
+use hallway_core::http1::{Asked, Onward, ServerAnswer, path_behind, put_request_head};
 use hallway_core::http2::put_path;
-use hallway_core::plan::{Pool, Protocol, Script};
+use hallway_core::plan::{Pool, Protocol};
 use hallway_core::semantics::{AnswerHead, ForwardedFacts};
 use hallway_core::{Fault, Head};
 use http::{HeaderName, HeaderValue};
@@ -150,7 +151,12 @@ impl Attempt<'_> {
         let Attempt { house, pool, .. } = *self;
         let now_ms = house.clock.coarse_ms();
         // Nobody is asked where this is no request for such a server.
-        let (speech, outgoing) = self.outgoing(exchange, (held, upgrades)).map_err(Failed::by_us)?;
+        let named = match held.server.identity.protocol {
+            Protocol::FastCgi => Box::pin(self.script(exchange.head)).await.map_err(Failed::by_us)?,
+            _ => None,
+        };
+        let outgoing = self.outgoing(exchange, (held, upgrades), named.as_ref());
+        let (speech, outgoing) = outgoing.map_err(Failed::by_us)?;
         let is_safe = exchange.head.is_idempotent();
         let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
         // What may not be sent twice does not go by a connection that could be ending just now.
@@ -160,6 +166,16 @@ impl Attempt<'_> {
             None => Box::pin(self.connect(exchange.rules, held)).await?,
         };
         Ok(Flight::OnConnection(OnConnection::new(connection, speech, outgoing, now_ms)))
+    }
+
+    /// The script that is to run, for a server that runs them by their names.
+    async fn script(&self, head: &Head) -> Result<Option<Named>, Fault> {
+        let script = &self.pool.script;
+        if script.root.is_empty() {
+            return Ok(None);
+        }
+        let named = script::find(script, path_behind(head, self.to.prefix_bytes)).await;
+        named.map(Some).ok_or(Fault::NotFound)
     }
 
     /// A new connection.
@@ -320,18 +336,16 @@ impl Attempt<'_> {
         &self,
         exchange: &Exchange<'_, W>,
         (held, upgrades): (&Held, bool),
+        named: Option<&Named>,
     ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
         let facts = self.trip.forwarded(self.house, exchange);
         let onward = Onward { is_raw: is_raw(exchange, self)?, ..self.onward((head, held), &facts, upgrades) };
         let mut out = self.house.spares.buffer();
-        let own = Some(&self.pool.script).filter(|script| !script.root.is_empty());
-        let directory = own.and_then(|script| of_directory(script, onward.path(head)));
-        let script = directory.as_ref().or(own);
-        let gateway = Gateway { onward: &onward, script };
+        let gateway = Gateway { onward: &onward, script: named.map(|named| (&self.pool.script, named)) };
         let (speech, coding) = match held.server.identity.protocol {
             Protocol::FastCgi => {
-                put_begin(&mut out, head, gateway)?;
+                put_begin(&mut out, head, gateway);
                 (Speech::FastCgi(Box::default()), Coding::FastCgi)
             }
             Protocol::Uwsgi => {
@@ -447,19 +461,6 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Where one script has all that names none, a directory may have one of its own (`/wp-admin/`): its server and this one
-/// often see the same files.
-fn of_directory(script: &Script, path: &[u8]) -> Option<Script> {
-    let is_directory = script.only.is_some() && path.len() > 1 && path.ends_with(b"/");
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte);
-    if !is_directory || !path.iter().all(is_plain) {
-        return None;
-    }
-    let path = std::str::from_utf8(path).ok()?;
-    let index = format!("{}{path}{}", script.root.trim_end_matches('/'), script.index);
-    std::path::Path::new(&index).is_file().then(|| Script { only: None, ..script.clone() })
 }
 
 /// Whether a protocol is one of those that the client offered (RFC 9110, 7.8).

@@ -10,7 +10,7 @@ use super::flight::{Flight, OnConnection, Speech};
 use super::server::{Address, Server};
 use crate::house::House;
 use crate::rules::LoopRules;
-use hallway_core::gateway::{Gateway, put_begin, put_uwsgi};
+use hallway_core::gateway::{Gateway, Seen, name_script, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, parse_head};
 use hallway_core::lane::Addresses;
@@ -144,10 +144,14 @@ fn question(pool: &Pool, protocol: Protocol, path: &str, host: &str) -> Result<(
         expects_continue: false,
         is_raw: false,
     };
-    let gateway = Gateway { onward: &onward, script: Some(&pool.script).filter(|script| !script.root.is_empty()) };
+    let script = Some(&pool.script).filter(|script| protocol == Protocol::FastCgi && !script.root.is_empty());
+    // The operator has written it: it need not be looked for.
+    let named = script.map(|script| name_script(script, head.path(), |_| Seen::Nothing).ok_or(Fault::NotFound));
+    let named = named.transpose()?;
+    let gateway = Gateway { onward: &onward, script: named.as_ref().map(|named| (&pool.script, named)) };
     let mut out = Vec::new();
     if protocol == Protocol::FastCgi {
-        put_begin(&mut out, &head, gateway)?;
+        put_begin(&mut out, &head, gateway);
         return Ok((Speech::FastCgi(Box::default()), Outgoing::new(out, None, Coding::FastCgi)));
     }
     put_uwsgi(&mut out, &head, gateway)?;

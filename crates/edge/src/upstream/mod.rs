@@ -17,6 +17,7 @@ mod look;
 mod outward;
 mod raw;
 mod resolver;
+mod script;
 mod server;
 mod status;
 mod sticky;

@@ -1,0 +1,38 @@
+//! In:     where the scripts of a pool are, a path.
+//! Out:    the script that the path names.
+//! Actors: threads for files, which look whether it is there.
+//! Never:  does the event loop wait for a disk.
+
+use hallway_core::gateway::{Named, Seen, name_script};
+use hallway_core::plan::Script;
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+/// The script; nothing where the path names none. Most paths that one script has all of name none, and nobody looks.
+pub(super) async fn find(script: &Script, path: &[u8]) -> Option<Named> {
+    let mut looks = false;
+    let spelled = name_script(script, path, |_| {
+        looks = true;
+        Seen::Nothing
+    });
+    if !looks {
+        return spelled;
+    }
+    let (script, path) = (script.clone(), path.to_vec());
+    let finding = tokio::task::spawn_blocking(move || name_script(&script, &path, |name| look(&script.root, name)));
+    finding.await.ok().flatten()
+}
+
+/// What this machine sees there, which need not be what the server sees.
+fn look(root: &str, name: &[u8]) -> Seen {
+    let path = OsString::from_vec([root.trim_end_matches('/').as_bytes(), name].concat());
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Seen::Script,
+        Ok(_) => Seen::Nothing,
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::ACCESS) => Seen::Nothing,
+            _ => Seen::BelowFile,
+        },
+    }
+}
