@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(str(len(self.body())).encode())
 
     def do_slow(self, query):
-        time.sleep(float(query.get("s", 1)))
+        self.pause(query if query else {"s": 1})
         self.answer(NAME.encode())
 
     def do_status(self, query):
