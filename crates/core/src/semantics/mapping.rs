@@ -13,6 +13,8 @@ pub struct Mapping<'a> {
     pub inner: &'a [u8],
     /// What the same ones begin with outside.
     pub outer: &'a [u8],
+    /// What a trusted proxy has taken off before: whoever goes by what it is told has it there, too.
+    pub before: &'a [u8],
     /// Under which host and port the server is reached: its name, its address.
     pub own: &'a [(&'a [u8], u16)],
     /// The `Host` that it is asked for, where that is not the client's.
@@ -107,7 +109,8 @@ impl Mapping<'_> {
         }
         let rest = if self.inner.is_empty() {
             // Whoever goes by what it is told of the prefix has it there already.
-            if is_below(path, self.outer) {
+            let behind_all = path.strip_prefix(self.before).filter(|_| !self.before.is_empty());
+            if is_below(path, self.outer) || behind_all.is_some_and(|path| is_below(path, self.outer)) {
                 return None;
             }
             path

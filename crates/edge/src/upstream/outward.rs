@@ -40,6 +40,7 @@ pub(super) fn turn<W: Wire>(
     let mapping = Mapping {
         inner,
         outer,
+        before: facts.outer_prefix(exchange.head),
         own: if port == 0 { &[] } else { &[(name.as_bytes(), port), (ip.as_bytes(), port)] },
         told_host: pool.host.as_deref().map(str::as_bytes),
         is_https: server.identity.protocol.is_encrypted(),

@@ -9,6 +9,7 @@ fn mapping<'a>(inner: &'a str, outer: &'a str) -> Mapping<'a> {
     Mapping {
         inner: inner.as_bytes(),
         outer: outer.as_bytes(),
+        before: b"",
         own: &[(b"app.internal", 9000), (b"10.0.0.1", 9000)],
         told_host: None,
         is_https: false,
@@ -87,6 +88,25 @@ fn a_host_that_the_server_is_told_is_its_own() {
     let unencrypted = Mapping { client_https: false, ..told_host("inner.example") };
     let value = "https://inner.example/x";
     assert_eq!(told(&unencrypted, "Location", value), value);
+}
+
+#[test]
+fn a_server_that_is_told_all_of_the_prefix_has_it_there() {
+    let behind = Mapping { before: b"/outer", ..mapping("", "/cut") };
+    for (value, expected) in [
+        ("/outer/cut/x", "/outer/cut/x"),
+        ("/outer/cut", "/outer/cut"),
+        ("https://shop.example/outer/cut/x", "https://shop.example/outer/cut/x"),
+        ("/cut/x", "/cut/x"),
+        ("/x", "/cut/x"),
+        ("/outer/x", "/cut/outer/x"),
+        ("/outer/cutting", "/cut/outer/cutting"),
+    ] {
+        assert_eq!(told(&behind, "Location", value), expected, "{value}");
+    }
+    assert_eq!(told(&behind, "Set-Cookie", "a=1; Path=/outer/cut"), "a=1; Path=/outer/cut");
+    // Where nothing was taken off before it is a path like any other.
+    assert_eq!(told(&mapping("", "/cut"), "Location", "/outer/cut/x"), "/cut/outer/cut/x");
 }
 
 #[test]
