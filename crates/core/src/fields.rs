@@ -213,6 +213,11 @@ impl Fields {
         self.bytes.len()
     }
 
+    /// Whether any line has such a name.
+    pub fn any(&self, is_meant: impl Fn(Name) -> bool) -> bool {
+        self.lines.iter().any(|line| is_meant(line.name))
+    }
+
     /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()

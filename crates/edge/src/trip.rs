@@ -184,8 +184,8 @@ fn hint_at_proxy(head: &Head, peer: &Peer, by_flags: bool) {
     if IS_TOLD.load(Ordering::Relaxed) || !is_near {
         return;
     }
-    let speaks = [Name::XForwardedFor, Name::XForwardedProto, Name::Forwarded].map(|name| head.fields.has(name));
-    if !speaks.contains(&true) || IS_TOLD.swap(true, Ordering::Relaxed) {
+    let speaks = |name| matches!(name, Name::XForwardedFor | Name::XForwardedProto | Name::Forwarded);
+    if !head.fields.any(speaks) || IS_TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
     let (who, seen) = match &*peer.ip {

@@ -232,6 +232,11 @@ fn escape_quoted(out: &mut Vec<u8>, raw: &[u8]) {
 /// JSON strings (RFC 8259, 7). What is UTF-8 is written as it is, but for controls; a byte that belongs to no character,
 /// as its Latin-1 character.
 fn escape_json(out: &mut Vec<u8>, raw: &[u8]) {
+    // Nearly always there is nothing to do.
+    if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        out.extend_from_slice(raw);
+        return;
+    }
     for chunk in raw.utf8_chunks() {
         let valid = chunk.valid();
         let mut from = 0;
