@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const LIST: &str = "HALLWAY_SOURCES";
 /// Between two looks at the files.
 const LOOK_MS: u64 = 300;
+/// How the names of lists begin.
+const NAME: &str = "hallway-sources-";
 /// Files of one app that are looked at.
 const FILES_MAX: usize = 20_000;
 /// A list that is longer is not read on: nobody imports that much.
@@ -83,9 +85,10 @@ impl Sources {
     /// # Errors
     /// Those of making a file where temporary ones are.
     pub(super) fn of(app: &App) -> io::Result<Sources> {
+        clear_away();
         let mut chance = [0; 8];
         rustix::rand::getrandom(&mut chance[..], rustix::rand::GetRandomFlags::empty())?;
-        let name = format!("hallway-sources-{}-{:016x}", std::process::id(), u64::from_ne_bytes(chance));
+        let name = format!("{NAME}{}-{:016x}", std::process::id(), u64::from_ne_bytes(chance));
         let path = std::env::temp_dir().join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
@@ -138,6 +141,18 @@ impl Sources {
 impl Drop for Sources {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Takes away the lists of those who were killed.
+fn clear_away() {
+    let lists = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for list in lists {
+        let name = list.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(NAME).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_file(list.path());
+        }
     }
 }
 
