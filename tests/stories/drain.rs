@@ -29,8 +29,8 @@ def app(environ, start_response):
 fn term_finishes_the_request_in_flight() {
     for name in ["TERM", "INT", "QUIT"] {
         let mut hallway = Stage::with_app(APP).run(&["-w", "2", "app:app"]);
-        let family: Vec<u32> = hallway.children("hallway: ");
-        assert_eq!(family.len(), 3, "an edge and two workers");
+        // An edge and two workers.
+        let family: Vec<u32> = hallway.wait_for_children("hallway: ", 3);
         let mut idle = Connection::open(hallway.address);
         assert_eq!(idle.send("GET / HTTP/1.1\r\nHost: s\r\n\r\n").answer().status, 200);
         let mut slow = Connection::open(hallway.address);

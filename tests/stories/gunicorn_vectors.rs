@@ -24,6 +24,11 @@ const TAKEN: &[(&str, &str)] = &[
     ("011", "RFC 9110, 5.4: \"HTTP does not place a predefined limit on the length of each field line\""),
     // Refused under a setting of that vector alone: header lines of at most 98 octets.
     ("012", "RFC 9110, 5.4: \"HTTP does not place a predefined limit on the length of each field line\""),
+    // Raw UTF-8 in a path is encoded and served, the same as over HTTP/2, and as nginx and HAProxy take it.
+    (
+        "rfc9112_target_non_ascii_02",
+        "RFC 9112, 3: \"Recipients of an invalid request-line SHOULD respond with [...] 400\"",
+    ),
 ];
 
 fn vectors(kind: &str) -> Vec<PathBuf> {
