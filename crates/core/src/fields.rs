@@ -113,6 +113,10 @@ struct Line {
     name: Name,
 }
 
+/// Room of a list that begins.
+const FIRST_BYTES: usize = 384;
+const FIRST_LINES: usize = 12;
+
 /// An ordered header list packed into two allocations, which a connection keeps and reuses.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
@@ -134,6 +138,10 @@ impl Fields {
         else {
             return;
         };
+        if self.lines.capacity() == 0 {
+            // What most heads need, at once.
+            self.reserve(FIRST_BYTES, FIRST_LINES);
+        }
         self.bytes.extend_from_slice(raw_name);
         self.bytes.extend_from_slice(value);
         self.lines.push(Line { at, name_len, value_len, name });
@@ -205,7 +213,7 @@ impl Fields {
 
     /// Whether a line has this name.
     pub fn has(&self, name: Name) -> bool {
-        self.lines.iter().any(|line| line.name == name)
+        self.any(|one| one == name)
     }
 
     /// Bytes of all names and values.

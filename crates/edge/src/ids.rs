@@ -9,6 +9,8 @@ use std::rc::Rc;
 /// Makes request ids: 32 hexadecimal digits, 64 bits of chance and 64 of a scrambled counter.
 pub(crate) struct RequestIds {
     prefix: u64,
+    /// Its digits.
+    digits: [u8; 16],
     counter: Cell<u64>,
 }
 
@@ -22,7 +24,8 @@ impl RequestIds {
             u64::from_le_bytes(half)
         });
         // An id of zeros alone would be none to those who trace requests (W3C Trace Context, 3.2.2.3).
-        Ok(RequestIds { prefix: prefix.max(1), counter: Cell::new(counter) })
+        let prefix = prefix.max(1);
+        Ok(RequestIds { prefix, digits: digits_of(prefix), counter: Cell::new(counter) })
     }
 
     /// A number by chance, the same for all calls.
@@ -40,12 +43,25 @@ impl RequestIds {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
         let mut text = [0u8; 32];
-        for (at, digit) in text.iter_mut().enumerate() {
-            let half = if at < 16 { self.prefix } else { mixed };
-            *digit = b"0123456789abcdef"[(half >> (60 - 4 * (at % 16))) as usize & 15];
-        }
+        text[..16].copy_from_slice(&self.digits);
+        text[16..].copy_from_slice(&digits_of(mixed));
         RequestId { own: text, given: None }
     }
+}
+
+/// A number in hexadecimal: all of its nibbles at a time, a byte for each, as ids are made for every request.
+fn digits_of(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (half, place) in [number >> 32, number & 0xffff_ffff].into_iter().zip(digits.chunks_exact_mut(8)) {
+        let mut spread = (half | (half << 16)) & 0x0000_ffff_0000_ffff;
+        spread = (spread | (spread << 8)) & 0x00ff_00ff_00ff_00ff;
+        spread = (spread | (spread << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+        // A 1 in each byte whose nibble is a letter: those are further away, by what lies between '9' and 'a'.
+        let letters = ((spread + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+        let text = spread + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1);
+        place.copy_from_slice(&text.to_be_bytes());
+    }
+    digits
 }
 
 /// One request's id.
@@ -72,5 +88,24 @@ impl RequestId {
     /// What no other request has, whatever it is known by.
     pub(crate) fn own(&self) -> &[u8; 32] {
         &self.own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX, 0x00ff_0a90_9a0f_f0a9] {
+            assert_eq!(std::str::from_utf8(&digits_of(number)).unwrap(), format!("{number:016x}"));
+        }
+    }
+
+    #[test]
+    fn no_two_ids_are_the_same() {
+        let ids = RequestIds::new().unwrap();
+        let all: std::collections::HashSet<String> = (0..1000).map(|_| ids.next().as_str().to_owned()).collect();
+        assert_eq!(all.len(), 1000);
     }
 }

@@ -177,15 +177,15 @@ impl Trip {
 /// https, which looks like a fault of theirs.
 fn hint_at_proxy(head: &Head, peer: &Peer, by_flags: bool) {
     static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    let names_client = |name| matches!(name, Name::XForwardedFor | Name::XForwardedProto | Name::Forwarded);
+    if IS_TOLD.load(Ordering::Relaxed) || !head.fields.any(names_client) {
+        return;
+    }
     let is_near = peer.address.is_none_or(|address| match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_private(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     });
-    if IS_TOLD.load(Ordering::Relaxed) || !is_near {
-        return;
-    }
-    let speaks = |name| matches!(name, Name::XForwardedFor | Name::XForwardedProto | Name::Forwarded);
-    if !head.fields.any(speaks) || IS_TOLD.swap(true, Ordering::Relaxed) {
+    if !is_near || IS_TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
     let (who, seen) = match &*peer.ip {

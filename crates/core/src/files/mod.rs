@@ -53,17 +53,17 @@ pub fn relative_path(rest: &[u8]) -> Option<PathBuf> {
 pub fn has_fingerprint(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let Some(end) = name.iter().rposition(|byte| *byte == b'.') else { return false };
-    if !BUILT.iter().any(|ending| name[end + 1..].eq_ignore_ascii_case(ending.as_bytes())) || has_uuid(&name[..end]) {
-        return false;
-    }
     let mut parts = name[..end].split(|byte| matches!(byte, b'.' | b'-')).skip(1);
-    parts.any(|part| {
+    let has_one = parts.any(|part| {
         let is_hex = part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
         let is_plain = part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let is_mixed = part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic);
         let is_scrambled = part.len() == 8 && part.iter().any(u8::is_ascii_uppercase);
         part.len() >= 8 && is_plain && is_mixed && (is_hex || is_scrambled) && !begins_with_day(part)
-    })
+    });
+    // Few names come as far as that.
+    let is_built = || BUILT.iter().any(|ending| name[end + 1..].eq_ignore_ascii_case(ending.as_bytes()));
+    has_one && is_built() && !has_uuid(&name[..end])
 }
 
 /// What build tools put fingerprints on.

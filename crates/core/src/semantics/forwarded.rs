@@ -120,7 +120,10 @@ impl ForwardedFacts<'_> {
 
     /// What a trusted proxy has taken off the path before the request came here.
     pub fn outer_prefix<'h>(&self, head: &'h Head) -> &'h [u8] {
-        let is_believed = self.belief.speaker != Speaker::Stranger && self.belief.passes(b"x-forwarded-prefix");
+        if self.belief.speaker == Speaker::Stranger {
+            return b"";
+        }
+        let is_believed = self.belief.passes(b"x-forwarded-prefix");
         let said = head.fields.named(b"x-forwarded-prefix").filter(|_| is_believed);
         let last = said.and_then(|said| list_members(said).next_back()).unwrap_or_default();
         let is_path = last.starts_with(b"/") && last.iter().all(u8::is_ascii_graphic);

@@ -37,8 +37,7 @@ enum Whose {
 
 /// Whether the head of an answer has anything that may name an address.
 pub fn names_address(fields: &Fields) -> bool {
-    let is_one = |name| matches!(name, Name::Location | Name::ContentLocation | Name::Refresh | Name::SetCookie);
-    fields.iter().any(|field| is_one(field.name))
+    fields.any(|name| matches!(name, Name::Location | Name::ContentLocation | Name::Refresh | Name::SetCookie))
 }
 
 /// Rewrites what names the server's own address in the head of an answer.

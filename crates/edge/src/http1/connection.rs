@@ -168,19 +168,24 @@ impl Connection {
                 match self.stream.readable().await {
                     Ok(()) => {}
                     // Encrypted, and closed without a word (RFC 8446, 6.1).
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return self.stream.broken().await,
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return self.broken().await,
                     Err(_) => return,
                 }
                 self.input = self.house.spares.buffer();
             }
             make_room(&mut self.input, READ_BYTES);
             match self.stream.read_buf(&mut self.input).await {
-                Ok(0) => return self.stream.broken().await,
+                Ok(0) => return self.broken().await,
                 Ok(_) => {}
                 Err(_) => return,
             }
         }
         std::future::pending().await
+    }
+
+    /// Waits until nothing can be sent any more. What few need is not kept by the connections of the others.
+    async fn broken(&self) {
+        Box::pin(self.stream.broken()).await;
     }
 
     /// What was read and not used.

@@ -134,10 +134,13 @@ impl EnvironMaker {
 
     /// Header lines with the same name are one value (RFC 9110, 5.3), cookies with their own separator.
     fn put_headers(&mut self, py: Python<'_>, frame: &RequestFrame<'_>, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        self.strings.begin();
         for (name, raw) in frame.lines {
             let key = self.strings.key(py, name);
             let value = if key.repeats { self.strings.value(py, raw) } else { latin1(py, raw) };
-            match environ.get_item(&key.text)? {
+            // Nearly every name comes once: it is not looked up then.
+            let before = if key.may_be_had { environ.get_item(&key.text)? } else { None };
+            match before {
                 None => environ.set_item(&key.text, value)?,
                 Some(before) => {
                     let is_cookie = key.text.bind(py).as_any().eq(&self.keys.cookie)?;

@@ -21,28 +21,51 @@ type Value = (Box<[u8]>, Py<PyString>);
 pub(super) struct Key {
     pub(super) text: Py<PyString>,
     pub(super) repeats: bool,
+    /// Whether this request may have had it before, in any spelling of its name.
+    pub(super) may_be_had: bool,
+}
+
+/// What is remembered of a header's name.
+struct Known {
+    text: Py<PyString>,
+    repeats: bool,
+    /// Where `last` has the text.
+    place: usize,
 }
 
 /// Strings that requests have in common.
 pub(super) struct Strings {
     // Bounded, so that names that were chosen to collide cost no more than a walk of these.
-    keys: HashMap<Vec<u8>, Key, RandomState>,
+    keys: HashMap<Vec<u8>, Known, RandomState>,
     /// Each value has one place; the last one that belongs there has it. So what comes often is
     /// there, whatever else comes by.
     values: Vec<Option<Value>>,
     hash: RandomState,
+    /// The number of this request, and for each text of a key that of the last one that had it.
+    asked: u64,
+    last: Vec<u64>,
+    /// Whether this request has had a name that is not remembered.
+    is_unsure: bool,
 }
 
 impl Strings {
     pub(super) fn new() -> Self {
         let values = std::iter::repeat_with(|| None).take(VALUES_MAX).collect();
-        Strings { keys: HashMap::default(), values, hash: RandomState::default() }
+        let (keys, hash) = (HashMap::default(), RandomState::default());
+        Strings { keys, values, hash, asked: 0, last: Vec::new(), is_unsure: false }
+    }
+
+    /// Another request begins.
+    pub(super) fn begin(&mut self) {
+        (self.asked, self.is_unsure) = (self.asked + 1, false);
     }
 
     /// The environ's key for a header: `HTTP_ACCEPT`, or `CONTENT_TYPE` without a prefix.
     pub(super) fn key(&mut self, py: Python<'_>, raw_name: &[u8]) -> Key {
         if let Some(key) = self.keys.get(raw_name) {
-            return Key { text: key.text.clone_ref(py), repeats: key.repeats };
+            let last = self.last.get_mut(key.place).map(|last| std::mem::replace(last, self.asked));
+            let may_be_had = self.is_unsure || last == Some(self.asked);
+            return Key { text: key.text.clone_ref(py), repeats: key.repeats, may_be_had };
         }
         let upper: String = raw_name
             .iter()
@@ -55,11 +78,19 @@ impl Strings {
         );
         if self.keys.len() >= NAMES_MAX {
             // Interned strings may live for ever, and a client chooses these names.
-            return Key { text: PyString::new(py, &text).unbind(), repeats };
+            self.is_unsure = true;
+            return Key { text: PyString::new(py, &text).unbind(), repeats, may_be_had: true };
         }
         let text = PyString::intern(py, &text).unbind();
-        self.keys.insert(raw_name.to_vec(), Key { text: text.clone_ref(py), repeats });
-        Key { text, repeats }
+        // Another spelling of the same name has the same place.
+        let same = self.keys.values().find(|known| known.text.is(&text)).map(|known| known.place);
+        let place = same.unwrap_or(self.last.len());
+        if same.is_none() {
+            self.last.push(0);
+        }
+        self.last[place] = self.asked;
+        self.keys.insert(raw_name.to_vec(), Known { text: text.clone_ref(py), repeats, place });
+        Key { text, repeats, may_be_had: true }
     }
 
     /// A string that probably comes again.
