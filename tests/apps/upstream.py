@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             return act(query)
         self.answer(NAME.encode())
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = serve
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_MOVE = serve
 
     def do_health(self, _):
         self.answer(b"ill" if SICK.is_set() else b"well", 500 if SICK.is_set() else 200)

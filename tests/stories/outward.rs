@@ -62,7 +62,15 @@ fn addresses_of_servers_are_those_of_their_clients() {
         ("", "/login", "/login"),
         ("/raw", "http://inner.example/login", "http://inner.example/login"),
         ("/raw", "/login", "/login"),
+        // As nginx names itself: by the client's name for it, and its own port.
+        ("/cut", "http://shop.example:PORT/login", "/cut/login"),
+        ("", "http://shop.example:PORT/login/", "/login/"),
+        ("/old/bob", "//shop.example:PORT/new/bob/x", "/old/bob/x"),
+        ("/cut", "http://localhost:PORT/login", "/cut/login"),
+        ("/cut", "https://shop.example/login", "https://shop.example/cut/login"),
+        ("/raw", "http://shop.example:1/login", "http://shop.example:1/login"),
     ] {
+        let to = to.replace("PORT", one.at.rsplit(':').next().unwrap());
         let answer = ask(&served, path, &format!("to={to}"));
         assert_eq!((answer.status, answer.header("location")), (302, Some(expected)), "{to} below {path}");
         let created = ask(&served, path, &format!("is=201&at={to}"));
@@ -70,6 +78,8 @@ fn addresses_of_servers_are_those_of_their_clients() {
     }
     let later = ask(&served, "/cut", "is=200&later=5;url=http://OWN/x");
     assert_eq!(later.header("refresh").or(Some("-")), Some("5;url=/cut/x"), "{}", later.head);
+    let later = ask(&served, "/cut", "is=200&later=5;%20URL='/x'");
+    assert_eq!(later.header("refresh"), Some("5; URL=/cut/x"), "{}", later.head);
     // A path that stands for one alone is no place for others.
     let one_path = request(served.http, "GET", "http://shop.example/one?to=/x", "");
     assert_eq!(one_path.header("location"), Some("/x"));
@@ -102,6 +112,25 @@ fn cookies_of_servers_come_back_to_them() {
     curl("/named/moved?cookie=a=1%3B%20Domain=inner.example%3B%20Path=/");
     assert!(curl("/named/echo").contains(r#"["Cookie", "a=1"]"#));
     assert!(!curl("/echo").contains("Cookie"));
+}
+
+#[test]
+fn destinations_of_copies_are_what_the_server_knows() {
+    let one = Upstream::start("one");
+    let served = served(&one);
+    for (path, to, expected) in [
+        ("/cut", "http://shop.example/cut/b", "/b"),
+        ("/cut", "/cut/b", "/b"),
+        ("/cut", "http://other.example/cut/b", "http://other.example/cut/b"),
+        ("/old/bob", "http://shop.example/old/bob/b", "/new/bob/b"),
+        ("", "http://shop.example/b", "http://shop.example/b"),
+        ("/raw", "http://shop.example/raw/b", "http://shop.example/raw/b"),
+    ] {
+        let target = format!("http://shop.example{path}/echo");
+        let told = request(served.http, "MOVE", &target, &format!("Destination: {to}\r\n"));
+        let expected = format!(r#"["Destination", "{expected}"]"#);
+        assert!(told.text().contains(&expected), "{to} below {path}: {}", told.text());
+    }
 }
 
 #[test]

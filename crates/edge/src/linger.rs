@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// What a closing connection still takes from a client that is sending, so that it reads its answer, or why
 /// there is none, instead of a reset (RFC 9112, 9.6).
-const BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long it does.
 pub(crate) const LINGER_MS: u64 = 2_000;
 /// Bytes that are taken at a time.
@@ -23,7 +23,7 @@ pub(crate) async fn see_off(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 /// Takes what comes until its end, into a buffer whose content is of no use.
 pub(crate) async fn take_rest(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) {
     let mut taken = 0;
-    while taken < BYTES_MAX {
+    while taken < LINGER_BYTES_MAX {
         buffer.clear();
         buffer.reserve(READ_BYTES);
         match stream.read_buf(buffer).await {

@@ -82,6 +82,8 @@ async fn fetch_once<W: Wire>(
             let timeout_ms = route.timeout_ms;
             let to = upstream::Destination { pool: *pool, prefix_bytes, body_bytes_max, timeout_ms, places };
             let head = rewritten.as_ref().unwrap_or(head);
+            let turned = upstream::turn_inward(head, house, (exchange, trip), places);
+            let head = turned.as_ref().unwrap_or(head);
             let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
             Ok(match Box::pin(upstream::fetch(house, &mut exchange, trip, to)).await? {
                 Fetched::Answer(head, stream) => Answer { head, body: Source::Upstream(Box::new(stream)).into() },

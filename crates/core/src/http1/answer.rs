@@ -53,6 +53,9 @@ pub struct Foul {
     pub line: Vec<u8>,
 }
 
+/// Where a status line has its reason: behind `HTTP/1.1 200 `.
+const REASON_AT: usize = 13;
+
 fn bad(why: &'static str, line: &[u8]) -> Foul {
     Foul { fault: Fault::BadAnswer(why), line: line.to_vec() }
 }
@@ -86,9 +89,13 @@ pub fn parse_answer(raw: &[u8], asked: Asked) -> Result<ServerAnswer, Foul> {
         return Err(bad("The server answered with a status that is not 100 to 999.", first_line(raw)));
     }
     let mut head = AnswerHead::new(status);
-    let reason = response.reason.unwrap_or_default();
-    if reason != crate::fault::reason_phrase(status) {
-        head.reason = reason.as_bytes().to_vec();
+    let reason = match response.reason {
+        // It tells of none where it is not ASCII.
+        Some("") => first_line(raw).get(REASON_AT..).unwrap_or_default(),
+        reason => reason.unwrap_or_default().as_bytes(),
+    };
+    if reason != crate::fault::reason_phrase(status).as_bytes() {
+        head.reason = reason.to_vec();
     }
     // And for what hallway adds.
     head.fields.reserve(raw.len() + 128, response.headers.len() + 4);
@@ -315,6 +322,21 @@ mod tests {
             "200 OK\r\nX-Bad : 1\r\nY\t \t: 2\r\nTransfer-Encoding : chunked\r\nConnection : x-mine\r\nX-Mine : 3";
         let (ending, _, fields) = parsed(lines, Asked::default()).unwrap();
         assert_eq!((ending, fields), (Ending::Chunked, vec!["X-Bad: 1".to_owned(), "Y: 2".to_owned()]));
+    }
+
+    #[test]
+    fn reasons_go_on_as_they_are() {
+        for (line, reason) in [
+            (&b"HTTP/1.1 200 \xc9t\xe9"[..], &b"\xc9t\xe9"[..]),
+            (b"HTTP/1.1 404 \xc3\xa9t\xc3\xa9", b"\xc3\xa9t\xc3\xa9"),
+            (b"HTTP/1.1 200 Fine", b"Fine"),
+            (b"HTTP/1.1 200 OK", b""),
+            (b"HTTP/1.1 200 ", b""),
+            (b"HTTP/1.1 200", b""),
+        ] {
+            let answer = parse_answer(&[line, b"\r\n\r\n"].concat(), Asked::default()).unwrap();
+            assert_eq!(answer.head.reason, reason, "{}", line.escape_ascii());
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! In:     what a server says of its own addresses: in Location and its like, in its cookies.
-//! Out:    the same as clients know it.
+//! In:     what a server says of its own addresses: in Location and its like, in its cookies; what a client says of them.
+//! Out:    the same as clients know it; as the server knows it.
 //! Actors: none.
 //! Never:  is an address touched that is not the server's own, or a cookie that would be refused for it.
 
 use crate::fields::{Fields, Name};
+use crate::head::Head;
 use crate::route::{host_of, port_of};
+
+const DESTINATION: &[u8] = b"destination";
 
 /// Where a server is, and where clients find it. Paths are prefixes without a slash at their end.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +58,27 @@ pub fn map_outward(fields: &mut Fields, mapping: &Mapping<'_>) {
     *fields = mapped;
 }
 
+/// Whether a request names a second address beside its own: copies of WebDAV (RFC 4918, 9.8 and 9.9).
+pub fn names_destination(head: &Head) -> bool {
+    matches!(head.method(), b"COPY" | b"MOVE") && head.fields.named(DESTINATION).is_some()
+}
+
+/// Rewrites what names a place of the server in such a request, where it reads otherwise inside. It becomes a path (RFC 4918,
+/// 10.3): a server that does not know by which scheme the client came takes another one for another server.
+pub fn map_inward(head: &mut Head, mapping: &Mapping<'_>) {
+    let mut mapped = Fields::default();
+    for field in head.fields.iter() {
+        let is_one = field.raw_name.eq_ignore_ascii_case(DESTINATION);
+        let value = if is_one { mapping.inward(field.value) } else { None };
+        mapped.push_known(field.name, field.raw_name, value.as_deref().unwrap_or(field.value));
+    }
+    head.fields = mapped;
+}
+
 impl Mapping<'_> {
     /// An address, where it reads otherwise outside.
     fn address(&self, value: &[u8]) -> Option<Vec<u8>> {
-        let (scheme, rest) = match memchr::memmem::find(value, b"//") {
-            Some(0) => (None, &value[2..]),
-            Some(at) if value[..at].eq_ignore_ascii_case(b"http:") => (Some(false), &value[at + 2..]),
-            Some(at) if value[..at].eq_ignore_ascii_case(b"https:") => (Some(true), &value[at + 2..]),
-            _ => return self.path(value),
-        };
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
+        let Some((scheme, authority, target)) = split(value) else { return self.path(value) };
         let rooted = if target.starts_with(b"/") { target.to_vec() } else { [b"/", target].concat() };
         match self.whose(authority, scheme) {
             Whose::Server => Some(self.path(&rooted).unwrap_or(rooted)),
@@ -77,18 +90,43 @@ impl Mapping<'_> {
         }
     }
 
-    fn whose(&self, authority: &[u8], https: Option<bool>) -> Whose {
-        let port = |authority: &[u8], https: bool| port_of(authority).unwrap_or(if https { 443 } else { 80 });
-        let (host, scheme) = (host_of(authority), https.unwrap_or(self.client_https));
-        let is_asked = |asked: &&[u8]| {
-            host_of(asked).eq_ignore_ascii_case(host) && port(asked, self.client_https) == port(authority, scheme)
+    /// An address that a client names, as the path by which the server knows it; nothing where it knows it so.
+    fn inward(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let (says_https, target) = match split(value) {
+            None => (false, value),
+            Some((scheme, authority, target)) if self.whose(authority, scheme) == Whose::Client => {
+                (self.client_https, target)
+            }
+            Some(_) => return None,
         };
-        if self.asked.iter().filter(|asked| !asked.is_empty()).any(is_asked) {
+        let rest = match self.outer {
+            b"" => target,
+            outer => target.strip_prefix(outer).filter(|_| is_below(path_of(target), outer))?,
+        };
+        if !target.starts_with(b"/") || !(says_https || self.inner != self.outer) {
+            return None;
+        }
+        let slash: &[u8] = if self.inner.is_empty() && !rest.starts_with(b"/") { b"/" } else { b"" };
+        Some([self.inner, slash, rest].concat())
+    }
+
+    fn whose(&self, authority: &[u8], https: Option<bool>) -> Whose {
+        let (host, by) = (host_of(authority), https.unwrap_or(self.client_https));
+        let mut asked = self.asked.iter().filter(|asked| host_of(asked).eq_ignore_ascii_case(host) && !host.is_empty());
+        let is_usual = |authority: &[u8], https| port_at(authority, https) == usual_port(https);
+        // Who is asked at the usual port of one scheme is meant at that of the other, too: not every server knows which it was.
+        let is_clients = |asked: &&[u8]| {
+            port_at(asked, self.client_https) == port_at(authority, by)
+                || is_usual(asked, self.client_https) && is_usual(authority, by)
+        };
+        if asked.clone().any(is_clients) {
             return Whose::Client;
         }
         let scheme = https.unwrap_or(self.is_https);
+        // Many a server takes the client's word for its name, and its own port (nginx' `port_in_redirect`).
+        let is_asked = asked.next().is_some();
         let is_own = |(own, own_port): &(&[u8], u16)| {
-            host_of(own).eq_ignore_ascii_case(host) && *own_port == port(authority, scheme)
+            (is_asked || host_of(own).eq_ignore_ascii_case(host)) && *own_port == port_at(authority, scheme)
         };
         // A server that is told so knows how the client came.
         let is_told = self.told_host.is_some_and(|told| {
@@ -101,8 +139,7 @@ impl Mapping<'_> {
 
     /// A path with what follows it, where it reads otherwise outside. One that is relative is so everywhere.
     fn path(&self, target: &[u8]) -> Option<Vec<u8>> {
-        let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
-        let (path, behind) = target.split_at(end);
+        let (path, behind) = target.split_at(path_of(target).len());
         if !path.starts_with(b"/") {
             return None;
         }
@@ -120,12 +157,20 @@ impl Mapping<'_> {
         Some(if mapped.is_empty() { [b"/", behind].concat() } else { [&mapped[..], behind].concat() })
     }
 
-    /// `5; url=/there`.
+    /// `5; url=/there`, or as else browsers read it (HTML, 4.2.5.3).
     fn refresh(&self, value: &[u8]) -> Option<Vec<u8>> {
-        let at = value.to_ascii_lowercase().windows(4).position(|window| window == b"url=")? + 4;
-        let address = value[at..].trim_ascii();
-        let unquoted = address.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(address);
-        self.address(unquoted).map(|mapped| [&value[..at], &mapped].concat())
+        let mut at = value.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b' ' | b'\t'))?;
+        at += usize::from(matches!(value[at], b';' | b','));
+        let rest = value[at..].trim_ascii_start();
+        let named = rest.get(..3).filter(|name| name.eq_ignore_ascii_case(b"url"));
+        let named = named.and_then(|_| rest[3..].trim_ascii_start().strip_prefix(b"="));
+        let address = named.unwrap_or(rest).trim_ascii();
+        let unquoted = match address.first() {
+            Some(quote @ (b'"' | b'\'')) => address[1..].split(|byte| byte == quote).next()?,
+            _ => address,
+        };
+        let before = value.trim_ascii_end().len() - address.len();
+        self.address(unquoted).map(|mapped| [&value[..before], &mapped].concat())
     }
 
     /// A cookie whose attributes read otherwise outside.
@@ -187,6 +232,31 @@ impl Mapping<'_> {
             || std::str::from_utf8(asked).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
         Some(if is_address { Vec::new() } else { [&b"; Domain="[..], asked].concat() })
     }
+}
+
+/// Scheme (whether it is the encrypted one), authority, and what follows, of an address that names a host.
+fn split(value: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
+    let (scheme, rest) = match memchr::memmem::find(value, b"//")? {
+        0 => (None, &value[2..]),
+        at if value[..at].eq_ignore_ascii_case(b"http:") => (Some(false), &value[at + 2..]),
+        at if value[..at].eq_ignore_ascii_case(b"https:") => (Some(true), &value[at + 2..]),
+        _ => return None,
+    };
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    Some((scheme, authority, target))
+}
+
+fn path_of(target: &[u8]) -> &[u8] {
+    target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+}
+
+fn port_at(authority: &[u8], https: bool) -> u16 {
+    port_of(authority).unwrap_or(usual_port(https))
+}
+
+fn usual_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
 }
 
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {

@@ -29,7 +29,7 @@ pub use cookies::cookie;
 pub use cors::{allow_origin, preflight};
 pub use filled::{HEADER_VARIABLES, Part as FilledPart, filled, read_filling};
 pub use forwarded::{Belief, ForwardedFacts, Speaker, may_trail, may_trail_answer, put_forwarded, put_request_lines};
-pub use mapping::{Mapping, map_outward, names_address};
+pub use mapping::{Mapping, map_inward, map_outward, names_address, names_destination};
 pub use packed::{is_packable, pack, vary_by_coding};
 pub use problem::{explain_fault, intercept, wants_page};
 pub use range::{Selection, part_end, part_head, select_ranges};

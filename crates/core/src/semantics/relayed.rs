@@ -49,7 +49,8 @@ pub fn relayed<'h>(head: &'h Head, peer: Option<IpAddr>, trust: &Trust) -> Optio
         request_id: request_id(head).filter(|_| is_believed),
         speaker,
         client: by_header(head, trust).or_else(|| by_chain(head, peer, trust)),
-        https: https.map(|scheme| scheme.eq_ignore_ascii_case(b"https")),
+        // For WebSockets some write the scheme of these (as Traefik does).
+        https: https.map(|scheme| [&b"https"[..], b"wss"].iter().any(|one| one.eq_ignore_ascii_case(scheme))),
         host: host.filter(|host| !host.is_empty() && is_authority(host)),
         port: port.filter(|port| *port != 0),
     })
@@ -151,6 +152,9 @@ mod tests {
                 "10.0.0.1",
                 "10.0.0.1 https a.example 8443",
             ),
+            ("X-Forwarded-Proto: WSS\r\n", "10.0.0.1", "10.0.0.1 https - 0"),
+            ("X-Forwarded-Proto: ws\r\n", "10.0.0.1", "10.0.0.1 http - 0"),
+            ("Forwarded: for=192.0.2.7;proto=wss\r\n", "10.0.0.1", "192.0.2.7 https - 0"),
             ("X-Forwarded-Host: a b\r\nX-Forwarded-Port: 99999\r\n", "10.0.0.1", "10.0.0.1 - - 0"),
         ] {
             assert_eq!(seen(lines, peer, None).as_deref(), Some(expected), "{lines:?} from {peer}");

@@ -121,7 +121,8 @@ async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: Se
     let marks = request.extensions();
     let is_too_large = marks.get::<h2::ext::TooLarge>().is_some();
     let is_malformed = !is_too_large && marks.get::<h2::ext::Malformed>().is_some();
-    let made = read_head(&mut head, &request, &house.limits(), &talk.meter);
+    let has_body = !request.body().is_end_stream();
+    let made = read_head(&mut head, (&request, has_body), &house.limits(), &talk.meter);
     let mut wire = Http2::new(&talk, request.into_body(), respond, head.expects_continue);
     let rules = house.rules();
     let exchange = Exchange { head: &head, arrival: &talk.arrival, rules: &rules, wire: &mut wire };
@@ -144,9 +145,17 @@ async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: Se
     talk.cancelled.set(if was_answered { cancelled.saturating_sub(1) } else { cancelled + 1 });
     talk.open.set(talk.open.get() - 1);
     talk.rested_ms.set(house.clock.coarse_ms());
+    if was_answered && has_body {
+        Box::pin(wire.take_rest()).await;
+    }
 }
 
-fn read_head(head: &mut Head, request: &Request<RecvStream>, limits: &Limits, meter: &Meter) -> Result<(), Fault> {
+fn read_head(
+    head: &mut Head,
+    (request, has_body): (&Request<RecvStream>, bool),
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<(), Fault> {
     let uri = request.uri();
     let path = match request.extensions().get::<h2::ext::RawPath>() {
         Some(raw) => &raw.0[..],
@@ -160,7 +169,7 @@ fn read_head(head: &mut Head, request: &Request<RecvStream>, limits: &Limits, me
     let mut bytes = path.len();
     let lines = request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let lines = lines.inspect(|(name, value)| bytes += name.len() + value.len());
-    let made = make_head(head, pseudo, lines, (!request.body().is_end_stream(), *limits));
+    let made = make_head(head, pseudo, lines, (has_body, *limits));
     meter.note_payload(bytes as u64);
     made
 }

@@ -7,6 +7,7 @@ use super::Talk;
 use crate::deadline::{Deadline, SWEEP};
 use crate::exchange::Wire;
 use crate::files::read_part;
+use crate::linger::{LINGER_BYTES_MAX, LINGER_MS};
 use crate::piece::Piece;
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -58,7 +59,7 @@ impl<'t> Http2<'t> {
     }
 
     /// Ends the stream, if it has not ended; whether it was answered.
-    pub(super) fn end(mut self) -> bool {
+    pub(super) fn end(&mut self) -> bool {
         if !self.ended {
             match &mut self.send {
                 Some(send) => send.send_reset(Reason::INTERNAL_ERROR),
@@ -66,6 +67,25 @@ impl<'t> Http2<'t> {
             }
         }
         self.ended
+    }
+
+    /// Takes what the client still sends of a request that was answered, for a while: who has gone on sending has read the
+    /// answer by then. What comes together with the reset that asks it to stop (RFC 9113, 8.1), some drop, as curl 7.88 does.
+    pub(super) async fn take_rest(mut self) {
+        let due_ms = self.due_ms(LINGER_MS);
+        let (talk, body, mut taken) = (self.talk, &mut self.body, 0);
+        let rest = poll_fn(|task| {
+            while let Some(Ok(bytes)) = ready!(body.poll_data(task)) {
+                talk.meter.note_payload(bytes.len() as u64);
+                taken += bytes.len();
+                if taken > LINGER_BYTES_MAX || talk.house.draining.get() {
+                    break;
+                }
+                let _ = body.flow_control().release_capacity(bytes.len());
+            }
+            Poll::Ready(())
+        });
+        let _ = self.deadline.until(due_ms, rest).await;
     }
 
     fn due_ms(&self, wait_ms: u64) -> u64 {

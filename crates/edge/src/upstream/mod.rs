@@ -28,6 +28,6 @@ pub(crate) use discover::{Discoverer, Watched};
 pub(crate) use fetch::{Destination, Fetched, Tunnel, fetch};
 pub(crate) use idle::Upstreams;
 pub(crate) use look::look_after;
-pub(crate) use outward::Places;
+pub(crate) use outward::{Places, turn_inward};
 pub(crate) use server::Try;
 pub(crate) use status::status;

@@ -1,5 +1,5 @@
-//! In:     the head of a server's answer; where the server is, and the way by which its request came.
-//! Out:    the same, its own addresses as clients know them.
+//! In:     the head of a server's answer; where the server is, and the way by which its request came; that request.
+//! Out:    the same, the server's own addresses as clients know them; as it knows them.
 //! Actors: none.
 //! Never:  does it cost an answer without such an address more than a look.
 
@@ -8,8 +8,9 @@ use super::server::{Address, Server};
 use crate::exchange::{Exchange, Wire};
 use crate::house::House;
 use crate::trip::Trip;
+use hallway_core::Head;
 use hallway_core::plan::Pool;
-use hallway_core::semantics::{AnswerHead, Mapping, map_outward, names_address};
+use hallway_core::semantics::{AnswerHead, Mapping, map_inward, map_outward, names_address, names_destination};
 
 /// The same places, seen by the server and by its clients; without a slash at the end.
 #[derive(Clone, Copy)]
@@ -37,15 +38,35 @@ pub(super) fn turn<W: Wire>(
     };
     let ip = address.map(|at| bracketed(&at.ip().to_string())).unwrap_or_default();
     let (name, port) = (bracketed(name), address.map_or(0, |at| at.port()));
+    // No client can mean this machine by it.
+    let here: &[u8] = if address.is_some_and(|at| at.ip().is_loopback()) { b"localhost" } else { ip.as_bytes() };
     let mapping = Mapping {
         inner,
         outer,
         before: facts.outer_prefix(exchange.head),
-        own: if port == 0 { &[] } else { &[(name.as_bytes(), port), (ip.as_bytes(), port)] },
+        own: if port == 0 { &[] } else { &[(name.as_bytes(), port), (ip.as_bytes(), port), (here, port)] },
         told_host: pool.host.as_deref().map(str::as_bytes),
         is_https: server.identity.protocol.is_encrypted(),
         asked: [exchange.head.host(), facts.host],
         client_https: facts.addresses.https,
     };
     map_outward(&mut head.fields, &mapping);
+}
+
+/// The request with a second address in it as the server knows it, where there is one.
+pub(crate) fn turn_inward<W: Wire>(
+    head: &Head,
+    house: &House,
+    (exchange, trip): (&Exchange<'_, W>, &Trip),
+    places: Option<Places<'_>>,
+) -> Option<Head> {
+    let Places { inner, outer } = places.filter(|_| names_destination(head))?;
+    let facts = trip.forwarded(house, exchange);
+    let asked = [exchange.head.host(), facts.host];
+    let client_https = facts.addresses.https;
+    let before = facts.outer_prefix(exchange.head);
+    let mapping = Mapping { inner, outer, before, own: &[], told_host: None, is_https: false, asked, client_https };
+    let mut turned = head.clone();
+    map_inward(&mut turned, &mapping);
+    Some(turned)
 }

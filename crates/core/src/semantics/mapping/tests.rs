@@ -59,6 +59,15 @@ fn addresses_of_the_server_are_those_that_clients_know() {
         (&plain, "http://10.0.0.1:9000/x", "/x"),
         (&plain, "/x", "/x"),
         (&plain, "https://shop.example/x", "https://shop.example/x"),
+        // The client's word for its name and a port of its own; a scheme that it does not know better.
+        (&strip, "http://shop.example:9000/login", "/cut/login"),
+        (&strip, "//shop.example:9000/login", "/cut/login"),
+        (&rewrite, "http://Shop.Example:9000/new/bob/x", "/old/bob/x"),
+        (&plain, "http://shop.example:9000/x", "/x"),
+        (&strip, "http://shop.example:9001/login", "http://shop.example:9001/login"),
+        (&strip, "http://shop.example/login", "http://shop.example/cut/login"),
+        (&strip, "http://shop.example:80/login", "http://shop.example:80/cut/login"),
+        (&strip, "http://shop.example:443/login", "http://shop.example:443/cut/login"),
         (&mapping("/app", ""), "/app/x", "/x"),
         (&mapping("/app", ""), "/app", "/"),
     ] {
@@ -68,8 +77,62 @@ fn addresses_of_the_server_are_those_that_clients_know() {
     }
     assert_eq!(told(&strip, "Refresh", "5; URL=/x"), "5; URL=/cut/x");
     assert_eq!(told(&strip, "Refresh", "0;url=\"http://10.0.0.1:9000/x\""), "0;url=/cut/x");
-    assert_eq!(told(&strip, "Refresh", "5"), "5");
+    for (value, expected) in [
+        ("5", "5"),
+        ("5; url='/x'", "5; url=/cut/x"),
+        ("5;URL = /x ", "5;URL = /cut/x"),
+        ("5, url=/x", "5, url=/cut/x"),
+        ("0; /x?url=/y", "0; /cut/x?url=/y"),
+        ("0 /x", "0 /cut/x"),
+        ("0; url=\"/x", "0; url=/cut/x"),
+        ("0; url=\"/x\" y", "0; url=/cut/x"),
+        ("0; url=", "0; url="),
+        ("0; url=https://login.example/x", "0; url=https://login.example/x"),
+        ("", ""),
+    ] {
+        assert_eq!(told(&strip, "Refresh", value), expected, "{value}");
+    }
+    // Behind a port of its own another one is another site's.
+    let by_port = Mapping { asked: [b"shop.example:8443", b""], ..strip };
+    for (value, expected) in [
+        ("https://shop.example:8443/x", "https://shop.example:8443/cut/x"),
+        ("https://shop.example/x", "https://shop.example/x"),
+        ("http://shop.example/x", "http://shop.example/x"),
+        ("http://shop.example:9000/x", "/cut/x"),
+    ] {
+        assert_eq!(told(&by_port, "Location", value), expected, "{value}");
+    }
     assert_eq!(told(&strip, "Link", "</x>"), "</x>");
+}
+
+#[test]
+fn a_destination_is_a_place_of_the_server() {
+    let (strip, rewrite, plain) = (mapping("", "/cut"), mapping("/new/bob", "/old/bob"), mapping("", ""));
+    let open = Mapping { client_https: false, ..plain };
+    for (mapping, value, expected) in [
+        (&plain, "https://shop.example/dav/b?x", "/dav/b?x"),
+        (&plain, "https://Shop.Example:443/dav/b", "/dav/b"),
+        (&plain, "/dav/b", "/dav/b"),
+        (&plain, "https://other.example/dav/b", "https://other.example/dav/b"),
+        (&open, "http://shop.example/dav/b", "http://shop.example/dav/b"),
+        (&strip, "https://shop.example/cut/b", "/b"),
+        (&strip, "https://shop.example/cut", "/"),
+        (&strip, "/cut/b", "/b"),
+        (&strip, "https://shop.example/cutter/b", "https://shop.example/cutter/b"),
+        (&strip, "https://shop.example/elsewhere", "https://shop.example/elsewhere"),
+        (&strip, "b", "b"),
+        (&rewrite, "https://shop.example/old/bob/x", "/new/bob/x"),
+        (&rewrite, "https://shop.example/old/eve/x", "https://shop.example/old/eve/x"),
+        (&mapping("/app", ""), "https://shop.example/x", "/app/x"),
+    ] {
+        let mut head = Head::default();
+        let raw = format!("MOVE /a HTTP/1.1\r\nHost: shop.example\r\nDestination: {value}\r\nDepth: 0\r\n\r\n");
+        crate::http1::parse_head(raw.as_bytes(), 99, &mut head).unwrap();
+        assert!(names_destination(&head));
+        map_inward(&mut head, mapping);
+        let (told, depth) = (head.fields.named(b"destination"), head.fields.named(b"depth"));
+        assert_eq!((told, depth), (Some(expected.as_bytes()), Some(&b"0"[..])), "{value}");
+    }
 }
 
 #[test]
