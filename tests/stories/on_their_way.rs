@@ -360,3 +360,30 @@ fn who_has_said_all_waits_in_the_queue_too() {
     }
     assert!(!std::fs::read_to_string(served.path("asked")).unwrap().contains("third"));
 }
+
+/// Whoever uploads reads why nobody wants it, also clients that drop what comes together with the reset behind it (curl 7.88).
+#[test]
+fn uploads_by_http2_are_told_why_they_are_not_taken() {
+    let stage = Stage::new().file("files/a.txt", "a");
+    let stage = stage.file("small", &"x".repeat(100_000)).file("long", &"x".repeat(3_000_000));
+    let file = r#"
+        [server]
+        http = "HTTP"
+        [site."*"]
+        routes = [
+          { path = "/files/*", files = "files" },
+          { path = "/limit/*", respond = { body = "ok" }, body_max = "1KiB" },
+          { path = "/closed/*", respond = { body = "ok" }, deny = "127.0.0.0/8" },
+        ]
+    "#;
+    let served = Served::start(stage, file);
+    for (path, status) in [("files/a.txt", "405"), ("limit/x", "413"), ("closed/x", "403"), ("none", "404")] {
+        for body in ["small", "long"] {
+            let body = format!("@{}", served.path(body).display());
+            let url = format!("http://HTTP_AT/{path}");
+            let told = served.curl(&["--http2-prior-knowledge", "--include", "--data-binary", &body, &url]);
+            assert!(told.starts_with(&format!("HTTP/2 {status}")), "{path}: {told:?}");
+            assert!(told.ends_with("}\n"), "{path}: {told:?}");
+        }
+    }
+}

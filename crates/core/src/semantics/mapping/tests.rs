@@ -59,15 +59,6 @@ fn addresses_of_the_server_are_those_that_clients_know() {
         (&plain, "http://10.0.0.1:9000/x", "/x"),
         (&plain, "/x", "/x"),
         (&plain, "https://shop.example/x", "https://shop.example/x"),
-        // The client's word for its name and a port of its own; a scheme that it does not know better.
-        (&strip, "http://shop.example:9000/login", "/cut/login"),
-        (&strip, "//shop.example:9000/login", "/cut/login"),
-        (&rewrite, "http://Shop.Example:9000/new/bob/x", "/old/bob/x"),
-        (&plain, "http://shop.example:9000/x", "/x"),
-        (&strip, "http://shop.example:9001/login", "http://shop.example:9001/login"),
-        (&strip, "http://shop.example/login", "http://shop.example/cut/login"),
-        (&strip, "http://shop.example:80/login", "http://shop.example:80/cut/login"),
-        (&strip, "http://shop.example:443/login", "http://shop.example:443/cut/login"),
         (&mapping("/app", ""), "/app/x", "/x"),
         (&mapping("/app", ""), "/app", "/"),
     ] {
@@ -77,6 +68,40 @@ fn addresses_of_the_server_are_those_that_clients_know() {
     }
     assert_eq!(told(&strip, "Refresh", "5; URL=/x"), "5; URL=/cut/x");
     assert_eq!(told(&strip, "Refresh", "0;url=\"http://10.0.0.1:9000/x\""), "0;url=/cut/x");
+    assert_eq!(told(&strip, "Link", "</x>"), "</x>");
+}
+
+#[test]
+fn servers_name_themselves_as_they_can() {
+    let (strip, rewrite, plain) = (mapping("", "/cut"), mapping("/new/bob", "/old/bob"), mapping("", ""));
+    for (mapping, value, expected) in [
+        // The client's word for its name and a port of its own; a scheme that it does not know better.
+        (&strip, "http://shop.example:9000/login", "/cut/login"),
+        (&strip, "//shop.example:9000/login", "/cut/login"),
+        (&rewrite, "http://Shop.Example:9000/new/bob/x", "/old/bob/x"),
+        (&plain, "http://shop.example:9000/x", "/x"),
+        (&strip, "http://shop.example:9001/login", "http://shop.example:9001/login"),
+        (&strip, "http://shop.example/login", "http://shop.example/cut/login"),
+        (&strip, "http://shop.example:80/login", "http://shop.example:80/cut/login"),
+        (&strip, "http://shop.example:443/login", "http://shop.example:443/cut/login"),
+    ] {
+        assert_eq!(told(mapping, "Location", value), expected, "{value} by {:?}", mapping.outer.escape_ascii());
+    }
+    // Behind a port of its own another one is another site's.
+    let by_port = Mapping { asked: [b"shop.example:8443", b""], ..strip };
+    for (value, expected) in [
+        ("https://shop.example:8443/x", "https://shop.example:8443/cut/x"),
+        ("https://shop.example/x", "https://shop.example/x"),
+        ("http://shop.example/x", "http://shop.example/x"),
+        ("http://shop.example:9000/x", "/cut/x"),
+    ] {
+        assert_eq!(told(&by_port, "Location", value), expected, "{value}");
+    }
+}
+
+#[test]
+fn refresh_is_read_as_browsers_do() {
+    let strip = mapping("", "/cut");
     for (value, expected) in [
         ("5", "5"),
         ("5; url='/x'", "5; url=/cut/x"),
@@ -92,17 +117,6 @@ fn addresses_of_the_server_are_those_that_clients_know() {
     ] {
         assert_eq!(told(&strip, "Refresh", value), expected, "{value}");
     }
-    // Behind a port of its own another one is another site's.
-    let by_port = Mapping { asked: [b"shop.example:8443", b""], ..strip };
-    for (value, expected) in [
-        ("https://shop.example:8443/x", "https://shop.example:8443/cut/x"),
-        ("https://shop.example/x", "https://shop.example/x"),
-        ("http://shop.example/x", "http://shop.example/x"),
-        ("http://shop.example:9000/x", "/cut/x"),
-    ] {
-        assert_eq!(told(&by_port, "Location", value), expected, "{value}");
-    }
-    assert_eq!(told(&strip, "Link", "</x>"), "</x>");
 }
 
 #[test]
