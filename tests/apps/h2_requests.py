@@ -13,7 +13,10 @@ import sys
 import h2.config
 import h2.connection
 import h2.events
+import h2.stream
 
+# A request that has the status of an interim answer is sent, too.
+h2.stream.is_informational_response = lambda headers: False
 host, port = sys.argv[1].rsplit(":", 1)
 config = h2.config.H2Configuration(
     validate_outbound_headers=False, normalize_outbound_headers=False, header_encoding="latin-1"

@@ -177,9 +177,16 @@ fn what_is_no_request_ends_its_stream_only_and_has_its_line() {
         request("/connection", &[("connection", "close")]),
         request("/te", &[("te", "gzip")]),
         request("/pseudo", &[(":pseudo", "1")]),
+        request("/status", &[(":status", "200"), ("X-Mine", "a")]),
+        request("/interim", &[(":status", "103"), ("X-Mine", "a")]),
+        request("/empty-name", &[("", "a")]),
+        // The name was told once, with a value that none may have.
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "s\0"), (":path", "/table")],
+        request("/table", &[("x-told-once", "a\0")]),
     ];
+    let fine_by_table = request("/who", &[("x-told-once", "a")]);
     for one in odd {
-        requests.extend([one, fine.clone()]);
+        requests.extend([one, fine_by_table.clone()]);
     }
     let told = asked(&served, &requests);
     for (at, pair) in told.chunks(2).enumerate() {
@@ -198,6 +205,17 @@ fn what_is_no_request_ends_its_stream_only_and_has_its_line() {
     let mut connection = Connection::open(served.http);
     connection.send(b"GET /caf\xe9 HTTP/1.1\r\nHost: s\r\n\r\n");
     assert_eq!(connection.answer().status, 400);
+}
+
+#[test]
+fn a_flood_of_what_is_no_request_ends_its_connection() {
+    let (_server, served) = start();
+    let (broken, fine) = (request("/upper", &[("X-Mine", "a")]), request("/who", &[]));
+    let told = asked(&served, &[vec![broken.clone(); 150], vec![fine.clone(); 2]].concat());
+    assert_eq!((&told[149], &told[151][0]), (&json!("reset 1"), &json!(200)), "as many as a proxy may have by chance");
+    let told = asked(&served, &vec![broken; 400]);
+    assert_eq!((&told[0], &told[399]), (&json!("reset 1"), &json!("lost")), "{told:?}");
+    assert_eq!(asked(&served, &[fine])[0][0], 200);
 }
 
 #[test]

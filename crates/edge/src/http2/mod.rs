@@ -46,7 +46,7 @@ struct Talk {
     open: Cell<usize>,
     /// When the last one ended.
     rested_ms: Cell<u64>,
-    /// Requests that were taken back, less those that were answered.
+    /// Requests that were taken back, or were none, less those that were answered.
     cancelled: Cell<u32>,
 }
 
@@ -139,7 +139,8 @@ async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: Se
         Ok(()) => journey::travel(house, exchange).await,
         Err(fault) => journey::refuse(house, exchange, fault).await,
     }
-    let was_answered = wire.end();
+    // What is no request has cost as much as one that was taken back, and needs no answer either.
+    let was_answered = wire.end() && !is_malformed;
     house.spares.keep_head(head);
     let cancelled = talk.cancelled.get();
     talk.cancelled.set(if was_answered { cancelled.saturating_sub(1) } else { cancelled + 1 });

@@ -1,4 +1,4 @@
-use super::{DecoderError, NeedMore};
+use super::DecoderError;
 use crate::ext::Protocol;
 
 use bytes::Bytes;
@@ -67,14 +67,11 @@ impl Header<Option<HeaderName>> {
 
 impl Header {
     pub fn new(name: Bytes, value: Bytes) -> Result<Header, DecoderError> {
-        if name.is_empty() {
-            return Err(DecoderError::NeedMore(NeedMore::UnexpectedEndOfStream));
-        }
         Ok(Header::sound(&name, &value).unwrap_or_else(|_| Header::Malformed(name, value)))
     }
 
     fn sound(name: &Bytes, value: &Bytes) -> Result<Header, DecoderError> {
-        if name[0] == b':' {
+        if name.first() == Some(&b':') {
             match &name[1..] {
                 b"authority" => {
                     let value = BytesStr::try_from(value.clone())?;
@@ -264,7 +261,8 @@ impl<'a> Name<'a> {
                     Err(_) => Err(DecoderError::InvalidStatusCode),
                 }
             }
-            Name::Malformed(name) => Ok(Header::Malformed(name.clone(), value.clone())),
+            // Perhaps it was only the former value that no message may have.
+            Name::Malformed(name) => Header::sound(name, value),
         }
     }
 

@@ -4,6 +4,6 @@ pub(crate) mod header;
 pub(crate) mod huffman;
 mod table;
 
-pub use self::decoder::{Decoder, DecoderError, NeedMore};
+pub use self::decoder::{Decoder, DecoderError};
 pub use self::encoder::Encoder;
 pub use self::header::{BytesStr, Header};

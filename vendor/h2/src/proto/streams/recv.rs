@@ -259,7 +259,8 @@ impl Recv {
             return Err(Error::library_reset(stream.id, Reason::PROTOCOL_ERROR).into());
         }
 
-        if !pseudo.is_informational() {
+        // hallway: whatever a request says of a status, it is a request, which the application is given.
+        if counts.peer().is_server() || !pseudo.is_informational() {
             let message = counts
                 .peer()
                 .convert_poll_message(pseudo, fields, stream_id)?;
