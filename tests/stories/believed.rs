@@ -9,8 +9,8 @@ use super::stage::{Stage, wait_until};
 use super::upstream::Upstream;
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 /// Says what it was asked: every string of its environ.
@@ -57,15 +57,19 @@ fn identity() -> String {
     IDENTITY.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }
 
-/// A GET by a client at this address.
-pub(super) fn ask(from: &str, to: SocketAddr, path: &str, lines: &str) -> Answer {
+fn connect(from: &str, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&format!("{from}:0").parse::<SocketAddr>().unwrap().into()).unwrap();
     socket.connect(&to.into()).unwrap();
-    let mut stream = std::net::TcpStream::from(socket);
+    socket.into()
+}
+
+/// A GET by a client at this address.
+pub(super) fn ask(from: &str, to: SocketAddr, path: &str, lines: &str) -> Answer {
+    let mut stream = connect(from, to);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n{lines}\r\n").unwrap();
     let mut raw = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut raw).unwrap();
+    stream.read_to_string(&mut raw).unwrap();
     let (head, body) = raw.split_once("\r\n\r\n").unwrap();
     Answer { status: head[9..12].parse().unwrap(), head: head.into(), body: body.as_bytes().to_vec() }
 }
@@ -149,8 +153,10 @@ fn a_request_keeps_the_id_that_a_trusted_proxy_gave_it() {
 fn behind_a_cdn_only_named_headers_are_believed() {
     let named = "client_ip_header = \"CF-Connecting-IP\"\ntrusted_headers = [\"X-Forwarded-Email\", \"Remote-User\"]\n";
     let (_upstream, served) = start(&FILE.replacen("[log]", &format!("{named}[log]"), 1));
-    let sent =
-        format!("{}X-Request-Id: strangers\r\nRemote-User: alice\r\nCF-Connecting-IP: 192.0.2.9\r\n", identity());
+    let sent = format!(
+        "{}X-Request-Id: strangers\r\nRemote-User: alice\r\nCF-Connecting-IP: 192.0.2.9\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Port: 99\r\nX-Forwarded-Proto: https\r\n",
+        identity()
+    );
     for path in ["/x", "/pool/echo"] {
         let believed = seen(&ask("127.0.0.9", served.http, path, &sent));
         for (name, value) in IDENTITY {
@@ -159,6 +165,8 @@ fn behind_a_cdn_only_named_headers_are_believed() {
         }
         assert_eq!((&*believed["HTTP_REMOTE_USER"], &*believed["HTTP_X_REAL_IP"]), ("alice", "192.0.2.9"));
         assert_ne!(believed["HTTP_X_REQUEST_ID"], "strangers");
+        let told = ["PROTO", "HOST", "PORT"].map(|name| &*believed[&format!("HTTP_X_FORWARDED_{name}")]);
+        assert_eq!(told, ["https", "shop.example", "443"], "{path}");
         let stranger = seen(&ask("127.0.0.8", served.http, path, &sent));
         for name in ["HTTP_REMOTE_USER", "HTTP_X_FORWARDED_EMAIL", "HTTP_CF_CONNECTING_IP"] {
             assert_eq!(stranger.get(name), None, "{path} {name} of a stranger");
@@ -176,7 +184,7 @@ fn after_the_proxy_protocol_the_peer_is_the_client() {
     let head = "GET /x HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-User: root\r\nX-Request-Id: mine\r\nConnection: close\r\n\r\n";
     write!(stream, "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n{head}").unwrap();
     let mut raw = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut raw).unwrap();
+    stream.read_to_string(&mut raw).unwrap();
     assert!(raw.contains("192.0.2.7") && !raw.contains("root") && !raw.contains("mine"), "{raw}");
 }
 
@@ -235,7 +243,7 @@ fn behind_nginx_and_oauth2_proxy_apps_see_who_it_is() {
     let mut command = Command::new("/usr/sbin/nginx");
     command.arg("-c").arg(stage.dir.join("nginx.conf")).args(["-e", "stderr"]).stderr(Stdio::null());
     let _nginx = Server(command.spawn().expect("nginx is there: `make test` installs it"));
-    wait_until(|| std::net::TcpStream::connect(address).ok());
+    wait_until(|| TcpStream::connect(address).ok());
     for path in ["/x", "/pool/echo"] {
         let forged = "X-Forwarded-User: root\r\nX-Forwarded-Email: root@example.com\r\n";
         let answer = ask("127.0.0.7", address, path, forged);
@@ -270,5 +278,42 @@ fn a_client_of_http2_is_told_from_a_trusted_proxy_of_http2() {
             assert_eq!(seen["HTTP_X_REQUEST_ID"] == "given", user.is_some(), "{path} from {from}");
             assert_eq!(seen["HTTP_TRACEPARENT"].len(), 55);
         }
+    }
+}
+
+#[test]
+fn what_stands_behind_a_body_says_no_more_than_a_head() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = r#"
+        [server]
+        http = "HTTP"
+        trusted_proxies = ["127.0.0.9"]
+        client_ip_header = "CF-Connecting-IP"
+        trusted_headers = ["Remote-User"]
+        [pool.one]
+        servers = ["http://SERVER"]
+        buffer_requests = false
+        request_headers = { set = { X-Of-Pool = "1" } }
+        [site."*"]
+        routes = [{ path = "/*", pool = "one", request_headers = { set = { X-Tenant = "own" }, remove = ["X-Gone"] } }]
+        "#;
+    let served = Served::start(Stage::new(), &file.replace("SERVER", &server.local_addr().unwrap().to_string()));
+    for from in ["127.0.0.8", "127.0.0.9"] {
+        let mut client = connect(from, served.http);
+        let trailers = "Remote-User: root\r\nCF-Connecting-IP: 6.6.6.6\r\nX-Tenant: evil\r\nx-of-pool: 2\r\nX-Gone: 1\r\n\
+            X-Real-IP: 6.6.6.6\r\nX-Sum: 1\r\n";
+        let head = "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+        write!(client, "{head}1\r\na\r\n0\r\n{trailers}\r\n").unwrap();
+        let (mut seen, mut connection) = (Vec::new(), server.accept().unwrap().0);
+        let end = |seen: &[u8]| memchr::memmem::find(seen, b"\r\n0\r\n");
+        while end(&seen).is_none_or(|at| !seen[at..].ends_with(b"\r\n\r\n")) {
+            let mut room = [0; 4096];
+            let read = connection.read(&mut room).unwrap();
+            assert!(read > 0, "{}", String::from_utf8_lossy(&seen));
+            seen.extend_from_slice(&room[..read]);
+        }
+        let behind = String::from_utf8_lossy(&seen[end(&seen).unwrap()..]).into_owned();
+        assert_eq!(behind, "\r\n0\r\nX-Sum: 1\r\n\r\n", "from {from}");
+        connection.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
     }
 }

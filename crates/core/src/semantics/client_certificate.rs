@@ -63,8 +63,9 @@ impl ClientCertificate {
             let names = parts.names.iter().filter(|(of, _)| *of == kind).take(NAMES_MAX);
             names.enumerate().for_each(|(at, (_, value))| put(&format!("SAN_{name}_{at}"), value));
         }
-        read.forwarded =
-            format!("Hash={digest};Cert=\"{}\";Subject=\"{}\"", read.escaped, read.subject.replace('"', "\\\""));
+        // Readers of this header differ in what a backslash before a quote, or before another one, means: no name has either.
+        let subject = read.subject.replace("\\\\", "\\5C").replace("\\\"", "\\22");
+        read.forwarded = format!("Hash={digest};Cert=\"{}\";Subject=\"{subject}\"", read.escaped);
         for (kind, key) in [(URI, "URI"), (DNS_NAME, "DNS")] {
             // A name with a separator could be taken for another element.
             let is_plain =
@@ -309,7 +310,8 @@ mod tests {
         assert!(of("SSL_CLIENT_CERT").unwrap().starts_with("-----BEGIN CERTIFICATE-----\nMII"));
         assert!(read.forwarded.starts_with("Hash=ab;Cert=\"-----BEGIN%20CERTIFICATE-----%0AMII"));
         assert!(read.forwarded.ends_with(";URI=spiffe://acme/j;DNS=a.example;DNS=b.example"), "{}", read.forwarded);
-        assert!(read.forwarded.contains("CN=J\\C3\\BCrgen \\\\\"J"), "{}", read.forwarded);
+        assert!(read.forwarded.contains("CN=J\\C3\\BCrgen \\22J\\22 \\<x"), "{}", read.forwarded);
+        assert_eq!(read.forwarded.matches('"').count(), 4, "{}", read.forwarded);
     }
 
     #[test]

@@ -137,6 +137,9 @@ fn put_header(out: &mut Vec<u8>, name: &str, head: &Head, facts: &ForwardedFacts
         "x-forwarded-host" => out.extend_from_slice(facts.host),
         "x-forwarded-port" => put_number(out, addresses.local_port),
         "x-request-id" => out.extend_from_slice(facts.request_id.as_bytes()),
+        name if facts.is_of_certificate(name.as_bytes()) => {
+            out.extend_from_slice(facts.told_certificate(head).map_or("", |(_, told)| told).as_bytes());
+        }
         "forwarded" if facts.belief.speaker != Speaker::Proxy => {}
         name if facts.belief.passes(name.as_bytes()) => {
             out.extend_from_slice(head.fields.named(name.as_bytes()).unwrap_or_default());
@@ -208,10 +211,16 @@ mod tests {
     fn values_are_filled() {
         let mut head = Head::default();
         let raw = b"GET //a%7e?x=1 HTTP/1.1\r\nHost: shop:81\r\nUser-Agent: me\r\nX-Forwarded-For: 6.6.6.6\r\n\
-            X-Forwarded-User: root\r\nCookie: a=1; sid=s\r\n\r\n";
+            X-Forwarded-User: root\r\nX-Cert: forged\r\nCookie: a=1; sid=s\r\n\r\n";
         parse_head(raw, 99, &mut head).unwrap();
         let addresses = Addresses { peer_ip: "10.1.2.3", peer_port: 9, local_name: "l", local_port: 81, https: true };
-        let facts = ForwardedFacts { addresses, host: b"shop:81", user: Some("alice"), ..ForwardedFacts::default() };
+        let facts = ForwardedFacts {
+            addresses,
+            host: b"shop:81",
+            user: Some("alice"),
+            certificate_header: Some("X-Cert"),
+            ..ForwardedFacts::default()
+        };
         for (text, value) in [
             ("$remote_addr:$remote_port", Some("10.1.2.3:9")),
             ("$scheme://$host$request_uri", Some("https://shop//a%7e?x=1")),
@@ -220,6 +229,7 @@ mod tests {
             ("$http_user_agent", Some("me")),
             ("$http_x_forwarded_for", Some("10.1.2.3")),
             ("$http_x_forwarded_user", None),
+            ("$http_x_cert", None),
             ("$ssl_client_s_dn", None),
             ("a$$b, $5, US$", Some("a$b, $5, US$")),
             ("$$", Some("$")),

@@ -101,7 +101,7 @@ impl ForwardedFacts<'_> {
     }
 
     /// Whether a header says which certificate a client showed, which whoever shows none may not say.
-    fn is_of_certificate(&self, name: &[u8]) -> bool {
+    pub(super) fn is_of_certificate(&self, name: &[u8]) -> bool {
         let is_it = |header: &str| header.as_bytes().eq_ignore_ascii_case(name);
         self.certificate_header.is_some_and(is_it) && self.belief.speaker != Speaker::Proxy
     }
@@ -214,12 +214,16 @@ fn put_trace(head: &Head, facts: &ForwardedFacts<'_>, valid: Option<&[u8]>, mut 
     }
 }
 
-/// Whether a field may stand behind the body of a message that goes on: none that says where the body ends, for whom the
-/// message is, or what only the edge says (RFC 9110, 6.5.1).
-pub fn may_trail(raw_name: &[u8]) -> bool {
+/// Whether a field may stand behind the body of a request that goes on: none that says where the body ends, for whom the
+/// request is, or what only the edge, its operator or a trusted proxy says (RFC 9110, 6.5.1). Nobody is believed there:
+/// proxies that see to the head may not look behind the body.
+pub fn may_trail(raw_name: &[u8], facts: &ForwardedFacts<'_>) -> bool {
     let name = Name::of(raw_name);
     let field = Field { name, raw_name, value: b"" };
-    name != Name::Host && !ends_here(&field, &Belief::default()) && !Said::default().hear(&field)
+    let belief = Belief { speaker: Speaker::Stranger, trust: facts.belief.trust };
+    let is_told = facts.certificate_header.is_some_and(|header| header.as_bytes().eq_ignore_ascii_case(raw_name))
+        || facts.lines.is_some_and(|lines| lines.replaces(raw_name));
+    name != Name::Host && !is_told && !ends_here(&field, &belief) && !Said::default().hear(&field)
 }
 
 /// The same of an answer: what says how it is framed, or is of its connection, is only for its head.
@@ -410,9 +414,25 @@ mod tests {
             "X_Y",
             "traceparent",
         ] {
-            assert!(!may_trail(name.as_bytes()), "{name}");
+            assert!(!may_trail(name.as_bytes(), &ForwardedFacts::default()), "{name}");
         }
-        assert!(may_trail(b"X-Sum") && may_trail(b"Server-Timing"));
+        let nothing = ForwardedFacts::default();
+        for name in ["X-Sum", "Server-Timing", "Remote-User", "CF-Connecting-IP", "X-Cert", "X-Tenant"] {
+            assert!(may_trail(name.as_bytes(), &nothing), "{name}");
+        }
+        let (headers, client_header) = (vec!["Remote-User".to_owned()], Some("CF-Connecting-IP".to_owned()));
+        let trust = Trust { headers, client_header, ..Trust::default() };
+        let lines = RequestLines { remove: vec!["X-Tenant".into()], ..RequestLines::default() };
+        let facts = ForwardedFacts {
+            belief: Belief { speaker: Speaker::Proxy, trust: Some(&trust) },
+            certificate_header: Some("X-Cert"),
+            lines: Some(&lines),
+            ..nothing
+        };
+        for name in ["remote-user", "cf-connecting-ip", "x-cert", "x-tenant"] {
+            assert!(!may_trail(name.as_bytes(), &facts), "{name}");
+        }
+        assert!(may_trail(b"x-sum", &facts));
         assert!(!may_trail_answer(b"Content-Length") && !may_trail_answer(b"Connection"));
         // Names of gRPC may have it (its specification, "Custom-Metadata").
         assert!(may_trail_answer(b"grpc-status") && may_trail_answer(b"x_y"));

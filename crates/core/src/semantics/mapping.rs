@@ -78,10 +78,10 @@ pub fn map_inward(head: &mut Head, mapping: &Mapping<'_>) {
 impl Mapping<'_> {
     /// An address, where it reads otherwise outside.
     fn address(&self, value: &[u8]) -> Option<Vec<u8>> {
-        let Some((scheme, authority, target)) = split(value) else { return self.path(value) };
+        let Some((scheme, authority, target)) = split(value) else { return self.path(value).map(of_this_host) };
         let rooted = if target.starts_with(b"/") { target.to_vec() } else { [b"/", target].concat() };
         match self.whose(authority, scheme) {
-            Whose::Server => Some(self.path(&rooted).unwrap_or(rooted)),
+            Whose::Server => Some(of_this_host(self.path(&rooted).unwrap_or(rooted))),
             Whose::Client => {
                 let before = &value[..value.len() - target.len()];
                 self.path(&rooted).map(|path| [before, &path].concat())
@@ -257,6 +257,15 @@ fn port_at(authority: &[u8], https: bool) -> u16 {
 
 fn usual_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
+}
+
+/// What is left of a path may begin with two slashes, which name a host (RFC 3986, 4.2). Browsers take a backslash for a
+/// slash, and leave out tabs (WHATWG URL, 4.4).
+fn of_this_host(address: Vec<u8>) -> Vec<u8> {
+    let mut signs = address.iter().filter(|byte| **byte != b'\t');
+    let is_rooted = signs.next() == Some(&b'/');
+    let is_host = is_rooted && matches!(signs.next(), Some(b'/' | b'\\'));
+    if is_host { [b"/.", &address[..]].concat() } else { address }
 }
 
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {

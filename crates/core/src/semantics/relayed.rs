@@ -39,16 +39,19 @@ pub fn relayed<'h>(head: &'h Head, peer: Option<IpAddr>, trust: &Trust) -> Optio
         let lines = head.fields.iter().filter(move |field| field.name == name);
         lines.last().and_then(|line| list_members(line.value).next_back())
     };
-    let forwarded = last(Name::Forwarded);
-    let https = last(Name::XForwardedProto).or_else(|| forwarded.and_then(|element| parameter(element, b"proto")));
-    let host = last(Name::XForwardedHost).or_else(|| forwarded.and_then(|element| parameter(element, b"host")));
-    let port = last(Name::XForwardedPort).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
     let speaker = if trust.client_header.is_some() { Speaker::Relay } else { Speaker::Proxy };
-    let is_believed = speaker == Speaker::Proxy || trust.names(b"x-request-id");
+    // The scheme is written by all of those, too: a client cannot know what it is between others.
+    let is_own = |name: &str| speaker == Speaker::Proxy || trust.names(name.as_bytes());
+    let forwarded = last(Name::Forwarded).filter(|_| is_own("forwarded"));
+    let https = last(Name::XForwardedProto).or_else(|| forwarded.and_then(|element| parameter(element, b"proto")));
+    let host = last(Name::XForwardedHost).filter(|_| is_own("x-forwarded-host"));
+    let host = host.or_else(|| forwarded.and_then(|element| parameter(element, b"host")));
+    let port = last(Name::XForwardedPort).filter(|_| is_own("x-forwarded-port"));
+    let port = port.and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
     Some(Relayed {
-        request_id: request_id(head).filter(|_| is_believed),
+        request_id: request_id(head).filter(|_| is_own("x-request-id")),
         speaker,
-        client: by_header(head, trust).or_else(|| by_chain(head, peer, trust)),
+        client: by_header(head, trust).or_else(|| by_chain(head, peer, (trust, is_own("forwarded")))),
         // For WebSockets some write the scheme of these (as Traefik does).
         https: https.map(|scheme| [&b"https"[..], b"wss"].iter().any(|one| one.eq_ignore_ascii_case(scheme))),
         host: host.filter(|host| !host.is_empty() && is_authority(host)),
@@ -74,9 +77,10 @@ fn by_header(head: &Head, trust: &Trust) -> Option<IpAddr> {
 }
 
 /// From the right, each address was written by the one before it: as long as that one is trusted, it is
-/// believed.
-fn by_chain(head: &Head, peer: Option<IpAddr>, trust: &Trust) -> Option<IpAddr> {
-    let name = if head.fields.has(Name::XForwardedFor) { Name::XForwardedFor } else { Name::Forwarded };
+/// believed. `Forwarded` counts where nobody wrote the other one, and where it is the proxy's own.
+fn by_chain(head: &Head, peer: Option<IpAddr>, (trust, by_forwarded): (&Trust, bool)) -> Option<IpAddr> {
+    let by_forwarded = by_forwarded && !head.fields.has(Name::XForwardedFor);
+    let name = if by_forwarded { Name::Forwarded } else { Name::XForwardedFor };
     let lines: Vec<&[u8]> = head.fields.iter().filter(|field| field.name == name).map(|field| field.value).collect();
     let mut client = peer;
     for member in lines.iter().rev().flat_map(|line| list_members(line).rev()) {
@@ -174,6 +178,28 @@ mod tests {
         let twice = "CF-Connecting-IP: 6.6.6.6\r\nCF-Connecting-IP: 192.0.2.9\r\nX-Forwarded-For: 192.0.2.7\r\n";
         assert_eq!(seen(twice, "10.0.0.1", Some("cf-connecting-ip")).unwrap(), "192.0.2.7 - - 0");
     }
+
+    #[test]
+    fn what_a_cdn_passes_on_is_not_its_own_word() {
+        let said = "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Port: 99\r\nForwarded: for=6.6.6.6;host=evil.example\r\n";
+        let cdn = Some("cf-connecting-ip");
+        let named = format!("CF-Connecting-IP: 192.0.2.7\r\n{said}");
+        assert_eq!(seen(&named, "10.0.0.1", cdn).unwrap(), "192.0.2.7 https - 0");
+        assert_eq!(seen(said, "10.0.0.1", cdn).unwrap(), "10.0.0.1 https - 0", "it did not name anybody");
+        assert_eq!(
+            seen("Forwarded: for=6.6.6.6;host=evil.example;proto=https\r\n", "10.0.0.1", cdn).unwrap(),
+            "10.0.0.1 - - 0"
+        );
+        assert_eq!(seen(said, "10.0.0.1", None).unwrap(), "6.6.6.6 https evil.example 99");
+        let mut head = Head::default();
+        parse_head(format!("GET / HTTP/1.1\r\nHost: h\r\n{said}\r\n").as_bytes(), 99, &mut head).unwrap();
+        let headers = ["X-Forwarded-Host", "Forwarded", "X-Forwarded-Port"].map(str::to_owned).to_vec();
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let trust = Trust { networks, client_header: cdn.map(str::to_owned), headers, ..Trust::default() };
+        let own = relayed(&head, "10.0.0.1".parse().ok(), &trust).unwrap();
+        assert_eq!((own.client, own.host, own.port), ("6.6.6.6".parse().ok(), Some(&b"evil.example"[..]), Some(99)));
+    }
+
     #[test]
     fn an_id_is_taken_over_where_it_is_plain_and_the_proxys() {
         let long = "a".repeat(128);

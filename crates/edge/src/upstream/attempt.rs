@@ -10,6 +10,7 @@ use super::fetch::{Destination, Fetched, Tunnel};
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
 use super::raw::is_raw;
 use super::script;
+use super::trailing::Trailing;
 use crate::deadline::{Deadline, SWEEP};
 use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
@@ -267,10 +268,14 @@ impl Attempt<'_> {
             put(b"te", b"trailers");
         }
         let outgoing = match self.is_fed(head) {
-            true => Outgoing::fed(Vec::new(), (Coding::Frames, self.pool), onward.expects_continue),
+            true => Outgoing::fed(Vec::new(), (Coding::Frames, self.trailing(exchange)), onward.expects_continue),
             false => Outgoing::new(Vec::new(), self.body, Coding::Frames),
         };
         Ok((request, outgoing))
+    }
+
+    fn trailing<W>(&self, exchange: &Exchange<'_, W>) -> Trailing {
+        Trailing::of(exchange, self.trip, self.pool)
     }
 
     /// Whether the body goes on as it comes.
@@ -359,7 +364,7 @@ impl Attempt<'_> {
             }
         };
         let outgoing = if self.is_fed(head) {
-            Outgoing::fed(out, (coding, self.pool), onward.expects_continue)
+            Outgoing::fed(out, (coding, self.trailing(exchange)), onward.expects_continue)
         } else {
             Outgoing::new(out, self.body, coding)
         };

@@ -5,6 +5,7 @@
 
 use super::choose::Held;
 use super::flight::Flight;
+use super::trailing::Trailing;
 use crate::backlog::Backlog;
 use crate::deadline::{Deadline, SWEEP};
 use crate::detached::Whole;
@@ -16,7 +17,6 @@ use hallway_core::fields::Fields;
 use hallway_core::gateway::{put_stdin, put_stdin_end};
 use hallway_core::http1::{CHUNK_END, put_chunk_start, put_last_chunk};
 use hallway_core::plan::Pool;
-use hallway_core::semantics::may_trail;
 use std::cell::RefCell;
 use std::fs::File;
 use std::future::{Future, poll_fn};
@@ -90,8 +90,7 @@ enum Then {
     Fed {
         has_ended: bool,
         waits_for_word: bool,
-        /// Whose header lines count for what trails, too.
-        pool: Arc<Pool>,
+        trailing: Trailing,
     },
 }
 
@@ -120,8 +119,8 @@ impl Outgoing {
     }
 
     /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
-    pub(super) fn fed(head: Vec<u8>, (coding, pool): (Coding, &Arc<Pool>), waits_for_word: bool) -> Outgoing {
-        let then = Then::Fed { has_ended: false, waits_for_word, pool: pool.clone() };
+    pub(super) fn fed(head: Vec<u8>, (coding, trailing): (Coding, Trailing), waits_for_word: bool) -> Outgoing {
+        let then = Then::Fed { has_ended: false, waits_for_word, trailing };
         Outgoing { ready: head, sent: 0, coding, then, was_fed: false, trailers: Fields::default() }
     }
 
@@ -155,7 +154,7 @@ impl Outgoing {
 
     /// More of the client's body; at its end its trailers.
     pub(crate) fn feed(&mut self, bytes: &[u8], end: Option<Fields>) {
-        let Then::Fed { has_ended, pool, .. } = &mut self.then else { return };
+        let Then::Fed { has_ended, trailing, .. } = &mut self.then else { return };
         self.was_fed = true;
         if self.sent > FED_BYTES_MAX {
             self.ready.drain(..self.sent);
@@ -168,7 +167,7 @@ impl Outgoing {
         self.coding.put(&mut self.ready, bytes);
         if let Some(mut trailers) = end {
             *has_ended = true;
-            trailers.retain(|name| may_trail(name) && !pool.request_lines.replaces(name));
+            trailing.retain(&mut trailers);
             self.coding.put_end(&mut self.ready, &trailers);
             self.trailers = trailers;
         }

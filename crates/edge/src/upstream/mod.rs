@@ -21,6 +21,7 @@ mod script;
 mod server;
 mod status;
 mod sticky;
+mod trailing;
 
 pub(crate) use body::Stream as UpstreamStream;
 pub(crate) use desk::PoolDesk;

@@ -215,3 +215,24 @@ fn cookies_are_for_what_clients_ask() {
     let by_address = Mapping { asked: [b"127.0.0.1:8080", b""], ..strip };
     assert_eq!(told(&by_address, "Set-Cookie", "a=1; Domain=app.internal; Secure"), "a=1; Secure");
 }
+
+#[test]
+fn what_is_left_of_a_path_names_no_other_host() {
+    let (rewrite, plain, cut) = (mapping("/app", ""), mapping("", ""), mapping("/app", "/shop"));
+    for (mapping, value, expected) in [
+        (&rewrite, "/app//evil.example/x", "/.//evil.example/x"),
+        (&rewrite, "/app/\\evil.example", "/./\\evil.example"),
+        (&rewrite, "/app/\t/evil.example", "/./\t/evil.example"),
+        (&rewrite, "http://10.0.0.1:9000/app//evil.example", "/.//evil.example"),
+        (&plain, "http://10.0.0.1:9000//evil.example", "/.//evil.example"),
+        (&plain, "//10.0.0.1:9000/\\evil.example", "/./\\evil.example"),
+        (&cut, "/app//evil.example", "/shop//evil.example"),
+        (&rewrite, "https://shop.example/app//evil.example", "https://shop.example//evil.example"),
+        (&rewrite, "//shop.example/app/x", "//shop.example/x"),
+        (&rewrite, "/app/x//y", "/x//y"),
+    ] {
+        assert_eq!(told(mapping, "Location", value), expected, "{value}");
+        assert_eq!(told(mapping, "Content-Location", value), expected, "{value}");
+        assert_eq!(told(mapping, "Refresh", &format!("0; url={value}")), format!("0; url={expected}"), "{value}");
+    }
+}
