@@ -5,7 +5,10 @@
 
 use crate::certificates::{Stamp, stamp_of};
 use hallway_core::plan::{BasicAuth, Plan};
+use rustix::fs::OFlags;
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -30,10 +33,17 @@ pub(crate) enum Unread {
 /// Everything that is wrong with it, each with its mend.
 pub(crate) fn read(path: &Path) -> Result<Users, Unread> {
     let shown = path.display();
-    if fs::metadata(path).map_err(Unread::Failed)?.len() > FILE_BYTES_MAX {
+    // Whoever may write to its directory could put something there that is waited for, or has no end.
+    let file = fs::OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
+    let file = file.map_err(Unread::Failed)?;
+    if !file.metadata().map_err(Unread::Failed)?.is_file() {
+        return Err(Unread::Wrong(vec![format!("{shown} is no plain file")]));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(Unread::Failed)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
         return Err(Unread::Wrong(vec![format!("{shown} is longer than {} KiB", FILE_BYTES_MAX >> 10)]));
     }
-    let text = fs::read_to_string(path).map_err(Unread::Failed)?;
     let (mut users, mut problems) = (Users::new(), Vec::new());
     for (number, line) in text.lines().map(str::trim).enumerate() {
         if line.is_empty() || line.starts_with('#') {
@@ -122,5 +132,23 @@ mod tests {
         assert!(!problems.concat().contains("plain:"), "{problems:?}");
         fs::remove_file(&path).unwrap();
         assert!(matches!(read(&path), Err(Unread::Failed(_))));
+    }
+
+    #[test]
+    fn nothing_is_waited_for_and_nothing_read_without_end() {
+        let path = std::env::temp_dir().join(format!("hallway-htpasswd-pipe-{}", std::process::id()));
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let wrong = |path: &Path| match read(path) {
+            Err(Unread::Wrong(problems)) => problems.join("; "),
+            other => panic!("{other:?}"),
+        };
+        assert!(wrong(&path).ends_with(" is no plain file"));
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(wrong(&path).ends_with(" is no plain file"));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "#".repeat(FILE_BYTES_MAX as usize + 1)).unwrap();
+        assert!(wrong(&path).ends_with(" is longer than 1024 KiB"));
+        fs::remove_file(&path).unwrap();
     }
 }

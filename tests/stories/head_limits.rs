@@ -85,6 +85,10 @@ fn a_long_head_goes_to_an_app_with_its_body() {
     assert_eq!(refused.status, 431, "more than an app can be handed");
     assert!(refused.text().contains("can be handed on"), "{}", refused.text());
     assert_eq!(post(&lines(2)).text(), "120001 60000", "the worker is as well as before");
+    // Raw UTF-8 is three times as long once it is spelled as it is matched; no part of it is cut off.
+    let of = |count: usize| get(served.http, &format!("/{}", "\u{e9}".repeat(count)));
+    assert_eq!(of(10_900).text().split(' ').next(), Some("21801"), "as long as it came");
+    assert_eq!(of(11_000).status, 431);
 }
 
 #[test]

@@ -5,13 +5,15 @@
 
 use hallway_core::record::put_moment;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 /// Lines that may wait for a slow reader.
 const LINES_MAX: usize = 1024;
+/// The same in bytes: what an application says may be long. One that is longer may wait alone.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest wait for the last words of a process.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
@@ -19,7 +21,14 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 #[derive(Clone)]
 pub struct Voice {
     lines: SyncSender<Line>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<Lost>,
+}
+
+/// What waits, and what could not.
+#[derive(Default)]
+struct Lost {
+    dropped: AtomicU64,
+    waiting_bytes: AtomicUsize,
 }
 
 enum Line {
@@ -32,20 +41,24 @@ impl Voice {
     pub fn of_process() -> &'static Voice {
         static VOICE: OnceLock<Voice> = OnceLock::new();
         VOICE.get_or_init(|| {
-            let (lines, queue) = sync_channel(LINES_MAX);
-            let dropped = Arc::new(AtomicU64::new(0));
-            let counted = dropped.clone();
+            let (voice, queue) = Voice::new();
+            let counted = voice.lost.clone();
             // Without the thread every line is dropped, which is all that could be done.
-            let _ = std::thread::Builder::new().name("voice".into()).spawn(move || speak(&queue, &counted));
-            Voice { lines, dropped }
+            let _ = std::thread::Builder::new().name("voice".into()).spawn(move || {
+                speak(&queue, &counted, &mut io::stderr());
+            });
+            voice
         })
+    }
+
+    fn new() -> (Voice, Receiver<Line>) {
+        let (lines, queue) = sync_channel(LINES_MAX);
+        (Voice { lines, lost: Arc::default() }, queue)
     }
 
     /// Says a line.
     pub fn say(&self, text: &str) {
-        if self.lines.try_send(Line::Words(format!("{}hallway: {text}\n", Voice::time()).into_bytes())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.quote(format!("{}hallway: {text}\n", Voice::time()).into_bytes());
     }
 
     /// What stands before a line: the time; nothing where the lines go to the journal of systemd, which notes it itself.
@@ -63,8 +76,12 @@ impl Voice {
 
     /// Passes on whole lines of somebody else.
     pub fn quote(&self, lines: Vec<u8>) {
-        if self.lines.try_send(Line::Words(lines)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let (bytes, lost) = (lines.len(), &self.lost);
+        let waiting = lost.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = waiting == 0 || waiting.saturating_add(bytes) <= BYTES_MAX;
+        if !has_room || self.lines.try_send(Line::Words(lines)).is_err() {
+            lost.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            lost.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -85,16 +102,42 @@ fn goes_to_journal() -> bool {
     device.parse() == Ok(seen.st_dev) && inode.parse() == Ok(seen.st_ino)
 }
 
-fn speak(queue: &Receiver<Line>, dropped: &AtomicU64) {
+fn speak(queue: &Receiver<Line>, lost: &Lost, out: &mut impl Write) {
     for line in queue {
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        let mut out = io::stderr().lock();
-        if lost > 0 {
-            let _ = writeln!(out, "{}hallway: {lost} lines could not be written", Voice::time());
+        let dropped = lost.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let _ = writeln!(out, "{}hallway: {dropped} lines could not be written", Voice::time());
         }
         match line {
-            Line::Words(text) => drop(out.write_all(&text)),
+            Line::Words(text) => {
+                drop(out.write_all(&text));
+                lost.waiting_bytes.fetch_sub(text.len(), Ordering::Relaxed);
+            }
             Line::Flush(done) => drop(done.send(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let (voice, queue) = Voice::new();
+        let long = vec![b'x'; 1024 * 1024];
+        for _ in 0..100 {
+            voice.quote(long.clone());
+        }
+        assert_eq!(voice.lost.dropped.load(Ordering::Relaxed), 84);
+        let (lost, mut said) = (voice.lost.clone(), Vec::new());
+        drop(voice);
+        speak(&queue, &lost, &mut said);
+        assert!(said.ends_with(&long) && said.len() > BYTES_MAX && said.len() < BYTES_MAX + 1024);
+        assert!(String::from_utf8_lossy(&said[..200]).contains("hallway: 84 lines could not be written\n"));
+        assert_eq!(lost.waiting_bytes.load(Ordering::Relaxed), 0);
+        let (voice, _queue) = Voice::new();
+        voice.quote(vec![b'x'; BYTES_MAX + 1]);
+        assert_eq!(voice.lost.dropped.load(Ordering::Relaxed), 0, "alone");
     }
 }

@@ -26,7 +26,9 @@ enum At {
         digits: u8,
     },
     /// Behind the size, where blanks stand that should not.
-    AfterSize,
+    AfterSize {
+        blanks: usize,
+    },
     Extension {
         part: Part,
         bytes: usize,
@@ -141,11 +143,14 @@ impl Chunked {
                 Ok(At::Size { digits: digits + 1 })
             }
             (At::Size { digits: 0 }, _) => Err(Wrong::Size),
-            (At::Size { .. } | At::AfterSize, b';') => Ok(At::Extension { part: Part::BeforeName, bytes: 0 }),
-            (At::Size { .. } | At::AfterSize, b' ' | b'\t') => Ok(At::AfterSize),
+            (At::Size { .. } | At::AfterSize { .. }, b';') => Ok(At::Extension { part: Part::BeforeName, bytes: 0 }),
+            (At::Size { .. }, b' ' | b'\t') => Ok(At::AfterSize { blanks: 1 }),
+            (At::AfterSize { blanks }, b' ' | b'\t') if blanks < EXTENSION_BYTES_MAX => {
+                Ok(At::AfterSize { blanks: blanks + 1 })
+            }
             (At::Size { .. }, b'\r') => Ok(At::SizeLineFeed),
-            (At::AfterSize, b'\r') if self.is_servers => Ok(At::SizeLineFeed),
-            (At::Size { .. } | At::AfterSize, _) => Err(Wrong::Size),
+            (At::AfterSize { .. }, b'\r') if self.is_servers => Ok(At::SizeLineFeed),
+            (At::Size { .. } | At::AfterSize { .. }, _) => Err(Wrong::Size),
             (At::Extension { part, bytes }, _) => self.extension(part, bytes, byte),
             (At::SizeLineFeed, b'\n') if self.left == 0 => Ok(At::Trailer),
             (At::SizeLineFeed, b'\n') => Ok(At::Data),
@@ -384,5 +389,8 @@ mod tests {
         assert_eq!(decode_by(100, long_trailer.as_bytes()), Err(Fault::HeadTooLarge(HeadLimit::Trailers)));
         let long_extension = format!("5;{}\r\nhello", "x".repeat(EXTENSION_BYTES_MAX + 1));
         assert!(decode_by(100, long_extension.as_bytes()).is_err());
+        let blanks = format!("5{}", " \t".repeat(EXTENSION_BYTES_MAX));
+        assert!(decode_by(100, blanks.as_bytes()).is_err());
+        assert!(Chunked::of_server().decode(blanks.as_bytes(), &mut Vec::new()).is_err());
     }
 }

@@ -229,8 +229,8 @@ fn escape_quoted(out: &mut Vec<u8>, raw: &[u8]) {
     }
 }
 
-/// JSON strings (RFC 8259, 7). What is UTF-8 is written as it is, but for controls; a byte that belongs to no character,
-/// as its Latin-1 character.
+/// JSON strings (RFC 8259, 7). What is UTF-8 is written as it is, but for controls and what a reader would take for the
+/// end of a line, or not show where it stands; a byte that belongs to no character, as its Latin-1 character.
 fn escape_json(out: &mut Vec<u8>, raw: &[u8]) {
     // Nearly always there is nothing to do.
     if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
@@ -240,8 +240,7 @@ fn escape_json(out: &mut Vec<u8>, raw: &[u8]) {
     for chunk in raw.utf8_chunks() {
         let valid = chunk.valid();
         let mut from = 0;
-        for (at, letter) in
-            valid.char_indices().filter(|(_, letter)| letter.is_control() || matches!(letter, '"' | '\\'))
+        for (at, letter) in valid.char_indices().filter(|(_, letter)| misleads(*letter) || matches!(letter, '"' | '\\'))
         {
             out.extend_from_slice(&valid.as_bytes()[from..at]);
             from = at + letter.len_utf8();
@@ -288,6 +287,12 @@ impl Calendar {
             second: second % 60,
         }
     }
+}
+
+/// Whether a letter ends a line for some readers (Unicode, 5.8), or turns the order in which others are shown (UAX 9).
+fn misleads(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -386,6 +391,10 @@ mod tests {
         let text = line(&LogFormat::Json, raw);
         assert!(text.contains(r#""http_user_agent":"a\"\\\u0009\u00ff""#), "{text}");
         assert!(text.starts_with(r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"10.0.0.1","#), "{text}");
+        // What splits a line for some who read it, or shows it in another order.
+        let raw = "GET / HTTP/1.1\r\nHost: h\r\nReferer: a\u{2028}b\u{2029}c\u{202e}d\u{2066}e\r\n\r\n";
+        let text = line(&LogFormat::Json, raw.as_bytes());
+        assert!(text.contains(r#""http_referer":"a\u2028b\u2029c\u202ed\u2066e""#), "{text}");
         // What is UTF-8 stays; what is none, and what is cut in the middle, is valid JSON all the same.
         let raw = "GET / HTTP/1.1\r\nHost: h\r\nReferer: caf\u{e9} \u{1f600}\u{85}\"\r\nUser-Agent: \u{65e5}\u{672c}";
         let text = line(&LogFormat::Json, &[raw.as_bytes(), b"\xe6\x97\xff\xed\xa0\x80\r\n\r\n"].concat());

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Between two lines about the same file.
 pub(super) const BETWEEN_WORDS_MS: u64 = 60_000;
+/// Lines in that time: clients choose the names.
+pub(super) const WORDS_MAX: u32 = 20;
 
 /// Tells the operator.
 pub(super) async fn tell(house: &House, head: &Head, file: PathBuf) -> Fault {
@@ -29,18 +31,29 @@ fn explain(file: &Path) -> String {
         matches!(entered, Err(Errno::ACCESS))
     };
     let above: Vec<&Path> = file.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
-    let (shown, user) = (file.display(), user());
+    // A client names it: nothing of that ends a line, or is an order for a terminal.
+    let shown = |path: &Path| -> String {
+        let text = path.to_string_lossy();
+        let plain = text
+            .chars()
+            .map(|letter| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() });
+        plain.collect()
+    };
+    let user = user();
     match above.into_iter().rev().find(is_closed) {
         Some(directory) => {
-            let directory = directory.display();
+            let (shown, directory) = (shown(file), shown(directory));
             format!(
                 "{shown}: permission denied: the edge runs as {user}, who may not enter {directory} \
                  (chmod o+x {directory}, or its group)"
             )
         }
-        None => format!(
-            "{shown}: permission denied: the edge runs as {user}, who may not read it (chmod o+r {shown}, or its group)"
-        ),
+        None => {
+            let shown = shown(file);
+            format!(
+                "{shown}: permission denied: the edge runs as {user}, who may not read it (chmod o+r {shown}, or its group)"
+            )
+        }
     }
 }
 
@@ -51,4 +64,21 @@ fn user() -> String {
     let mut entries = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let own = entries.find(|fields| fields.get(2).is_some_and(|one| *one == uid.to_string()));
     own.map_or_else(|| format!("user {uid}"), |fields| format!("'{}'", fields[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_ends_a_line() {
+        let said = explain(Path::new("/no/such\n2026-01-01T00:00:00Z hallway: stopped\u{1b}[2J\u{85}.txt"));
+        assert!(!said.chars().any(char::is_control), "{said:?}");
+        assert!(
+            said.starts_with(
+                "/no/such\\n2026-01-01T00:00:00Z hallway: stopped\\u{1b}[2J\\u{85}.txt: permission denied"
+            ),
+            "{said}"
+        );
+    }
 }

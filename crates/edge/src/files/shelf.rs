@@ -3,7 +3,7 @@
 //! Actors: the event loop that owns the shelf.
 //! Never:  does it hold more than its bounds, whatever clients ask for.
 
-use super::denied::BETWEEN_WORDS_MS;
+use super::denied::{BETWEEN_WORDS_MS, WORDS_MAX};
 use super::document::{Content, Document};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,8 +22,15 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Shelf {
     held: RefCell<Held>,
-    /// The file of which the operator was told last that it may not be read, and until when that is enough.
-    told: RefCell<(Vec<u8>, u64)>,
+    /// Of which files the operator was told that they may not be read.
+    told: RefCell<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    since_ms: Option<u64>,
+    words: u32,
+    last: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -90,12 +97,15 @@ impl Shelf {
 
     /// Whether the operator may be told of this file now.
     pub(super) fn may_tell(&self, path: &[u8], now_ms: u64) -> bool {
-        let (told, until_ms) = &mut *self.told.borrow_mut();
-        if told == path && now_ms < *until_ms {
+        let told = &mut *self.told.borrow_mut();
+        if told.since_ms.is_none_or(|since_ms| now_ms >= since_ms + BETWEEN_WORDS_MS) {
+            *told = Told { since_ms: Some(now_ms), ..Told::default() };
+        }
+        if told.words == WORDS_MAX || (told.words > 0 && told.last == path) {
             return false;
         }
-        *until_ms = now_ms + BETWEEN_WORDS_MS;
-        path.clone_into(told);
+        told.words += 1;
+        path.clone_into(&mut told.last);
         true
     }
 
@@ -161,6 +171,20 @@ mod tests {
 
     fn document(bytes: usize) -> Arc<Document> {
         Arc::new(Document::of_bytes(vec![0; bytes]))
+    }
+
+    #[test]
+    fn words_are_few_whatever_is_asked_for() {
+        let shelf = Shelf::default();
+        let told = |from_ms: u64| {
+            let asked = (from_ms..from_ms + 60_000).step_by(10);
+            asked.filter(|now_ms| shelf.may_tell(format!("/{}", now_ms % 70).as_bytes(), *now_ms)).count()
+        };
+        assert_eq!([told(0), told(60_000)], [20, 20]);
+        let other = Shelf::default();
+        let told = [0, 1, 59_999, 60_000].map(|now_ms| other.may_tell(b"/a", now_ms));
+        assert_eq!(told, [true, false, false, true]);
+        assert!(other.may_tell(b"/b", 60_001));
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub(crate) async fn fetch<W: Wire>(
     let body = gather(exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to)));
-    if parcel.frame.len() + parcel.body.len() > FRAME_BYTES_MAX {
+    // The path as it is matched may be three times as long as it came.
+    let is_cut = exchange.head.path().len() > usize::from(u16::MAX);
+    if is_cut || parcel.frame.len() + parcel.body.len() > FRAME_BYTES_MAX {
         return Err(Fault::HeadTooLarge(HeadLimit::Handed));
     }
     call.carry(&parcel);
