@@ -36,7 +36,7 @@ fn what_is_ambiguous_goes_no_further() {
         ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400),
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
-        ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET /#part HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET /../etc HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
