@@ -135,7 +135,7 @@ pub(crate) fn read(
                 _ => Ok(Asked::Text(overview())),
             },
             "version" => Ok(Asked::Text(version())),
-            later @ ("import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache") => {
+            later @ ("import" | "jobs" | "upgrade" | "top" | "deploy" | "trace" | "cache" | "certs") => {
                 Err(format!("'hallway {later}' is not built yet; see 'hallway --help' for what is"))
             }
             other if other.contains(':') => {
@@ -144,6 +144,7 @@ pub(crate) fn read(
             other => Err(unknown(("command", ""), other, COMMANDS.into_iter(), "hallway --help")),
         },
         Some(Arg::Long(flag)) => Err(format!("--{flag} must stand behind a command; see 'hallway --help'")),
+        Some(Arg::Short('t')) => Err("there is no flag '-t'; a file is looked at by 'hallway check'".into()),
         Some(Arg::Short(flag)) => Err(format!("-{flag} must stand behind a command; see 'hallway --help'")),
     }
 }
@@ -340,8 +341,25 @@ fn unknown((kind, prefix): (&str, &str), word: &str, known: impl Iterator<Item =
         ("flag", "port" | "host" | "listen" | "p") => {
             return format!("there is no flag '{prefix}{word}'; write '--bind HOST:PORT'");
         }
+        ("flag", "watch") if help.contains(" run ") => return "there is no flag '--watch'; write '--reload'".into(),
+        ("flag", "watch") => return "there is no flag '--watch' here; it belongs to 'hallway serve'".into(),
+        ("flag", "json") => return "there is no flag '--json' here; it belongs to 'hallway status'".into(),
         ("flag", "preload") => return "--preload is not built yet; take it out".into(),
         _ => {}
+    }
+    let theirs = match word {
+        "start" | "up" => Some("hallway serve"),
+        "down" | "quit" => Some("hallway stop"),
+        "restart" => Some("hallway reload"),
+        "configtest" | "lint" | "test" | "validate" => Some("hallway check"),
+        "info" | "ps" => Some("hallway status"),
+        _ => None,
+    };
+    if let Some(ours) = theirs.filter(|_| kind == "command") {
+        return format!("there is no command '{word}'; write '{ours}'");
+    }
+    if let Some((_, mend)) = flags::FOREIGN.iter().find(|(flag, _)| kind == "flag" && *flag == word) {
+        return format!("there is no flag '{prefix}{word}'; {mend}");
     }
     match nearest(word, known) {
         Some(near) => format!("there is no {kind} '{prefix}{word}'; did you mean '{prefix}{near}'?"),

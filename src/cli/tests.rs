@@ -73,5 +73,17 @@ fn mistakes_are_answered_with_the_mend() {
     assert_eq!(problem("shop:app"), "there is no command 'shop:app'; did you mean 'hallway run shop:app'?");
     assert_eq!(problem("run --zzzzzzzz a:b"), "there is no flag '--zzzzzzzz'; see 'hallway run --help'");
     assert_eq!(problem("run a:b c:d"), "'c:d' is one word too many; one app is run: a:b");
+    assert_eq!(
+        problem("run --access-logfile - a:b"),
+        "there is no flag '--access-logfile'; write '--access-log -' or '--access-log FILE'"
+    );
+    for words in ["-k gevent", "--forwarded-allow-ips 10.0.0.1", "-c gunicorn.conf.py", "--umask 0", "-D"] {
+        let told = problem(&format!("run {words} a:b"));
+        assert!(!told.contains("see '") && !told.contains("did you mean"), "{words}: {told}");
+    }
+    assert_eq!(problem("routes --json"), "there is no flag '--json' here; it belongs to 'hallway status'");
+    assert_eq!(problem("run --watch a:b"), "there is no flag '--watch'; write '--reload'");
+    assert_eq!(problem("test"), "there is no command 'test'; write 'hallway check'");
+    assert_eq!(problem("-t"), "there is no flag '-t'; a file is looked at by 'hallway check'");
     assert_eq!(problem("run --bind"), "--bind needs a value: ADDR");
 }

@@ -4,10 +4,10 @@
 //! Never:  is a value let through that reading it later could refuse.
 
 use super::declare::{Key, Kind};
-use super::node::{Data, Node, Span, Table};
+use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::Problems;
 use super::synonyms;
-use crate::cli::nearest;
+use crate::cli::{is_slip, nearest};
 use crate::settings::{duration_ms, log_format, percent, rate, read_address, size_bytes};
 use hallway_core::fields::is_token;
 use hallway_core::method::Methods;
@@ -21,6 +21,12 @@ pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problem
             || format!("'{name}' cannot be {}", node.kind()),
             |text| format!("{name} = \"{text}\": this is no value of it"),
         );
+        // `tls = "auto"` is what other servers do, and what this one is to do.
+        if (name, node.text()) == ("tls", Some("auto")) {
+            let mend = "write { cert = \"shop.pem\", key = \"shop.key\" } or \"internal\"";
+            problems.add(node.span, format!("tls = \"auto\" (ACME) is not built yet in this version; {mend}"));
+            return;
+        }
         let mend = table_of(node, kind, name).unwrap_or_else(|| kind.wanted());
         problems.add(node.span, format!("{what}; write {mend}"));
     };
@@ -67,14 +73,21 @@ pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, probl
         match keys.iter().find(|key| key.name == entry.key) {
             Some(key) => check(&entry.value, &key.kind, key.name, problems),
             None => {
+                if let Some(mend) = header_alone(entry, keys, name) {
+                    // Of requests, it may be a secret.
+                    problems.hide(entry.value.span);
+                    problems.add(entry.key_span, format!("'{}' stands alone in '{name}'; {mend}", entry.key));
+                    continue;
+                }
+                let meant = synonyms::explain(&entry.key, keys);
                 // [site.shop.example] is the table 'example' in that of 'shop'.
-                if matches!(entry.value.data, Data::Table(_)) && keys.iter().any(|key| key.name == "aliases") {
+                let is_site = keys.iter().any(|key| key.name == "aliases");
+                if is_site && is_part_of_name(&entry.value, meant.is_none()) {
                     let mend = format!("put the name in quotes: [site.\"{name}.{}\"]", entry.key);
                     problems.add(entry.key_span, format!("there is no table '{}' in '{name}'; {mend}", entry.key));
                     continue;
                 }
                 let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
-                let meant = synonyms::explain(&entry.key, keys);
                 if let Some(key) = meant.as_ref().and_then(|meant| meant.key) {
                     problems.note_meant(entry.key_span, key);
                 }
@@ -83,6 +96,21 @@ pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, probl
             }
         }
     }
+}
+
+/// A header that stands where `set`, `add` or `remove` is wanted.
+fn header_alone(entry: &Entry, keys: &[Key], name: &str) -> Option<String> {
+    let of_headers = keys.iter().any(|key| key.name == "set") && keys.iter().any(|key| key.name == "remove");
+    let is_slip = keys.iter().any(|key| is_slip(&entry.key, key.name));
+    let is_alone = of_headers && !is_slip && entry.value.text().is_some() && is_token(entry.key.as_bytes());
+    is_alone.then(|| format!("write {name} = {{ set = {{ {} = \"…\" }} }}", entry.key))
+}
+
+/// Whether what follows a dot behind `[site.` is the rest of its name: it holds what a site has, or is a word that means nothing else.
+fn is_part_of_name(node: &Node, is_unknown: bool) -> bool {
+    let Data::Table(table) = &node.data else { return false };
+    let of_site = |entry: &Entry| matches!(entry.key.as_str(), "routes" | "aliases" | "tls");
+    is_unknown || table.entries.iter().any(|entry| of_site(entry) || is_part_of_name(&entry.value, false))
 }
 
 /// What a value that stands alone says most likely, where a table is wanted: key by key of which it could be.

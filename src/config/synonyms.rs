@@ -127,6 +127,9 @@ pub(super) fn explain(word: &str, keys: &'static [Key]) -> Option<Meant> {
     if PLACES.iter().any(|(_, keys)| keys.iter().any(|key| key.name == plain && matches!(key.kind, Kind::Later))) {
         return Some(Meant { key: None, mend: format!("'{plain}' is not built yet in this version; take it out") });
     }
+    if let Some((key, mend)) = inside(&plain, keys).filter(|_| !built().any(|key| is_slip(word, key))) {
+        return Some(Meant { key: Some(key), mend });
+    }
     let near = nearest(word, built()).and_then(own)?;
     Some(Meant { key: Some(near), mend: format!("did you mean '{near}'?") })
 }
@@ -134,6 +137,20 @@ pub(super) fn explain(word: &str, keys: &'static [Key]) -> Option<Meant> {
 /// The key that an example begins with.
 fn key_of(example: &str) -> &str {
     example.split(' ').next().unwrap_or_default()
+}
+
+/// The key here in whose table the word stands: `list` in `files`.
+fn inside(word: &str, keys: &'static [Key]) -> Option<(&'static str, String)> {
+    fn has_it(kind: &Kind, word: &str) -> bool {
+        match kind {
+            Kind::Table(keys) => keys.iter().any(|key| key.name == word),
+            Kind::OneOrMore(kind) | Kind::List(kind) => has_it(kind, word),
+            Kind::Either(kinds) => kinds.iter().any(|kind| has_it(kind, word)),
+            _ => false,
+        }
+    }
+    let outer = keys.iter().find(|key| has_it(&key.kind, word))?.name;
+    Some((outer, format!("it stands in '{outer}': {outer} = {{ {word} = … }}")))
 }
 
 /// Where there is such a key.

@@ -74,6 +74,10 @@ pub(super) fn explain_spawn(app: &App, error: &io::Error, named: &dyn Fn(&str) -
     if !app.chdir.is_dir() {
         return format!("{chdir} is no directory; name one with {}", named("chdir"));
     }
+    // Who may see a directory may not enter it yet.
+    if let Err(error) = std::fs::metadata(app.chdir.join(".")) {
+        return format!("its directory {chdir} cannot be entered: {}", crate::users::told(&error));
+    }
     let shown = format!("the interpreter '{python}' ({})", app.python_origin);
     match (error.kind(), &app.user) {
         (ErrorKind::NotFound, _) if has_path && app.python.exists() => {
@@ -86,7 +90,7 @@ pub(super) fn explain_spawn(app: &App, error: &io::Error, named: &dyn Fn(&str) -
             let user = crate::users::name_of(user.uid);
             format!("{shown} or {chdir} is not for the user '{user}', as which it runs: {error}")
         }
-        (ErrorKind::PermissionDenied, None) => format!("{shown}: {}", crate::users::told(error)),
+        (ErrorKind::PermissionDenied, None) => format!("{shown} cannot be started: {}", crate::users::told(error)),
         _ => format!("{shown} could not be started: {error}"),
     }
 }

@@ -4,7 +4,7 @@
 //! Never:  is an address told as that of a site that answers 421 there.
 
 use hallway_core::plan::{Listen, Listener, Plan, Site};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Sites that are told one by one.
 const SITES_MAX: usize = 12;
@@ -31,9 +31,15 @@ pub(super) fn served(plan: &Plan) -> String {
 /// The address of a site by its name; encrypted, where it is so.
 fn url(plan: &Plan, site: &Site) -> String {
     let Some(host) = site.hosts.iter().find(|host| *host != "*") else { return "any host".into() };
+    // Who is named by an address is found there only.
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let leads_there = |at: &SocketAddr| {
+        let is_any = |ip: IpAddr| at.ip().is_unspecified() && (at.is_ipv6() || ip.is_ipv4());
+        ip.is_none_or(|ip| at.ip() == ip || is_any(ip))
+    };
     let port = |tls: bool| {
         let of_kind = plan.listeners.iter().filter(|listener| listener.tls == tls && !listener.forward);
-        of_kind.filter_map(Listener::address).map(|address: SocketAddr| address.port()).next()
+        of_kind.filter_map(Listener::address).find(leads_there).map(|address: SocketAddr| address.port())
     };
     let port_of = |scheme, usual, port: Option<u16>| port.map(|port| (scheme, (port != usual).then_some(port)));
     let encrypted = if site.tls.is_some() { port_of("https", 443, port(true)) } else { None };
@@ -101,6 +107,10 @@ mod tests {
         assert_eq!(told(&[(&["site.localhost"], false)], &one), "http://site.localhost:8080 at 127.0.0.1:8080");
         assert_eq!(told(&[(&["*"], false)], &one), "any host at http://127.0.0.1:8080");
         assert_eq!(told(&[(&["::1"], false)], &[("[::1]:80", false)]), "http://[::1] at [::1]:80");
+        let by_address = [(&["::1"][..], false), (&["127.0.0.1"][..], false)];
+        assert_eq!(told(&by_address, &one), "[::1], http://127.0.0.1:8080 at 127.0.0.1:8080");
+        let any = [("0.0.0.0:80", false), ("[::]:81", false)];
+        assert_eq!(told(&by_address, &any), "http://[::1]:81, http://127.0.0.1 at 0.0.0.0:80, [::]:81");
         assert_eq!(
             told(&[(&["a.example", "*"], false), (&["*.b.example"], false)], &one),
             "http://a.example:8080, *.b.example at http://127.0.0.1:8080"

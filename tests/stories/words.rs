@@ -228,6 +228,28 @@ fn what_may_not_be_done_is_told_with_the_user() {
 }
 
 #[test]
+fn a_directory_that_may_not_be_entered_is_named_and_not_the_interpreter() {
+    let stage = Stage::with_app(APP).file("closed/app.py", APP);
+    let (program, closed) = (stage.dir.join("hallway"), stage.dir.join("closed"));
+    std::fs::copy(env!("CARGO_BIN_EXE_hallway"), &program).unwrap();
+    let set_mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&closed, mode).unwrap();
+    };
+    set_mode(0);
+    let mut run = Command::new("/usr/bin/setpriv");
+    // Root may enter everything.
+    let of_root = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    run.args(if rustix::process::geteuid().is_root() { &of_root[..] } else { &["--no-new-privs"] });
+    run.arg(&program).args(["run", "--bind", "127.0.0.1:0", "--python", "/usr/bin/python3", "--chdir"]);
+    let ended = run.arg(&closed).arg("app:app").output().unwrap();
+    set_mode(0o700);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let expected = format!("its directory {} cannot be entered: the user '", closed.display());
+    assert!(ended.status.code() == Some(3) && said.contains(&expected), "{:?}: {said}", ended.status);
+}
+
+#[test]
 fn systemd_opens_the_socket_for_one_app() {
     let address = free_address();
     let stage = Stage::with_app(APP);

@@ -46,7 +46,16 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Network, String> {
-        let mend = || format!("'{text}' is no network; write an address as 192.0.2.7, or a network as 10.0.0.0/8");
+        let mend = || {
+            let mend = match text {
+                "all" | "any" | "*" => {
+                    "all addresses are 0.0.0.0/0 and ::/0; who is not in an 'allow' is kept out by itself"
+                }
+                "localhost" => "write 127.0.0.1 and ::1",
+                _ => "write an address as 192.0.2.7, or a network as 10.0.0.0/8",
+            };
+            format!("'{text}' is no network; {mend}")
+        };
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length.parse::<u32>().map_err(|_| mend())?)),
             None => (text, None),

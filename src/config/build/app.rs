@@ -121,8 +121,7 @@ impl Builder<'_> {
         if !path.is_file() {
             let inside = path.join("bin/python");
             let mend = if inside.is_file() { format!("; did you mean {text}/bin/python?") } else { String::new() };
-            let make = format!("; make it: python3 -m venv {}", venv_of(&path).display());
-            let mend = if mend.is_empty() { make } else { mend };
+            let mend = if mend.is_empty() { mend_interpreter(&path) } else { mend };
             self.fault((app, node.span), format!("there is no interpreter {}{mend}", path.display()), false);
         }
         app.python = path;
@@ -153,6 +152,16 @@ impl Builder<'_> {
             }
         }
         variables
+    }
+}
+
+/// What to do where there is no such interpreter: a virtual environment is made, but never in a directory of something else.
+fn mend_interpreter(path: &Path) -> String {
+    let venv = venv_of(path);
+    if !venv.exists() || venv.join("pyvenv.cfg").is_file() {
+        format!("; make it: python3 -m venv {}", venv.display())
+    } else {
+        "; write the path of one, as .venv/bin/python".into()
     }
 }
 

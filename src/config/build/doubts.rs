@@ -47,8 +47,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Tells of pools that nothing leads to.
+    /// Tells of pools and apps that nothing leads to.
     pub(super) fn doubt_unused(&mut self, table: &Table, sites: &[Site]) {
+        self.doubt_unused_apps(table);
         let mut used = vec![false; self.pools.len()];
         let pool_of = |target: &Target| if let Target::Pool { pool, .. } = target { Some(*pool) } else { None };
         let routes = sites.iter().flat_map(|site| &site.routes);
@@ -71,6 +72,19 @@ impl Builder<'_> {
                 let text = format!("no route leads to the pool '{}'; write pool = \"{}\" in one", entry.key, entry.key);
                 self.problems.warn(entry.key_span, text);
             }
+        }
+    }
+
+    fn doubt_unused_apps(&mut self, table: &Table) {
+        let routes = named(table, "site").flat_map(|(_, site)| site.get("routes").map_or(&[][..], Node::members));
+        let used: Vec<&str> = routes
+            .filter_map(Node::table)
+            .flat_map(|route| [route.text("app"), route.get("split").and_then(|split| split.table()?.text("app"))])
+            .flatten()
+            .collect();
+        for (entry, _) in named(table, "app").filter(|(entry, _)| !used.contains(&entry.key.as_str())) {
+            let text = format!("no route leads to the app '{}'; write app = \"{}\" in one", entry.key, entry.key);
+            self.problems.warn(entry.key_span, text);
         }
     }
 
@@ -153,7 +167,15 @@ impl Builder<'_> {
         if path.ends_with('$') {
             self.problems.warn(node.span, "'$' is matched as it stands: a path is no regular expression");
         }
-        let goes_on = ["pool", "proxy"].iter().any(|target| route.get(target).is_some());
+        let targets = ["redirect", "rewrite"].into_iter().filter_map(|key| route.get(key));
+        for (node, text) in targets.filter_map(|node| Some((node, node.text()?))) {
+            if text.split('$').skip(1).any(|rest| rest.starts_with(|first: char| first.is_ascii_alphanumeric())) {
+                let text = "'$' is sent as it stands; write {host} or {path} of the request, {name} of the route's path, or '*' at \
+                            its end for what its '*' found";
+                self.problems.warn(node.span, text);
+            }
+        }
+        let goes_on = ["app", "pool", "proxy"].iter().any(|target| route.get(target).is_some());
         if goes_on && path.ends_with('/') && !paths.contains(&below.as_str()) {
             self.problems.warn(node.span, format!("this is '{path}' alone; write '{below}' for all below it, too"));
         }

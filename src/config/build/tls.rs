@@ -7,6 +7,7 @@ use super::{Builder, switch, time_ms};
 use crate::certificates;
 use crate::config::node::{Entry, Node, Table};
 use hallway_core::plan::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
+use std::io;
 
 /// A year, in seconds.
 const STRICT_S: u64 = 31_536_000;
@@ -61,6 +62,15 @@ impl Builder<'_> {
             return None;
         };
         let ocsp = table.get("ocsp").and_then(|node| self.path(node));
+        let missing: Vec<_> = [Some(chain), Some(key), table.get("ocsp")]
+            .into_iter()
+            .flatten()
+            .filter_map(|node| Some((node.span, self.path(node).filter(|path| !path.exists())?)))
+            .collect();
+        if !missing.is_empty() {
+            missing.into_iter().for_each(|(span, path)| self.unreadable(span, &path, &io::ErrorKind::NotFound.into()));
+            return None;
+        }
         let source = CertificateSource::Files { chain: self.path(chain)?, key: self.path(key)?, ocsp };
         let judged = certificates::read(source)
             .and_then(|certificate| hallway_edge::vet(&certificate, hosts).map(|doubt| (certificate, doubt)));
