@@ -172,10 +172,10 @@ impl Reply {
 /// Appends one header as bytes of Latin-1.
 fn put_header(start: &mut Vec<u8>, pair: &Bound<'_, PyAny>) -> PyResult<()> {
     let listed;
-    let fields = match (pair.cast::<PyTuple>(), pair.cast::<PyList>()) {
-        (Ok(tuple), _) => tuple,
-        (_, Ok(list)) => {
-            listed = list.to_tuple();
+    let fields = match pair.cast::<PyTuple>() {
+        Ok(tuple) => tuple,
+        Err(_) if pair.is_instance_of::<PyList>() => {
+            listed = pair.cast::<PyList>()?.to_tuple();
             &listed
         }
         _ => return Err(no_header(pair)?),
