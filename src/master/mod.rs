@@ -245,6 +245,19 @@ impl Master {
         commands.into_iter().filter_map(|command| self.obey(command)).collect()
     }
 
+    /// Why the edge could not be started: the system names neither the file nor the user.
+    fn explain_edge(&self, error: &io::Error) -> String {
+        let program = self.program.display();
+        match (error.kind(), &self.plan.user) {
+            (io::ErrorKind::PermissionDenied, Some(user)) => format!(
+                "the edge could not be started: the user '{}', as which it runs, may not run {program}; \
+                 put the program where everybody may, as /usr/local/bin",
+                crate::users::name_of(user.uid)
+            ),
+            _ => format!("the edge could not be started from {program}: {error}"),
+        }
+    }
+
     fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
@@ -255,7 +268,7 @@ impl Master {
             Command::SpawnEdge => match self.spawn_edge() {
                 Ok(edge) => self.edge = Some(edge),
                 Err(error) => {
-                    say(&format!("the edge could not be started: {error}"));
+                    say(&self.explain_edge(&error));
                     return Some(Event::Exited(Child::Edge, Some(1)));
                 }
             },

@@ -91,12 +91,13 @@ fn a_mistake_is_mended_by_the_next_save() {
 fn without_being_asked_nobody_looks() {
     let hallway = Stage::with_app(&app("one")).run(&["-w", "1", "app:app"]);
     let worker = hallway.wait_for_children("hallway: app", 1);
-    save(&hallway, "app.py", &app("two"));
+    // Of another length: Python tells a file from what it has compiled of it by size and second.
+    save(&hallway, "app.py", &app("another"));
     // As soon as somebody asks for it, it counts; until then nothing has.
     assert_eq!(get(hallway.address, "/").text(), "one");
     assert_eq!(hallway.children("hallway: app"), worker);
     hallway.signal("HUP");
-    wait_for(&hallway, "two");
+    wait_for(&hallway, "another");
     assert!(!hallway.said().contains("has changed"), "{}", hallway.said());
 }
 
