@@ -278,10 +278,14 @@ fn what_fails_behind_its_head_is_not_asked_for_again() {
             " %{http_code}",
             &url,
         ]);
-        assert!(told.contains(&format!(" {status}")), "{path} {version}: {told}");
+        // Where the end comes after the head, however soon, that has gone: then what follows it is seen to be cut.
+        let is_told = told.contains(&format!(" {status}"));
+        let is_cut = told.contains(" 201") && told.contains("curl: (");
+        assert!(is_told || is_cut, "{path} {version}: {told}");
         if !path.starts_with("/app") {
             assert_eq!(server.count(path), before + 1, "{path} {version}: {told}");
         }
+        let status = if is_told { status } else { "201" };
         let line = format!("POST {path} HTTP/{} {status}", if version == "--http2" { "2.0" } else { "1.1" });
         wait_until(|| served.hallway.written().contains(&line).then_some(()));
     }
