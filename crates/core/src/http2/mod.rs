@@ -106,17 +106,11 @@ pub fn put_path(out: &mut Vec<u8>, target: &[u8]) {
     for byte in target {
         match byte {
             b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | ..=b' ' | 0x7f.. => {
-                put_escaped(out, *byte);
+                route::put_escaped(out, *byte);
             }
             _ => out.push(*byte),
         }
     }
-}
-
-/// Appends `%XX`.
-pub(crate) fn put_escaped(out: &mut Vec<u8>, byte: u8) {
-    let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 15)];
-    out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
 }
 
 /// Whether the head would be within the limits if it had come by HTTP/1.1: what the engine counts is more.

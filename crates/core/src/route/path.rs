@@ -118,6 +118,12 @@ pub fn has_dot_segments(target: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|segment| matches!(&*percent_decode(segment), b"." | b".."))
 }
 
+/// Appends `%XX`.
+pub(crate) fn put_escaped(out: &mut Vec<u8>, byte: u8) {
+    let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 15)];
+    out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
+}
+
 fn hex_pair(pair: &[u8]) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     let (high, low) = (digit(*pair.first()?)?, digit(*pair.get(1)?)?);

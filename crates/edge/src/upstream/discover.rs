@@ -5,29 +5,21 @@
 //!         pool.
 
 use super::desk::{Found, PoolDesk};
-use super::resolver::{Memory, Resolved, Resolver};
+use super::resolver::{AGAIN, Asked, HOLD, Memory, Resolved, Resolver, locked};
 use crate::voice::Voice;
 use hallway_core::plan::{Place, Pool};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A name is asked for again when its records expire; not more often, and at least so often, as those who scale an
-/// application expect it to be seen.
-pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// After a failure, at first; then twice as long each time.
 const AFTER_FAILURE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// For all that has to be asked for one name.
 const ASKING_MAX: Duration = Duration::from_secs(10);
-/// How long name servers have to say that a name which had addresses has none, until that is believed: one that is
-/// restarted, or reads its zone anew, says so for a moment (HAProxy's `hold nx`).
-pub(super) const HOLD: Duration = Duration::from_secs(10);
 
-/// A name, and the port where SRV records do not say it.
-pub(super) type Asked = (String, Option<u16>);
 /// What names stand for, as far as that is known.
 pub(crate) type Book = HashMap<Asked, Vec<Found>>;
 
@@ -222,9 +214,4 @@ fn note(due: &mut Due, name: &Asked, found: Result<Resolved, String>, wish: &Wis
         }
     }
     again
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic ends the process, so a poisoned lock is never seen.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,6 @@
 //! Never:  does one record that cannot be had keep the others from being followed.
 
 use super::desk::Found;
-use super::discover::{AGAIN, Asked, HOLD, locked};
 use domain::base::iana::{Rcode, Rtype};
 use domain::base::name::Name;
 use domain::rdata::{A, Aaaa, Srv};
@@ -12,9 +11,19 @@ use domain::resolv::StubResolver;
 use domain::resolv::stub::conf::{ResolvConf, ServerConf, Transport};
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+
+/// A name is asked for again when its records expire; not more often, and at least so often, as those who scale an
+/// application expect it to be seen.
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long name servers have to say that a name which had addresses has none, until that is believed: one that is
+/// restarted, or reads its zone anew, says so for a moment (HAProxy's `hold nx`).
+pub(super) const HOLD: Duration = Duration::from_secs(10);
+
+/// A name, and the port where SRV records do not say it.
+pub(super) type Asked = (String, Option<u16>);
 
 /// For a name server to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -269,4 +278,9 @@ fn by_file(name: &str) -> Vec<IpAddr> {
         found.push(IpAddr::from([127, 0, 0, 1]));
     }
     found
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic ends the process, so a poisoned lock is never seen.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
