@@ -51,51 +51,56 @@ pub enum Name {
 impl Name {
     /// Which name this is; case does not count (RFC 9110, 5.1).
     pub fn of(raw: &[u8]) -> Name {
-        // The first letter tells most of them apart, and costs next to nothing.
-        let first = raw.first().map_or(0, u8::to_ascii_lowercase);
-        let is = |known: &str, name: Name| {
-            (known.as_bytes().first() == Some(&first) && raw.eq_ignore_ascii_case(known.as_bytes())).then_some(name)
-        };
         let found = match raw.len() {
-            2 => is("te", Name::Te),
-            4 => is("host", Name::Host).or_else(|| is("date", Name::Date)),
-            5 => is("proxy", Name::Proxy).or_else(|| is("range", Name::Range)),
-            6 => is("cookie", Name::Cookie)
-                .or_else(|| is("accept", Name::Accept))
-                .or_else(|| is("server", Name::Server))
-                .or_else(|| is("expect", Name::Expect)),
-            7 => is("referer", Name::Referer)
-                .or_else(|| is("upgrade", Name::Upgrade))
-                .or_else(|| is("trailer", Name::Trailer))
-                .or_else(|| is("refresh", Name::Refresh)),
-            8 => is("if-match", Name::IfMatch)
-                .or_else(|| is("if-range", Name::IfRange))
-                .or_else(|| is("location", Name::Location)),
-            9 => is("forwarded", Name::Forwarded),
-            10 => is("user-agent", Name::UserAgent)
-                .or_else(|| is("connection", Name::Connection))
-                .or_else(|| is("keep-alive", Name::KeepAlive))
-                .or_else(|| is("tracestate", Name::TraceState))
-                .or_else(|| is("set-cookie", Name::SetCookie)),
-            11 => is("traceparent", Name::TraceParent),
-            12 => is("content-type", Name::ContentType).or_else(|| is("x-request-id", Name::XRequestId)),
-            13 => is("if-none-match", Name::IfNoneMatch),
-            14 => is("content-length", Name::ContentLength),
-            15 => is("accept-encoding", Name::AcceptEncoding)
-                .or_else(|| is("x-forwarded-for", Name::XForwardedFor))
-                .or_else(|| is("x-request-start", Name::XRequestStart)),
-            16 => is("x-forwarded-host", Name::XForwardedHost)
-                .or_else(|| is("x-forwarded-port", Name::XForwardedPort))
-                .or_else(|| is("proxy-connection", Name::ProxyConnection))
-                .or_else(|| is("content-location", Name::ContentLocation)),
-            17 => is("x-forwarded-proto", Name::XForwardedProto)
-                .or_else(|| is("if-modified-since", Name::IfModifiedSince))
-                .or_else(|| is("transfer-encoding", Name::TransferEncoding)),
-            19 => is("if-unmodified-since", Name::IfUnmodifiedSince),
+            2 => is(raw, b"te", Name::Te),
+            4 => is(raw, b"host", Name::Host).or_else(|| is(raw, b"date", Name::Date)),
+            5 => is(raw, b"proxy", Name::Proxy).or_else(|| is(raw, b"range", Name::Range)),
+            6 => is(raw, b"cookie", Name::Cookie)
+                .or_else(|| is(raw, b"accept", Name::Accept))
+                .or_else(|| is(raw, b"server", Name::Server))
+                .or_else(|| is(raw, b"expect", Name::Expect)),
+            7 => is(raw, b"referer", Name::Referer)
+                .or_else(|| is(raw, b"upgrade", Name::Upgrade))
+                .or_else(|| is(raw, b"trailer", Name::Trailer))
+                .or_else(|| is(raw, b"refresh", Name::Refresh)),
+            8 => is(raw, b"if-match", Name::IfMatch)
+                .or_else(|| is(raw, b"if-range", Name::IfRange))
+                .or_else(|| is(raw, b"location", Name::Location)),
+            9 => is(raw, b"forwarded", Name::Forwarded),
+            10 => is(raw, b"user-agent", Name::UserAgent)
+                .or_else(|| is(raw, b"connection", Name::Connection))
+                .or_else(|| is(raw, b"keep-alive", Name::KeepAlive))
+                .or_else(|| is(raw, b"tracestate", Name::TraceState))
+                .or_else(|| is(raw, b"set-cookie", Name::SetCookie)),
+            11 => is(raw, b"traceparent", Name::TraceParent),
+            12 => is(raw, b"content-type", Name::ContentType).or_else(|| is(raw, b"x-request-id", Name::XRequestId)),
+            13 => is(raw, b"if-none-match", Name::IfNoneMatch),
+            14 => is(raw, b"content-length", Name::ContentLength),
+            15 => is(raw, b"accept-encoding", Name::AcceptEncoding)
+                .or_else(|| is(raw, b"x-forwarded-for", Name::XForwardedFor))
+                .or_else(|| is(raw, b"x-request-start", Name::XRequestStart)),
+            16 => is(raw, b"x-forwarded-host", Name::XForwardedHost)
+                .or_else(|| is(raw, b"x-forwarded-port", Name::XForwardedPort))
+                .or_else(|| is(raw, b"proxy-connection", Name::ProxyConnection))
+                .or_else(|| is(raw, b"content-location", Name::ContentLocation)),
+            17 => is(raw, b"x-forwarded-proto", Name::XForwardedProto)
+                .or_else(|| is(raw, b"if-modified-since", Name::IfModifiedSince))
+                .or_else(|| is(raw, b"transfer-encoding", Name::TransferEncoding)),
+            19 => is(raw, b"if-unmodified-since", Name::IfUnmodifiedSince),
             _ => None,
         };
         found.unwrap_or(Name::Other)
     }
+}
+
+/// The name, where `raw` is this known one, which is written in small letters. The length is known to the compiler, so
+/// it compares many bytes at once.
+#[inline(always)]
+fn is<const N: usize>(raw: &[u8], known: &[u8; N], name: Name) -> Option<Name> {
+    let raw: &[u8; N] = raw.try_into().ok()?;
+    // A letter and its small one differ in this bit; a hyphen has it set, so that it has to be the same.
+    let differs = |at: usize| (raw[at] | if known[at] == b'-' { 0 } else { 0x20 }) ^ known[at];
+    ((0..N).fold(0, |all, at| all | differs(at)) == 0).then_some(name)
 }
 
 /// One header line, borrowed from its list.
@@ -288,6 +293,12 @@ mod tests {
             ("Transfer-Encoding", Name::TransferEncoding),
             ("If-Modified-Since", Name::IfModifiedSince),
             ("X-Custom", Name::Other),
+            ("set\rcookie", Name::Other),
+            ("set\u{d}cookie", Name::Other),
+            ("set-cookie\0", Name::Other),
+            ("\u{14}e", Name::Other),
+            ("sET-cOOKIE", Name::SetCookie),
+            ("X-FORWARDED-proto", Name::XForwardedProto),
             ("", Name::Other),
         ] {
             assert_eq!(Name::of(raw.as_bytes()), name, "{raw}");

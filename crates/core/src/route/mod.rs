@@ -143,6 +143,9 @@ pub fn as_it_came(head: &Head) -> Head {
 
 /// Splits `http://authority/rest`; nothing for the other forms.
 fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    if raw.first() == Some(&b'/') {
+        return None;
+    }
     let scheme_end = memchr::memmem::find(raw, b"://")?;
     let scheme = &raw[..scheme_end];
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {

@@ -70,10 +70,12 @@ impl EnvironMaker {
         base.set_item("SERVER_PROTOCOL", "HTTP/1.1")?;
         base.set_item("wsgi.url_scheme", "http")?;
         base.set_item("SERVER_SOFTWARE", concat!("hallway/", env!("CARGO_PKG_VERSION")))?;
+        let keys = Keys::new(py);
+        reserve(&base, &keys)?;
         let io = py.import("io")?;
         Ok(EnvironMaker {
             base: base.unbind(),
-            keys: Keys::new(py),
+            keys,
             strings: Strings::new(),
             bytes_io: io.getattr("BytesIO")?.unbind(),
             open: io.getattr("open")?.unbind(),
@@ -94,11 +96,13 @@ impl EnvironMaker {
         if !frame.script.is_empty() {
             environ.set_item(&keys.script_name, latin1(py, &percent_decode(frame.script)))?;
         }
-        environ.set_item(&keys.path_info, latin1(py, &percent_decode(frame.path)))?;
+        let path = latin1(py, &percent_decode(frame.path));
+        environ.set_item(&keys.path_info, &path)?;
         if !frame.query.is_empty() {
             environ.set_item(&keys.query_string, latin1(py, frame.query))?;
         }
-        let raw = latin1(py, frame.raw_target);
+        let is_path = frame.raw_target == frame.path && !frame.path.contains(&b'%');
+        let raw = if is_path { path } else { latin1(py, frame.raw_target) };
         // With a scheme and a host before it, it is what CGI makes of it only without them.
         match frame.raw_target.starts_with(b"/") {
             true => environ.set_item(&keys.request_uri, &raw)?,
@@ -106,8 +110,9 @@ impl EnvironMaker {
         }
         environ.set_item(&keys.raw_uri, raw)?;
         environ.set_item(&keys.remote_addr, strings.value(py, addresses.peer_ip.as_bytes()))?;
-        if addresses.peer_port != 0 {
-            environ.set_item(&keys.remote_port, strings.number(py, addresses.peer_port.into()))?;
+        match addresses.peer_port {
+            0 => environ.del_item(&keys.remote_port)?,
+            port => environ.set_item(&keys.remote_port, strings.number(py, port.into()))?,
         }
         environ.set_item(&keys.server_name, strings.value(py, addresses.local_name.as_bytes()))?;
         environ.set_item(&keys.server_port, strings.number(py, addresses.local_port.into()))?;
@@ -167,6 +172,32 @@ impl EnvironMaker {
         }
     }
 }
+
+/// Puts what every request sets into the base, with nothing in it, and lets it grow once beyond that: a copy of it has
+/// room for the headers then, and need not grow, which costs as much as half of the keys.
+fn reserve(base: &Bound<'_, PyDict>, keys: &Keys) -> PyResult<()> {
+    let py = base.py();
+    for key in [
+        &keys.request_method,
+        &keys.path_info,
+        &keys.request_uri,
+        &keys.raw_uri,
+        &keys.remote_addr,
+        &keys.remote_port,
+        &keys.server_name,
+        &keys.server_port,
+        &keys.input,
+    ] {
+        base.set_item(key, py.None())?;
+    }
+    // CPython's dictionary has room for 21 keys, or for 42.
+    let spare = base.len()..USUAL_KEYS;
+    spare.clone().try_for_each(|number| base.set_item(number, py.None()))?;
+    spare.into_iter().try_for_each(|number| base.del_item(number))
+}
+
+/// As many as most requests have.
+const USUAL_KEYS: usize = 22;
 
 /// Bytes that Python reads of a body's file at a time.
 const PIECE: usize = 64 * 1024;

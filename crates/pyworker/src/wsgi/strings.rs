@@ -25,8 +25,13 @@ pub(super) struct Key {
     pub(super) may_be_had: bool,
 }
 
+/// Lines of a request whose names are expected where they were before.
+const LINES_MAX: usize = 64;
+
 /// What is remembered of a header's name.
 struct Known {
+    /// As it came.
+    name: Vec<u8>,
     text: Py<PyString>,
     repeats: bool,
     /// Where `last` has the text.
@@ -36,7 +41,13 @@ struct Known {
 /// Strings that requests have in common.
 pub(super) struct Strings {
     // Bounded, so that names that were chosen to collide cost no more than a walk of these.
-    keys: HashMap<Vec<u8>, Known, RandomState>,
+    known: Vec<Known>,
+    /// Where `known` has a name.
+    places: HashMap<Vec<u8>, usize, RandomState>,
+    /// Where `known` has the name of each line of the request before: a client asks with the same ones in the same order.
+    expected: Vec<usize>,
+    /// The line that comes next.
+    line: usize,
     /// Each value has one place; the last one that belongs there has it. So what comes often is
     /// there, whatever else comes by.
     values: Vec<Option<Value>>,
@@ -51,18 +62,19 @@ pub(super) struct Strings {
 impl Strings {
     pub(super) fn new() -> Self {
         let values = std::iter::repeat_with(|| None).take(VALUES_MAX).collect();
-        let (keys, hash) = (HashMap::default(), RandomState::default());
-        Strings { keys, values, hash, asked: 0, last: Vec::new(), is_unsure: false }
+        let (places, hash) = (HashMap::default(), RandomState::default());
+        let (known, expected, last) = (Vec::new(), Vec::new(), Vec::new());
+        Strings { known, places, expected, line: 0, values, hash, asked: 0, last, is_unsure: false }
     }
 
     /// Another request begins.
     pub(super) fn begin(&mut self) {
-        (self.asked, self.is_unsure) = (self.asked + 1, false);
+        (self.asked, self.line, self.is_unsure) = (self.asked + 1, 0, false);
     }
 
     /// The environ's key for a header: `HTTP_ACCEPT`, or `CONTENT_TYPE` without a prefix.
     pub(super) fn key(&mut self, py: Python<'_>, raw_name: &[u8]) -> Key {
-        if let Some(key) = self.keys.get(raw_name) {
+        if let Some(key) = self.find(raw_name).and_then(|at| self.known.get(at)) {
             let last = self.last.get_mut(key.place).map(|last| std::mem::replace(last, self.asked));
             let may_be_had = self.is_unsure || last == Some(self.asked);
             return Key { text: key.text.clone_ref(py), repeats: key.repeats, may_be_had };
@@ -76,21 +88,39 @@ impl Strings {
             &*text,
             "HTTP_X_REQUEST_ID" | "HTTP_X_REQUEST_START" | "HTTP_TRACEPARENT" | "HTTP_COOKIE" | "HTTP_REFERER"
         );
-        if self.keys.len() >= NAMES_MAX {
+        if self.known.len() >= NAMES_MAX {
             // Interned strings may live for ever, and a client chooses these names.
             self.is_unsure = true;
             return Key { text: PyString::new(py, &text).unbind(), repeats, may_be_had: true };
         }
         let text = PyString::intern(py, &text).unbind();
         // Another spelling of the same name has the same place.
-        let same = self.keys.values().find(|known| known.text.is(&text)).map(|known| known.place);
+        let same = self.known.iter().find(|known| known.text.is(&text)).map(|known| known.place);
         let place = same.unwrap_or(self.last.len());
         if same.is_none() {
             self.last.push(0);
         }
         self.last[place] = self.asked;
-        self.keys.insert(raw_name.to_vec(), Known { text: text.clone_ref(py), repeats, place });
+        self.places.insert(raw_name.to_vec(), self.known.len());
+        self.known.push(Known { name: raw_name.to_vec(), text: text.clone_ref(py), repeats, place });
         Key { text, repeats, may_be_had: true }
+    }
+
+    /// Where `known` has the name of this line.
+    fn find(&mut self, raw_name: &[u8]) -> Option<usize> {
+        let line = self.line;
+        self.line += 1;
+        let expected = self.expected.get(line).copied();
+        if expected.and_then(|at| self.known.get(at)).is_some_and(|known| known.name == raw_name) {
+            return expected;
+        }
+        let found = self.places.get(raw_name).copied()?;
+        if line < LINES_MAX {
+            let lines = self.expected.len().max(line + 1);
+            self.expected.resize(lines, found);
+            self.expected[line] = found;
+        }
+        Some(found)
     }
 
     /// A string that probably comes again.
