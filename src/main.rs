@@ -3,6 +3,7 @@
 //! Actors: none of its own: the master's loop and the edge's threads are started from here.
 //! Never:  is anything decided here that `core` could decide.
 
+mod allocator;
 mod asked;
 mod certificates;
 mod cli;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// Exit codes beside 0; 3 and 4 are a worker's, handed on by the master.
 const ERROR: u8 = 1;

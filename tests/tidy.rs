@@ -14,6 +14,7 @@ const FILE_LINES_MAX: usize = 500;
 
 /// Files that may hold `unsafe`, and what for. Each block has a SAFETY comment (clippy sees to it).
 const UNSAFE_FILES: &[(&str, &str)] = &[
+    ("src/allocator.rs", "memory is given and taken back by a library in C"),
     ("crates/workers/src/inherit.rs", "a descriptor is taken over by its number"),
     ("crates/workers/src/spawn.rs", "code between fork and exec"),
     ("crates/pyworker/src/descriptors.rs", "a descriptor is taken over by its number"),
