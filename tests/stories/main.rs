@@ -37,6 +37,7 @@ mod forward_proxy;
 mod gateways;
 mod gunicorn_vectors;
 mod head_limits;
+mod holds;
 mod hostile;
 mod ill_apps;
 mod interpreters;

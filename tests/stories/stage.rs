@@ -243,6 +243,8 @@ pub fn signal(pid: u32, name: &str) {
         "TTIN" => Signal::TTIN,
         "TTOU" => Signal::TTOU,
         "USR1" => Signal::USR1,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
         other => panic!("no signal {other}"),
     };
     let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
