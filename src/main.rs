@@ -8,6 +8,7 @@ mod asked;
 mod certificates;
 mod cli;
 mod config;
+mod environment;
 mod exec;
 mod explain;
 mod given;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     // The master starts the edge by this word; nobody types it.
     if arguments.next_if(|word| word == hallway_workers::EDGE).is_some() {
         return wire::run_edge(arguments);
+    }
+    if arguments.next_if(|word| word == hallway_workers::WORKER).is_some() {
+        return hallway_workers::launch_worker(arguments);
     }
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
         Ok(cli::Asked::Text(text)) => print(&text),

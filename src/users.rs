@@ -44,5 +44,5 @@ pub(crate) fn find(name: &str) -> Result<User, String> {
     }
     let groups = CString::new(name).ok().and_then(|name| getgrouplist(&name, user.gid).ok()).unwrap_or_default();
     let groups = groups.into_iter().map(|group| group.as_raw()).collect();
-    Ok(User { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+    Ok(User { name: user.name, home: user.dir, uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
 }

@@ -7,7 +7,7 @@ use hallway_core::control::{Order, Report};
 use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
 use hallway_edge::{Bound, Edge, Ground, Voice};
-use hallway_workers::{Channel, take_inherited};
+use hallway_workers::{Channel, Message, take_inherited};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -58,17 +58,22 @@ impl Master for MasterOnChannel {
     }
 }
 
-/// The main function of the edge's process. Its arguments are the numbers of descriptors.
-pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+/// The main function of the edge's process. Its arguments are who it is to be, and the number of its channel.
+pub(crate) fn run_edge(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    // Keys and traffic will be in this memory: no other process may look into it. Only root can write its title after that.
+    if rustix::process::geteuid().is_root() {
+        let _ = hallway_workers::hide();
+    }
     hallway_workers::set_title(hallway_workers::EDGE);
-    // Keys and traffic are in this memory: no other process of this user may look into it.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let mut next = || arguments.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
+    let (user, channel) = (next(), next());
+    let confined = hallway_workers::confine_edge(&user).and_then(|()| take_inherited(channel.parse().unwrap_or(-1)));
     // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.
     // A file that may not grow is an error of its write (EFBIG), not the end of everything.
     for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXFSZ] {
         let _ = signal_hook::flag::register(signal, Arc::default());
     }
-    match serve(arguments) {
+    match confined.and_then(|channel| serve(Channel::from_descriptor(channel))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Voice::of_process().say(&format!("the edge could not start: {error}"));
@@ -78,26 +83,69 @@ pub(crate) fn run_edge(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
-    let number = |word: OsString| word.to_str().and_then(|word| word.parse().ok());
-    let serial = arguments.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or(0);
-    let mut descriptors = arguments.map(|word| take_inherited(number(word).unwrap_or(-1)));
-    let mut next = || descriptors.next().unwrap_or_else(|| Err(io::Error::other("a descriptor is missing")));
-    let channel = Channel::from_descriptor(next()?);
-    let plan: Plan = serde_json::from_reader(File::from(next()?))?;
-    let mut sockets = empty(plan.edge_threads);
-    for Listener { at, .. } in &plan.listeners {
-        let siblings = if matches!(at, Listen::Tcp(_)) { plan.edge_threads } else { 1 };
-        let given = (0..siblings).map(|_| next()).collect::<io::Result<_>>()?;
-        Bound::deal(given, at, &mut sockets)?;
+/// What the master sends, and what of it has to wait until there is a plan.
+struct Inbox {
+    channel: Channel,
+    early: VecDeque<Message>,
+    /// Sockets that came for the next plan, in the order of its addresses.
+    sockets: VecDeque<OwnedFd>,
+}
+
+impl Inbox {
+    /// The next message; nothing when the master is gone.
+    fn next(&mut self) -> io::Result<Option<Message>> {
+        match self.early.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.channel.receive(),
+        }
     }
-    let mut known = plan.listeners.clone();
+
+    /// The first plan and its serial number; nothing when there is nothing to be done any more.
+    fn first_plan(&mut self) -> io::Result<Option<(Plan, u32)>> {
+        let mut early = VecDeque::new();
+        while let Some(message) = self.channel.receive()? {
+            match Order::decode(&message.bytes) {
+                Some(Order::Sockets) => self.sockets.extend(message.descriptors),
+                Some(Order::Plan { serial }) => {
+                    self.early = early;
+                    return Ok(Some((read_plan(message)?, serial)));
+                }
+                Some(Order::Finish) => return Ok(None),
+                _ => early.push_back(message),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sockets of those addresses of a plan that are not known yet, dealt to the event loops.
+    fn deal(&mut self, plan: &Plan, threads: usize, known: &[Listener]) -> io::Result<Vec<Vec<Bound>>> {
+        let mut dealt = empty(threads);
+        for Listener { at, .. } in plan.listeners.iter().filter(|new| !known.iter().any(|old| old.at == new.at)) {
+            let siblings = if matches!(at, Listen::Tcp(_)) { threads } else { 1 };
+            if siblings > self.sockets.len() {
+                return Err(io::Error::other("a socket is missing"));
+            }
+            Bound::deal(self.sockets.drain(..siblings).collect(), at, &mut dealt)?;
+        }
+        Ok(dealt)
+    }
+}
+
+fn read_plan(message: Message) -> io::Result<Plan> {
+    let file = message.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
+    Ok(serde_json::from_reader(File::from(file))?)
+}
+
+fn serve(channel: Channel) -> io::Result<()> {
+    let copy = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
+    let mut inbox = Inbox { channel: copy, early: VecDeque::new(), sockets: VecDeque::new() };
+    channel.send(&Report::Confined.encode(), &[])?;
+    let Some((plan, serial)) = inbox.first_plan()? else { return Ok(()) };
     let edge_threads = plan.edge_threads;
-    let orders = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
+    let sockets = inbox.deal(&plan, edge_threads, &[])?;
+    let mut known = plan.listeners.clone();
     let mut edge = Edge::start(Ground { plan, serial, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
-    // Sockets that came for the next plan.
-    let mut further: VecDeque<Vec<OwnedFd>> = VecDeque::new();
-    while let Some(message) = orders.receive()? {
+    while let Some(message) = inbox.next()? {
         match Order::decode(&message.bytes) {
             Some(Order::Lanes { worker, pid, slots, app }) => {
                 let mut ends = message.descriptors.into_iter();
@@ -109,19 +157,13 @@ fn serve(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
                 };
                 if !dealt {
                     // Out of descriptors or memory: this worker would never be reached. A next one may be.
-                    orders.send(&Report::Overdue { worker }.encode(), &[])?;
+                    inbox.channel.send(&Report::Overdue { worker }.encode(), &[])?;
                 }
             }
-            Some(Order::Sockets) => further.push_back(message.descriptors),
+            Some(Order::Sockets) => inbox.sockets.extend(message.descriptors),
             Some(Order::Plan { serial }) => {
-                let file = message.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
-                let plan: Plan = serde_json::from_reader(File::from(file))?;
-                let mut sockets = empty(edge_threads);
-                for Listener { at, .. } in &plan.listeners {
-                    if !known.iter().any(|listener| listener.at == *at) {
-                        Bound::deal(further.pop_front().unwrap_or_default(), at, &mut sockets)?;
-                    }
-                }
+                let plan = read_plan(message)?;
+                let sockets = inbox.deal(&plan, edge_threads, &known)?;
                 known.clone_from(&plan.listeners);
                 if let Err(error) = edge.adopt(plan, serial, sockets) {
                     Voice::of_process().say(&format!("the edge goes on by the plan it had: {error}"));

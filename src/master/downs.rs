@@ -3,6 +3,7 @@
 //! Actors: the file system is asked what is missing.
 //! Never:  is a reason kept that does not hold any more.
 
+use hallway_core::control::Step;
 use hallway_core::plan::App;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -56,41 +57,37 @@ impl Downs {
     }
 }
 
-/// Why a worker of this app could not be started: the system names neither the file nor the step.
-pub(super) fn explain_spawn(app: &App, error: &io::Error, named: &dyn Fn(&str) -> String) -> String {
+/// Why a worker of this app could not be started: the system names neither the file nor the user.
+pub(super) fn explain_start(app: &App, (step, error): (Step, &io::Error), named: &dyn Fn(&str) -> String) -> String {
     if let Some(why) = &app.hindrance {
         return why.clone();
     }
     let (python, chdir) = (app.python.display(), app.chdir.display());
-    let has_path = app.python.components().count() > 1;
-    if let Err(error) = std::fs::metadata(&app.chdir) {
-        return match error.kind() {
-            ErrorKind::NotFound => {
-                format!("its directory {chdir} is not there; make it, or name another with {}", named("chdir"))
-            }
-            _ => format!("its directory {chdir} cannot be entered: {}", crate::users::told(&error)),
-        };
-    }
-    if !app.chdir.is_dir() {
-        return format!("{chdir} is no directory; name one with {}", named("chdir"));
-    }
-    // Who may see a directory may not enter it yet.
-    if let Err(error) = std::fs::metadata(app.chdir.join(".")) {
-        return format!("its directory {chdir} cannot be entered: {}", crate::users::told(&error));
-    }
+    let user = app.user.as_ref().map_or_else(crate::users::own_name, |user| user.name.clone());
     let shown = format!("the interpreter '{python}' ({})", app.python_origin);
-    match (error.kind(), &app.user) {
-        (ErrorKind::NotFound, _) if has_path && app.python.exists() => {
+    match (step, error.kind()) {
+        (Step::User, _) => format!("its worker could not become the user '{user}': {error}"),
+        (Step::Directory, ErrorKind::NotFound) => {
+            format!("its directory {chdir} is not there; make it, or name another with {}", named("chdir"))
+        }
+        (Step::Directory, ErrorKind::NotADirectory) => {
+            format!("{chdir} is no directory; name one with {}", named("chdir"))
+        }
+        (Step::Directory, ErrorKind::PermissionDenied) => format!(
+            "its directory {chdir} may not be read by the user '{user}', as which it runs; let that user read it, or \
+             name another with {}",
+            named("chdir")
+        ),
+        (Step::Directory, _) => format!("its directory {chdir} cannot be entered: {error}"),
+        (Step::Interpreter, ErrorKind::NotFound) if app.python.components().count() > 1 && app.python.exists() => {
             format!("{shown} names another one in its first line, or needs a loader, that is not there")
         }
-        (ErrorKind::NotFound, _) => {
+        (Step::Interpreter, ErrorKind::NotFound) => {
             format!("there is no interpreter '{python}' ({}); name one with {}", app.python_origin, named("python"))
         }
-        (ErrorKind::PermissionDenied, Some(user)) => {
-            let user = crate::users::name_of(user.uid);
-            format!("{shown} or {chdir} is not for the user '{user}', as which it runs: {error}")
+        (Step::Interpreter, ErrorKind::PermissionDenied) => {
+            format!("{shown} is not for the user '{user}', as which it runs: {error}")
         }
-        (ErrorKind::PermissionDenied, None) => format!("{shown} cannot be started: {}", crate::users::told(error)),
-        _ => format!("{shown} could not be started: {error}"),
+        (Step::Interpreter, _) => format!("{shown} could not be started: {error}"),
     }
 }

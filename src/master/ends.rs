@@ -6,12 +6,40 @@
 use super::news::say;
 use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
 use crate::words::Words;
-use hallway_core::control::Order;
+use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event};
 use hallway_workers::Ended;
+use std::io;
 
 impl Master {
+    /// What follows from a report of a child.
+    pub(super) fn hear(&mut self, child: Child, report: Report) -> Vec<Event> {
+        let event = match (child, report) {
+            (child, Report::Ready) => Event::Ready(child),
+            (Child::Edge, Report::Confined) => return self.brief_edge(),
+            (Child::Edge, Report::Over { serial }) => return self.plan_is_over(serial),
+            (Child::Edge, Report::Adopted { serial }) => {
+                self.plan_is_adopted(serial);
+                return Vec::new();
+            }
+            (Child::Edge, Report::Stuck { worker }) => Event::Stuck(worker),
+            (Child::Edge, Report::Overdue { worker }) => Event::Overdue(worker),
+            (Child::Edge, Report::Joined { worker }) => Event::Joined(worker),
+            (Child::Worker(worker), Report::Spent) => Event::Spent(worker),
+            (Child::Worker(worker), Report::Left) => Event::Left(worker),
+            (Child::Worker(worker), Report::Unstarted { step, errno }) => {
+                if let Some(hired) = self.workers.get_mut(&worker).filter(|_| !self.ready.contains(&worker)) {
+                    hired.unstarted = Some((step, io::Error::from_raw_os_error(errno.cast_signed())));
+                }
+                return Vec::new();
+            }
+            // The edge exits by itself after this; a worker has nothing else to say.
+            _ => return Vec::new(),
+        };
+        vec![event]
+    }
+
     /// The next look at the memory of the workers, where any app bounds it.
     pub(super) fn weigh_soon(&mut self) {
         let is_bounded = self.plan.apps.iter().any(|app| app.max_rss_bytes > 0);
@@ -52,9 +80,19 @@ impl Master {
         }
     }
 
+    /// Why a worker that has ended could not be started, where it said so: that may still be in its channel.
+    fn take_last_report(&mut self, worker: u32) -> Option<(Step, io::Error)> {
+        let hired = self.workers.get(&worker)?;
+        let left = if hired.spawned.is_deaf { None } else { hired.spawned.channel.receive_now().ok().flatten() };
+        if let Some(report @ Report::Unstarted { .. }) = left.and_then(|message| Report::decode(&message.bytes)) {
+            self.hear(Child::Worker(worker), report);
+        }
+        self.workers.get_mut(&worker)?.unstarted.take()
+    }
+
     /// Notes why a worker ended before its app was loaded.
     fn blame(&mut self, app: &App, ended: Ended) {
-        let last = self.words.iter().find(|words| words.is_of(ended.pid)).map(Words::last).unwrap_or_default();
+        let last = self.words.iter().rev().find(|words| words.is_of(ended.pid)).map(Words::last).unwrap_or_default();
         let callable = &app.callable;
         let why = match (ended.code, ended.signal) {
             (Some(4), _) => format!("{callable} does not load: {last}"),
@@ -75,8 +113,13 @@ impl Master {
         }
         let (&worker, _) = self.workers.iter().find(|(_, hired)| hired.spawned.pid == ended.pid)?;
         let who = self.worker_name(worker);
+        let unstarted = self.take_last_report(worker);
+        let is_unstarted = unstarted.is_some();
         if let Some(Hired { app, .. }) = self.workers.remove(&worker).filter(|_| !self.ready.contains(&worker)) {
-            self.blame(&app, ended);
+            match unstarted {
+                Some((step, error)) => self.blame_start(&app, step, &error),
+                None => self.blame(&app, ended),
+            }
         }
         // The edge may not see it by itself: a process that the app forked holds the lanes too.
         self.edge.iter().for_each(|edge| tell(edge, Order::Gone { worker }, &[]));
@@ -84,6 +127,7 @@ impl Master {
             _ if self.expected.remove(&Child::Worker(worker)) => {}
             (Some(signal), _) => say(&format!("{who} was ended by signal {signal}")),
             (None, Some(0) | None) => {}
+            _ if is_unstarted => {}
             (None, Some(4)) if !self.ready.contains(&worker) => {}
             (None, Some(code)) => {
                 let before = if self.ready.contains(&worker) { "" } else { " before the app was loaded" };

@@ -3,6 +3,7 @@
 //! Actors: one loop that waits in `poll`.
 //! Never:  does it decide about a process, or serve a request.
 
+mod births;
 mod control;
 mod downs;
 mod ends;
@@ -12,19 +13,20 @@ mod orders;
 mod reload;
 mod sources;
 
+use self::births::{Briefing, Program};
 use self::control::Control;
 use self::downs::Downs;
 use crate::certificates::{self, Stamp};
 use crate::htpasswd;
 use crate::instance::Instance;
-use crate::listen::{Held, Listeners};
+use crate::listen::Listeners;
 use crate::signals::{Meaning, Signals};
 use crate::words::Words;
-use hallway_core::control::{Order, Report};
+use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use hallway_edge::Voice;
-use hallway_workers::{Spawned, carry, make_lanes, reap, spawn_edge, spawn_worker};
+use hallway_workers::{Spawned, carry, make_lanes, reap};
 use news::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -32,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -67,17 +69,20 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     for (number, app) in plan.apps.iter_mut().enumerate() {
         app.number = number;
     }
+    if rustix::process::geteuid().is_root() {
+        let _ = hallway_workers::hide();
+    }
     certificates::read_missing(&mut plan)?;
     let control = served.as_ref().map(|served| Control::listen(served.instance.clone())).transpose()?;
     let mut listeners = Listeners::of_process()?;
     listeners.bind(&mut plan)?;
-    // Behind this, the same: sockets and keys are in this process.
     hallway_workers::set_title("hallway: master");
+    // Sockets and keys are in this process. Only root can write its title behind this.
+    let _ = hallway_workers::hide();
     let failed = |error: io::Error| format!("cannot start: {error}");
     let mut signals = Signals::listen().map_err(failed)?;
     let mut master = Master::new(plan, listeners, control)?;
     master.reloads |= served.as_ref().is_some_and(|served| served.watch);
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let settings = Settings {
         apps: master.plan.apps.iter().map(reload::settings_of).collect(),
         graceful_timeout_ms: master.plan.graceful_timeout_ms(),
@@ -121,6 +126,8 @@ struct Hired {
     /// As it was when the worker began.
     app: Rc<App>,
     spawned: Spawned,
+    /// Why its interpreter could not be started.
+    unstarted: Option<(Step, io::Error)>,
 }
 
 /// The shell around the supervisor.
@@ -140,10 +147,11 @@ struct Master {
     described: Vec<u8>,
     /// The names of all apps that there ever were, by their numbers.
     numbers: Vec<String>,
-    program: PathBuf,
+    program: Program,
     extension: OwnedFd,
     listeners: Listeners,
     edge: Option<Spawned>,
+    briefing: Briefing,
     workers: BTreeMap<u32, Hired>,
     /// What workers say, also those that have ended while something they started has not.
     words: Vec<Words>,
@@ -184,7 +192,6 @@ struct Master {
 impl Master {
     fn new(plan: Plan, listeners: Listeners, control: Option<Control>) -> Result<Master, String> {
         let failed = |error: io::Error| format!("cannot start: {error}");
-        let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
         let mut master = Master {
             extension: carry("hallway extension", EXTENSION).map_err(failed)?,
             described: serde_json::to_vec(&plan).map_err(|error| error.to_string())?,
@@ -195,10 +202,11 @@ impl Master {
             awaiting: Vec::new(),
             roll_failures: BTreeMap::new(),
             stopping: Vec::new(),
-            program,
+            program: Program::of_process()?,
             control,
             listeners,
             edge: None,
+            briefing: Briefing::Done,
             workers: BTreeMap::new(),
             words: Vec::new(),
             ready: BTreeSet::new(),
@@ -245,19 +253,6 @@ impl Master {
         commands.into_iter().filter_map(|command| self.obey(command)).collect()
     }
 
-    /// Why the edge could not be started: the system names neither the file nor the user.
-    fn explain_edge(&self, error: &io::Error) -> String {
-        let program = self.program.display();
-        match (error.kind(), &self.plan.user) {
-            (io::ErrorKind::PermissionDenied, Some(user)) => format!(
-                "the edge could not be started: the user '{}', as which it runs, may not run {program}; \
-                 put the program where everybody may, as /usr/local/bin",
-                crate::users::name_of(user.uid)
-            ),
-            _ => format!("the edge could not be started from {program}: {error}"),
-        }
-    }
-
     fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
@@ -265,41 +260,15 @@ impl Master {
     /// Carries out one command. What fails at once is news like any other.
     fn obey(&mut self, command: Command) -> Option<Event> {
         match command {
-            Command::SpawnEdge => match self.spawn_edge() {
-                Ok(edge) => self.edge = Some(edge),
-                Err(error) => {
-                    say(&self.explain_edge(&error));
-                    return Some(Event::Exited(Child::Edge, Some(1)));
-                }
-            },
-            Command::SpawnWorker { worker, place } => {
-                let app = self.plan.apps.iter().find(|app| app.number == place.app).map(reload::fitted)?;
-                let app = Rc::new(self.noting(app));
-                match self.hire(&app, place.number) {
-                    Ok((spawned, pipe)) => {
-                        let words = if app.is_raw { Words::raw } else { Words::new };
-                        self.words.push(words(&app.name, spawned.pid, pipe));
-                        self.workers.insert(worker, Hired { app, spawned });
-                    }
-                    Err(error) => {
-                        let why = downs::explain_spawn(&app, &error, &|key| self.named(key));
-                        let words = format!("{}: {why}", app.name);
-                        if self.downs.blame(app.number, why) {
-                            say(&words);
-                        }
-                        return Some(Event::Exited(Child::Worker(worker), Some(3)));
-                    }
-                }
-            }
+            Command::SpawnEdge => return self.start_edge(),
+            Command::SpawnWorker { worker, place } => return self.start_worker(worker, place),
             Command::DealLanes(worker) => self.deal_lanes(worker),
             Command::AnswerFor(app) => {
                 self.edge.iter().for_each(|edge| tell(edge, Order::AnswerFor { app: app as u32 }, &[]));
             }
             Command::Tell(tidings) => self.tell_tidings(tidings),
+            Command::Finish(Child::Edge) => self.finish_edge(),
             Command::Finish(child) => {
-                if child == Child::Edge {
-                    self.listeners.close();
-                }
                 if let Some(spawned) = self.spawned(child) {
                     tell(spawned, Order::Finish, &[]);
                 }
@@ -315,24 +284,9 @@ impl Master {
         None
     }
 
-    fn hire(&self, app: &App, place: u32) -> io::Result<(Spawned, OwnedFd)> {
-        if app.hindrance.is_some() {
-            return Err(io::ErrorKind::Other.into());
-        }
-        spawn_worker(app, BOOT, self.extension.as_fd(), place)
-    }
-
-    fn spawn_edge(&mut self) -> io::Result<Spawned> {
-        self.former.clear();
-        let plan = carry("hallway plan", &self.described)?;
-        let sockets: Vec<BorrowedFd<'_>> = self.listeners.of(&self.plan).flat_map(Held::sockets).collect();
-        let has_workers = !self.plan.apps.is_empty();
-        spawn_edge(&self.program, (plan.as_fd(), self.serial), &sockets, (self.plan.user.as_ref(), has_workers))
-    }
-
     /// New lanes for one worker; a side that is gone finds out by itself.
     fn deal_lanes(&self, worker: u32) {
-        let (Some(edge), Some(Hired { app, spawned })) = (&self.edge, self.workers.get(&worker)) else { return };
+        let (Some(edge), Some(Hired { app, spawned, .. })) = (&self.edge, self.workers.get(&worker)) else { return };
         let slots = app.threads;
         let order = Order::Lanes { worker, pid: spawned.pid, slots, app: app.number as u32 };
         match make_lanes(slots, self.plan.edge_threads) {
@@ -393,25 +347,20 @@ impl Master {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let (mut events, mut gone, mut over, mut adopted) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let (mut events, mut gone, mut told) = (Vec::new(), Vec::new(), Vec::new());
         let spoken = sources[first_child..first_words]
             .iter()
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
         for (_, (child, spawned)) in spoken {
             match spawned.channel.receive().ok().flatten() {
-                Some(message) => match Report::decode(&message.bytes) {
-                    Some(Report::Over { serial }) if *child == Child::Edge => over.push(serial),
-                    Some(Report::Adopted { serial }) if *child == Child::Edge => adopted = Some(serial),
-                    report => events.extend(report.and_then(|report| event_of(*child, report))),
-                },
+                Some(message) => told.extend(Report::decode(&message.bytes).map(|report| (*child, report))),
                 None => gone.push(*child),
             }
         }
         drop(sources);
         drop(children);
-        over.into_iter().for_each(|serial| events.extend(self.plan_is_over(serial)));
-        adopted.into_iter().for_each(|serial| self.plan_is_adopted(serial));
+        told.into_iter().for_each(|(child, report)| events.extend(self.hear(child, report)));
         for words in self.words.iter_mut().filter(|words| !words.has_ended()) {
             words.tell();
         }
@@ -464,18 +413,5 @@ fn tell(spawned: &Spawned, order: Order, descriptors: &[BorrowedFd<'_>]) {
     let sent = spawned.channel.send(&order.encode(), descriptors);
     if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
         spawned.signal(Signal::KILL);
-    }
-}
-
-fn event_of(child: Child, report: Report) -> Option<Event> {
-    match (child, report) {
-        (child, Report::Ready) => Some(Event::Ready(child)),
-        (Child::Edge, Report::Stuck { worker }) => Some(Event::Stuck(worker)),
-        (Child::Edge, Report::Overdue { worker }) => Some(Event::Overdue(worker)),
-        (Child::Edge, Report::Joined { worker }) => Some(Event::Joined(worker)),
-        (Child::Worker(worker), Report::Spent) => Some(Event::Spent(worker)),
-        (Child::Worker(worker), Report::Left) => Some(Event::Left(worker)),
-        // The edge exits by itself after this; a worker has nothing else to say.
-        _ => None,
     }
 }

@@ -17,14 +17,14 @@ impl Master {
         match tidings {
             Tidings::EdgeOverstays => say("the edge does not end by itself: what it has is cut"),
             Tidings::Missing(number) => {
-                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let Some(Hired { app, spawned: Spawned { pid, .. }, .. }) = worker(number) else { return };
                 let (name, time) = (&app.name, seconds(app.timeout_ms));
                 say(&format!(
                     "{name}: worker {pid} has not come to the new edge for {time}: it shows its stacks and is replaced"
                 ));
             }
             Tidings::Overstays(number) => {
-                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let Some(Hired { app, spawned: Spawned { pid, .. }, .. }) = worker(number) else { return };
                 let (name, time) = (&app.name, seconds(app.graceful_timeout_ms));
                 say(&format!(
                     "worker {pid} of {name} was told to leave and has not ended within its graceful timeout ({time}): it \
@@ -32,7 +32,7 @@ impl Master {
                 ));
             }
             Tidings::LoadsTooLong(number) => {
-                let Some(Hired { app, spawned: Spawned { pid, .. } }) = worker(number) else { return };
+                let Some(Hired { app, spawned: Spawned { pid, .. }, .. }) = worker(number) else { return };
                 let why = format!("{} was not loaded within {}", app.callable, seconds(BOOT_MS));
                 say(&format!("{}: {why}: worker {pid} shows its stacks and is ended", app.name));
                 let number = app.number;
@@ -71,7 +71,7 @@ impl Master {
     /// A worker, by its app and its process.
     pub(super) fn worker_name(&self, worker: u32) -> String {
         let hired = self.workers.get(&worker);
-        hired.map_or_else(String::new, |Hired { app, spawned }| format!("{}: worker {}", app.name, spawned.pid))
+        hired.map_or_else(String::new, |Hired { app, spawned, .. }| format!("{}: worker {}", app.name, spawned.pid))
     }
 
     fn name_of(&self, app: usize) -> String {

@@ -3,11 +3,13 @@
 //! Actors: the master's loop.
 //! Never:  is a plan adopted in part.
 
+use super::births::give_sockets;
 use super::news::say;
 use super::{Master, Served, tell};
 use crate::certificates::{self, Stamp};
 use crate::config;
 use crate::htpasswd;
+use crate::listen::Held;
 use crate::settings::{FROM_PATH, Venvs, default_interpreter};
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Plan};
@@ -41,7 +43,9 @@ impl Master {
         self.listeners.bind(&mut plan)?;
         give_logs(&plan);
         let described = serde_json::to_vec(&plan).map_err(|error| error.to_string())?;
-        if described == self.described {
+        // The edge is not told what only workers know.
+        let is_known = |app: &App| self.plan.apps.iter().any(|old| old.number == app.number && old.starts_like(app));
+        if described == self.described && plan.apps.iter().all(is_known) {
             return Ok(Vec::new());
         }
         let carried = carry("hallway plan", &described).map_err(|error| error.to_string())?;
@@ -49,12 +53,9 @@ impl Master {
         self.described = described;
         self.former.insert(self.serial);
         self.serial += 1;
-        if let Some(edge) = &self.edge {
-            for held in self.listeners.of(&self.plan) {
-                if !before.listeners.iter().any(|listener| listener.at == held.at) {
-                    tell(edge, Order::Sockets, &held.sockets());
-                }
-            }
+        if let Some(edge) = self.briefed_edge() {
+            let is_new = |held: &&Held| !before.listeners.iter().any(|listener| listener.at == held.at);
+            give_sockets(edge, self.listeners.of(&self.plan).filter(is_new));
             tell(edge, Order::Plan { serial: self.serial }, &[carried.as_fd()]);
         }
         self.listeners.keep(&self.plan);

@@ -27,7 +27,7 @@ pub enum Order {
         /// Its app, of those in the plan.
         app: u32,
     },
-    /// Edge: an address of the next plan. Beside it: its sockets.
+    /// Edge: sockets of the next plan. Beside it: as many as one message takes, in the order of its addresses.
     Sockets,
     /// Edge: go by this plan from now on. Beside it: the plan.
     Plan {
@@ -57,6 +57,15 @@ pub enum Order {
 pub enum Report {
     /// It has what it needs and works.
     Ready,
+    /// Edge: it has given up all rights that it does not need, and nobody can look into it; it may have the plan.
+    Confined,
+    /// Worker: its interpreter could not be started.
+    Unstarted {
+        /// What could not be done.
+        step: Step,
+        /// The error of the system.
+        errno: u32,
+    },
     /// Edge: a request on this worker took longer than the timeout.
     Overdue {
         /// The worker's number.
@@ -88,6 +97,17 @@ pub enum Report {
     Spent,
     /// Worker: it begins nothing more and ends, although nobody told it to.
     Left,
+}
+
+/// What is done before a worker's interpreter is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Its rights are given up.
+    User,
+    /// Its directory is entered.
+    Directory,
+    /// Its interpreter is started.
+    Interpreter,
 }
 
 impl Order {
@@ -136,6 +156,8 @@ impl Report {
             Report::Over { serial } => packet(7, &[serial]),
             Report::Adopted { serial } => packet(8, &[serial]),
             Report::Left => packet(9, &[]),
+            Report::Confined => packet(10, &[]),
+            Report::Unstarted { step, errno } => packet(11, &[step as u32, errno]),
         }
     }
 
@@ -152,9 +174,17 @@ impl Report {
             7 => Report::Over { serial: reader.u32()? },
             8 => Report::Adopted { serial: reader.u32()? },
             9 => Report::Left,
+            10 => Report::Confined,
+            11 => Report::Unstarted { step: Step::of(reader.u32()?)?, errno: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
+    }
+}
+
+impl Step {
+    fn of(number: u32) -> Option<Step> {
+        [Step::User, Step::Directory, Step::Interpreter].into_iter().find(|step| *step as u32 == number)
     }
 }
 
@@ -194,11 +224,14 @@ mod tests {
             Report::Adopted { serial: 9 },
             Report::Spent,
             Report::Left,
+            Report::Confined,
+            Report::Unstarted { step: Step::Directory, errno: 13 },
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
         assert_eq!(Order::decode(&[]), None);
         assert_eq!(Order::decode(&[1, 2, 3]), None);
         assert_eq!(Report::decode(&[3, 0]), None);
+        assert_eq!(Report::decode(&[11, 9, 0, 0, 0, 1, 0, 0, 0]), None);
     }
 }

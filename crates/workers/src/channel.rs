@@ -4,6 +4,7 @@
 //! Never:  does a descriptor arrive that stays open across an exec.
 
 use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -61,12 +62,27 @@ impl Channel {
     /// # Errors
     /// Those of `recvmsg`.
     pub fn receive(&self) -> io::Result<Option<Message>> {
+        self.receive_by(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// The same, where one is there already: the other side may have ended, and a child of it still hold its end.
+    ///
+    /// # Errors
+    /// Those of `recvmsg`; `WouldBlock` where there is none.
+    pub fn receive_now(&self) -> io::Result<Option<Message>> {
+        self.receive_by(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+    }
+
+    fn receive_by(&self, flags: RecvFlags) -> io::Result<Option<Message>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
-        let received = rustix::io::retry_on_intr(|| {
-            recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut beside, RecvFlags::CMSG_CLOEXEC)
-        })?;
+        let mut receive = || recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut beside, flags);
+        let received = match rustix::io::retry_on_intr(&mut receive) {
+            // The other side has ended without reading all; that is said once, before what it had sent.
+            Err(Errno::CONNRESET) => rustix::io::retry_on_intr(receive)?,
+            received => received?,
+        };
         bytes.truncate(received.bytes);
         let mut descriptors = Vec::new();
         for message in beside.drain() {
@@ -82,5 +98,28 @@ impl Channel {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_of_who_left_others_unread() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        ours.send(b"unread", &[]).unwrap();
+        theirs.send(b"last words", &[]).unwrap();
+        drop(theirs);
+        assert_eq!(ours.receive().unwrap().unwrap().bytes, b"last words");
+        assert!(ours.receive().unwrap().is_none());
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_not_there() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        assert_eq!(ours.receive_now().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        theirs.send(b"x", &[]).unwrap();
+        assert_eq!(ours.receive_now().unwrap().unwrap().bytes, b"x");
     }
 }

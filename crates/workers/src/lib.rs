@@ -5,16 +5,20 @@
 
 mod carried;
 mod channel;
+mod confine;
 mod inherit;
 mod lanes;
+mod launch;
 mod reap;
 mod spawn;
 mod title;
 
 pub use carried::carry;
 pub use channel::{Channel, Message};
+pub use confine::{become_user, confine_edge, hide};
 pub use inherit::take_inherited;
 pub use lanes::{Lanes, make_lanes};
+pub use launch::{Environment, WORKER, launch_worker};
 pub use reap::{Ended, reap, resident_bytes};
-pub use spawn::{EDGE, Spawned, spawn_edge, spawn_worker};
+pub use spawn::{EDGE, Hiring, Spawned, spawn_edge, spawn_worker};
 pub use title::set_title;

@@ -1,11 +1,14 @@
 //! In:     what a child is to run, and the descriptors it is to have.
 //! Out:    the child, and the master's end of its channel.
 //! Actors: the operating system.
-//! Never:  does a child share the terminal's signals: only the master hears Ctrl-C.
+//! Never:  does a child have the terminal, or become somebody else, while it holds memory of the master.
 
 #![allow(unsafe_code)]
 
+use crate::carried::carry;
 use crate::channel::Channel;
+use crate::confine::word_of;
+use crate::launch::{Environment, WORKER, encode};
 use hallway_core::plan::{App, User};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -37,7 +40,8 @@ pub struct Spawned {
 }
 
 impl Spawned {
-    /// Sends it a signal; one that has ended already does not hear it.
+    /// Sends it a signal; one that has ended already does not hear it. Its number is nobody else's: who is a `Spawned` has
+    /// not been waited for.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, signal);
@@ -45,50 +49,71 @@ impl Spawned {
     }
 }
 
-/// Starts this program again as the edge: the plan's serial number, then channel, plan and sockets are on its
-/// command line. `has_workers` says whether it shares the cores with any.
+/// Variables that the edge has of the master: where spool files are made, where the journal is, where authorities and
+/// name servers are described. No other one: they may be secrets.
+const OF_EDGE: [&str; 9] = [
+    "JOURNAL_STREAM",
+    "LOCALDOMAIN",
+    "RES_OPTIONS",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+];
+
+/// Starts this program again as the edge, which becomes this user by itself, and gets the plan by its channel when it is
+/// confined. `has_workers` says whether it shares the cores with any.
 ///
 /// # Errors
 /// Those of starting a process.
-pub fn spawn_edge(
-    program: &Path,
-    (plan, serial): (BorrowedFd<'_>, u32),
-    sockets: &[BorrowedFd<'_>],
-    (user, has_workers): (Option<&User>, bool),
-) -> io::Result<Spawned> {
+pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool) -> io::Result<Spawned> {
     let mut command = Command::new(program);
     // The name stays the program's path: tools that run programs (valgrind) look for the file by it.
-    command.arg(EDGE).arg(serial.to_string());
-    let mut given = vec![plan];
-    given.extend_from_slice(sockets);
+    command.arg(EDGE).arg(word_of(user));
+    command.env_clear().envs(OF_EDGE.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
     // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md). Without
     // workers it would wait for strangers.
-    start(command, &given, has_workers.then_some(libc::SCHED_BATCH), user)
+    let policy = has_workers.then_some(libc::SCHED_BATCH);
+    start(command, &[], policy, false)
 }
 
-/// Starts a worker: the user's own interpreter, which loads the extension and then the application.
-/// The pipe beside it reads, without waiting, what the worker writes to standard output and error.
+/// What a worker is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Hiring<'a> {
+    /// This program.
+    pub program: &'a Path,
+    /// What the interpreter runs first.
+    pub boot: &'a str,
+    /// The worker's half of hallway.
+    pub extension: BorrowedFd<'a>,
+    /// All variables that it has.
+    pub environment: &'a Environment,
+}
+
+/// Starts a worker: a launcher (see `launch`) that becomes the user's own interpreter, which loads the extension and
+/// then the application. The pipe beside it reads, without waiting, what the worker writes to standard output and error.
 ///
 /// # Errors
-/// Those of starting a process; the interpreter may not exist.
-pub fn spawn_worker(app: &App, boot: &str, extension: BorrowedFd<'_>, place: u32) -> io::Result<(Spawned, OwnedFd)> {
-    let mut command = Command::new(&app.python);
-    command.arg("-c").arg(RUN_BOOT).arg(boot).arg(&app.callable).arg(format!("hallway: app {} [{place}]", app.name));
+/// Those of starting a process. That the interpreter cannot be started is told by the channel.
+pub fn spawn_worker(hiring: Hiring<'_>, app: &App, place: u32) -> io::Result<(Spawned, OwnedFd)> {
+    let mut command = Command::new(hiring.program);
+    command.arg(WORKER).arg(word_of(app.user.as_ref())).arg(if app.new_privileges { "keep" } else { "none" });
+    // Of the environment it has nothing yet: what is the app's own to say must not count before it is the app's user.
+    command.env_clear().arg(&app.chdir).arg(&app.python);
+    command.args(["-c", RUN_BOOT, hiring.boot, &app.callable]).arg(format!("hallway: app {} [{place}]", app.name));
     // How it is called, and what settings are called in words for its author.
     let (kind, written) =
         (if app.factory { "factory" } else { "application" }, if app.by_flags { "flag" } else { "key" });
     command.arg(format!("{kind} {written}")).arg(requests_limit(app)?.to_string());
     command.arg(app.threads.to_string()).arg(u8::from(app.is_multiprocess()).to_string());
-    // What systemd gave is the master's: an app must not take it for its own (sd_listen_fds(3)).
-    for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
-        command.env_remove(name);
-    }
-    command.current_dir(&app.chdir).envs(app.env.iter().cloned());
     let (reads, writes) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&reads, OFlags::NONBLOCK)?;
     command.stdout(writes.try_clone()?).stderr(writes);
-    Ok((start(command, &[extension], None, app.user.as_ref())?, reads))
+    let environment = carry("hallway environment", &encode(hiring.environment))?;
+    Ok((start(command, &[hiring.extension, environment.as_fd()], None, app.new_privileges)?, reads))
 }
 
 /// After how many requests this worker is replaced.
@@ -99,39 +124,32 @@ fn requests_limit(app: &App) -> io::Result<u64> {
     Ok(if app.max_requests == 0 { 0 } else { app.max_requests.saturating_add(extra) })
 }
 
-/// Starts a child with a new channel and these descriptors, whose numbers end its command line, under
-/// a scheduling policy and as a user, where these are named.
-fn start(
-    mut command: Command,
-    given: &[BorrowedFd<'_>],
-    policy: Option<i32>,
-    user: Option<&User>,
-) -> io::Result<Spawned> {
+/// Starts a child with a new channel and these descriptors, whose numbers end its command line, under a scheduling
+/// policy, where one is named. It has no other descriptor but standard ones, whatever this process has open, and unless it
+/// `may_gain` them it gets no rights from the programs that it starts (no_new_privs).
+fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, may_gain: bool) -> io::Result<Spawned> {
     let (ours, theirs) = Channel::pair()?;
     let numbers: Vec<RawFd> = [theirs.as_fd()].iter().chain(given).map(AsRawFd::as_raw_fd).collect();
     command.args(numbers.iter().map(ToString::to_string));
-    command.stdin(Stdio::null()).process_group(0);
-    let user = user.cloned();
-    // SAFETY: between fork and exec the closure only calls fcntl, sched_setscheduler, setgroups, setgid and
-    // setuid, plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on
-    // numbers that were put there before; it allocates nothing.
+    command.stdin(Stdio::null());
+    // SAFETY: between fork and exec the closure only calls setsid, sched_setscheduler, prctl, close_range and fcntl,
+    // plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on numbers that
+    // were put there before; it allocates nothing. close_range closes nothing before the exec.
     unsafe {
         command.pre_exec(move || {
+            // No terminal of the master's: not its Ctrl-C, and nothing that could be typed into it in its name.
+            libc::setsid();
             if let Some(policy) = policy {
                 // Where it is forbidden the child runs as any other.
                 libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority: 0 });
             }
+            if !may_gain && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // Where it is not known (Linux before 5.11) each descriptor of ours has that flag by itself.
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for number in &numbers {
                 fcntl_setfd(BorrowedFd::borrow_raw(*number), FdFlags::empty())?;
-            }
-            if let Some(User { uid, gid, groups }) = &user {
-                // In this order: whoever is not root any more may not change groups.
-                let dropped = libc::setgroups(groups.len(), groups.as_ptr()) == 0
-                    && libc::setgid(*gid) == 0
-                    && libc::setuid(*uid) == 0;
-                if !dropped {
-                    return Err(io::Error::last_os_error());
-                }
             }
             Ok(())
         });

@@ -29,8 +29,14 @@ pub struct App {
     pub python: PathBuf,
     /// Where that is from, for messages.
     pub python_origin: String,
-    /// Variables added to its environment.
+    /// Variables added to its environment. The edge is not told: they may be secrets.
+    #[serde(skip)]
     pub env: Vec<(String, String)>,
+    /// Variables of the master that its environment has, too.
+    #[serde(skip)]
+    pub pass_env: Vec<String>,
+    /// Whether programs that it starts may have more rights than it has: those with a set-user-ID bit.
+    pub new_privileges: bool,
     /// Whether what its workers print is passed on as it is, without their names before each line.
     pub is_raw: bool,
     /// Why it cannot be started as long as this plan is gone by.
@@ -75,6 +81,8 @@ impl App {
             python: PathBuf::new(),
             python_origin: String::new(),
             env: Vec::new(),
+            pass_env: Vec::new(),
+            new_privileges: false,
             is_raw: false,
             hindrance: None,
             faults: Vec::new(),
@@ -104,6 +112,10 @@ impl App {
         let work =
             |app: &App| (app.env.clone(), app.user.clone(), app.threads, app.max_requests, app.max_requests_jitter);
         let rest = |app: &App| (app.is_raw, app.hindrance.clone(), app.is_multiprocess());
-        start(self) == start(other) && work(self) == work(other) && rest(self) == rest(other)
+        let rights = |app: &App| (app.pass_env.clone(), app.new_privileges);
+        start(self) == start(other)
+            && work(self) == work(other)
+            && rest(self) == rest(other)
+            && rights(self) == rights(other)
     }
 }

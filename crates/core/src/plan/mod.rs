@@ -107,6 +107,10 @@ impl From<Listen> for Listener {
 /// A user of this machine.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct User {
+    /// Its name; the number where it has none.
+    pub name: String,
+    /// Its home.
+    pub home: PathBuf,
     /// The number.
     pub uid: u32,
     /// Its first group.
