@@ -16,6 +16,7 @@ mod htpasswd;
 mod instance;
 mod listen;
 mod master;
+mod paths;
 mod port_holder;
 mod ring;
 mod settings;

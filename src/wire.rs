@@ -3,7 +3,7 @@
 //! Actors: the edge's main thread, which waits for the master's orders.
 //! Never:  does any other file know both an adapter and what stands behind its port.
 
-use hallway_core::control::{Order, Report};
+use hallway_core::control::{Order, Report, encode_refusal};
 use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
 use hallway_edge::{Bound, Edge, Ground, Voice};
@@ -89,6 +89,8 @@ struct Inbox {
     early: VecDeque<Message>,
     /// Sockets that came for the next plan, in the order of its addresses.
     sockets: VecDeque<OwnedFd>,
+    /// Files of access logs that came for the next plan, or to take the place of former ones.
+    logs: Vec<File>,
 }
 
 impl Inbox {
@@ -106,6 +108,7 @@ impl Inbox {
         while let Some(message) = self.channel.receive()? {
             match Order::decode(&message.bytes) {
                 Some(Order::Sockets) => self.sockets.extend(message.descriptors),
+                Some(Order::Logs) => self.logs.extend(message.descriptors.into_iter().map(File::from)),
                 Some(Order::Plan { serial }) => {
                     self.early = early;
                     return Ok(Some((read_plan(message)?, serial)));
@@ -123,7 +126,7 @@ impl Inbox {
         for Listener { at, .. } in plan.listeners.iter().filter(|new| !known.iter().any(|old| old.at == new.at)) {
             let siblings = if matches!(at, Listen::Tcp(_)) { threads } else { 1 };
             if siblings > self.sockets.len() {
-                return Err(io::Error::other("a socket is missing"));
+                return Err(lost("a socket of a new address"));
             }
             Bound::deal(self.sockets.drain(..siblings).collect(), at, &mut dealt)?;
         }
@@ -132,19 +135,24 @@ impl Inbox {
 }
 
 fn read_plan(message: Message) -> io::Result<Plan> {
-    let file = message.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
+    let file = message.descriptors.into_iter().next().ok_or_else(|| lost("the plan"))?;
     Ok(serde_json::from_reader(File::from(file))?)
 }
 
 fn serve(channel: Channel) -> io::Result<()> {
     let copy = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
-    let mut inbox = Inbox { channel: copy, early: VecDeque::new(), sockets: VecDeque::new() };
+    let mut inbox = Inbox { channel: copy, early: VecDeque::new(), sockets: VecDeque::new(), logs: Vec::new() };
     channel.send(&Report::Confined.encode(), &[])?;
     let Some((plan, serial)) = inbox.first_plan()? else { return Ok(()) };
     let edge_threads = plan.edge_threads;
-    let sockets = inbox.deal(&plan, edge_threads, &[])?;
     let mut known = plan.listeners.clone();
-    let mut edge = Edge::start(Ground { plan, serial, sockets, master: Arc::new(MasterOnChannel(channel)) })?;
+    let mut edge = match start(&mut inbox, plan, serial, channel) {
+        Ok(edge) => edge,
+        Err(error) => {
+            let _ = inbox.channel.send(&encode_refusal(serial, &error.to_string()), &[]);
+            return Err(error);
+        }
+    };
     while let Some(message) = inbox.next()? {
         match Order::decode(&message.bytes) {
             Some(Order::Lanes { worker, pid, slots, app }) => {
@@ -161,16 +169,21 @@ fn serve(channel: Channel) -> io::Result<()> {
                 }
             }
             Some(Order::Sockets) => inbox.sockets.extend(message.descriptors),
-            Some(Order::Plan { serial }) => {
-                let plan = read_plan(message)?;
-                let sockets = inbox.deal(&plan, edge_threads, &known)?;
-                known.clone_from(&plan.listeners);
-                if let Err(error) = edge.adopt(plan, serial, sockets) {
-                    Voice::of_process().say(&format!("the edge goes on by the plan it had: {error}"));
+            Some(Order::Logs) => inbox.logs.extend(message.descriptors.into_iter().map(File::from)),
+            Some(Order::Plan { serial }) => match adopt(&mut edge, serial, message, (&mut inbox, &known)) {
+                Ok(listeners) => known = listeners,
+                // A master that does not hear it ends this process.
+                Err(error) => drop(inbox.channel.send(&encode_refusal(serial, &error.to_string()), &[])),
+            },
+            Some(Order::Finish) => edge.finish(),
+            Some(Order::ReopenLogs) => {
+                let logs = std::mem::take(&mut inbox.logs);
+                if logs.len() == edge.log_files() {
+                    edge.reopen_logs(logs);
+                } else {
+                    Voice::of_process().say("the access logs were not opened anew: no descriptor is left (ulimit -n)");
                 }
             }
-            Some(Order::Finish) => edge.finish(),
-            Some(Order::ReopenLogs) => edge.reopen_logs(),
             Some(Order::Status) => message.descriptors.into_iter().for_each(|asker| edge.tell_status(asker)),
             Some(Order::AnswerFor { app }) => edge.answer_for(app),
             Some(Order::Gone { worker }) => edge.forget(worker),
@@ -179,6 +192,35 @@ fn serve(channel: Channel) -> io::Result<()> {
     }
     // The master is gone: nobody could replace a worker any more, or keep the sockets.
     Ok(())
+}
+
+/// An edge that goes by its first plan.
+fn start(inbox: &mut Inbox, plan: Plan, serial: u32, channel: Channel) -> io::Result<Edge> {
+    let sockets = inbox.deal(&plan, plan.edge_threads, &[])?;
+    let (logs, master) = (std::mem::take(&mut inbox.logs), Arc::new(MasterOnChannel(channel)));
+    Edge::start(Ground { plan, serial, sockets, logs, master })
+}
+
+/// Goes by another plan; its listeners, once it does.
+fn adopt(
+    edge: &mut Edge,
+    serial: u32,
+    message: Message,
+    (inbox, known): (&mut Inbox, &[Listener]),
+) -> io::Result<Vec<Listener>> {
+    let plan = read_plan(message);
+    let sockets = plan.as_ref().ok().map(|plan| inbox.deal(plan, plan.edge_threads, known));
+    // What came for this plan is for no other one.
+    inbox.sockets.clear();
+    let (plan, logs) = (plan?, std::mem::take(&mut inbox.logs));
+    let listeners = plan.listeners.clone();
+    edge.adopt(plan, serial, sockets.transpose()?.unwrap_or_default(), logs)?;
+    Ok(listeners)
+}
+
+/// Where this process may open no further descriptor, the kernel drops what it was sent.
+fn lost(what: &str) -> io::Error {
+    io::Error::other(format!("{what} did not come: no descriptor is left (ulimit -n)"))
 }
 
 fn empty(loops: usize) -> Vec<Vec<Bound>> {

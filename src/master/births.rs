@@ -13,7 +13,7 @@ use crate::words::Words;
 use hallway_core::control::{DESCRIPTORS_MAX, Order, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event, Place};
-use hallway_workers::{Hiring, Spawned, carry, spawn_edge, spawn_worker};
+use hallway_workers::{Channel, Hiring, Spawned, spawn_edge, spawn_worker};
 use rustix::fs::fstat;
 use rustix::process::Signal;
 use std::fs::File;
@@ -65,6 +65,7 @@ impl Master {
     /// Starts an edge. What fails at once is news like any other.
     pub(super) fn start_edge(&mut self) -> Option<Event> {
         self.briefing = Briefing::Confining { finishes: false };
+        self.edge_is_ready = false;
         let has_workers = !self.plan.apps.is_empty();
         let program = self.program.place();
         match spawn_edge(&program, self.plan.user.as_ref(), has_workers) {
@@ -79,22 +80,17 @@ impl Master {
 
     /// Gives the edge, which is confined now, the sockets and the plan.
     pub(super) fn brief_edge(&mut self) -> Vec<Event> {
-        let Some(edge) = &self.edge else { return Vec::new() };
         let Briefing::Confining { finishes } = self.briefing else { return Vec::new() };
-        let plan = match carry("hallway plan", &self.described) {
-            Ok(plan) => plan,
-            Err(error) => {
-                say(&format!("the edge cannot be given its plan: {error}; another one is started"));
-                edge.signal(Signal::KILL);
-                return Vec::new();
-            }
-        };
-        give_sockets(edge, self.listeners.of(&self.plan));
-        tell(edge, Order::Plan { serial: self.serial }, &[plan.as_fd()]);
+        if let Err(error) = self.give_first_plan() {
+            say(&format!("the edge cannot be given its plan: {error}; another one is started"));
+            self.signal(Child::Edge, Signal::KILL);
+            return Vec::new();
+        }
         self.briefing = Briefing::Done;
         if finishes {
             self.finish_edge();
         }
+        self.show_proposal();
         // It has never had a former one.
         self.former.clear();
         self.plan_is_over(self.serial)
@@ -154,9 +150,10 @@ impl Master {
 }
 
 /// Sends the edge sockets, as many as go with one message.
-pub(super) fn give_sockets<'a>(edge: &Spawned, held: impl Iterator<Item = &'a Held>) {
+///
+/// # Errors
+/// Those of the channel.
+pub(super) fn give_sockets<'a>(channel: &Channel, held: impl Iterator<Item = &'a Held>) -> io::Result<()> {
     let sockets: Vec<BorrowedFd<'_>> = held.flat_map(Held::sockets).collect();
-    for some in sockets.chunks(DESCRIPTORS_MAX) {
-        tell(edge, Order::Sockets, some);
-    }
+    sockets.chunks(DESCRIPTORS_MAX).try_for_each(|some| channel.send(&Order::Sockets.encode(), some))
 }

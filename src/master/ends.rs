@@ -4,6 +4,7 @@
 //! Never:  is a child that has ended missed, or one that only says nothing taken for it at once.
 
 use super::news::say;
+use super::proposal::Verdict;
 use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
 use crate::words::Words;
 use hallway_core::control::{Order, Report, Step};
@@ -19,10 +20,6 @@ impl Master {
             (child, Report::Ready) => Event::Ready(child),
             (Child::Edge, Report::Confined) => return self.brief_edge(),
             (Child::Edge, Report::Over { serial }) => return self.plan_is_over(serial),
-            (Child::Edge, Report::Adopted { serial }) => {
-                self.plan_is_adopted(serial);
-                return Vec::new();
-            }
             (Child::Edge, Report::Stuck { worker }) => Event::Stuck(worker),
             (Child::Edge, Report::Overdue { worker }) => Event::Overdue(worker),
             (Child::Edge, Report::Joined { worker }) => Event::Joined(worker),
@@ -106,8 +103,13 @@ impl Master {
     pub(super) fn bury(&mut self, ended: Ended) -> Option<Event> {
         // Its last words come before the news of its end.
         self.words.iter_mut().for_each(Words::tell_all);
-        if self.edge.as_ref().is_some_and(|edge| edge.pid == ended.pid) {
-            self.edge = None;
+        if let Some(edge) = self.edge.take_if(|edge| edge.pid == ended.pid) {
+            // What it said to a plan last of all counts.
+            while let Ok(Some(message)) = edge.channel.receive_now() {
+                let report = Report::decode(&message.bytes);
+                self.verdicts.extend(report.and_then(|report| Verdict::of(report, &message.bytes)));
+            }
+            self.edge_failed = !self.edge_is_ready;
             self.expected.remove(&Child::Edge);
             return Some(Event::Exited(Child::Edge, ended.code));
         }

@@ -8,14 +8,19 @@ mod control;
 mod downs;
 mod ends;
 mod greeting;
+mod logs;
 mod news;
 mod orders;
+mod proposal;
 mod reload;
 mod sources;
 
 use self::births::{Briefing, Program};
 use self::control::Control;
 use self::downs::Downs;
+use self::logs::Logs;
+use self::proposal::{Proposal, Verdict};
+use crate::asked::Rolls;
 use crate::certificates::{self, Stamp};
 use crate::htpasswd;
 use crate::instance::Instance;
@@ -30,7 +35,7 @@ use hallway_workers::{Spawned, carry, make_lanes, reap};
 use news::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -92,14 +97,10 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     let mut events = vec![Event::Start];
     loop {
         for event in std::mem::take(&mut events) {
-            if let (Event::Roll, Some(served)) = (event, &served) {
-                match master.reread(served, &mut tree) {
-                    Ok(more) => events.extend(more),
-                    Err(problems) => {
-                        news::tell_unchanged(&problems);
-                        continue;
-                    }
-                }
+            if let (Event::Roll, Some(served)) = (event, &served)
+                && master.reread_and_roll(served).is_none()
+            {
+                continue;
             }
             let commands = master.take(&mut tree, event);
             if let Some(Command::Exit(code)) = commands.iter().find(|command| matches!(command, Command::Exit(_))) {
@@ -111,10 +112,11 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
         if events.is_empty() {
             master.answer_reloads(&tree);
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
-            events.extend(master.renew_files(&mut tree));
+            events.extend(master.settle(&mut tree));
+            master.renew_files();
             events.extend(master.changed_sources());
             if let Some(served) = &served {
-                events.extend(master.serve_orders(served, &mut tree));
+                events.extend(master.serve_orders(served, &tree));
                 events.extend(master.watch(served));
             }
         }
@@ -140,6 +142,14 @@ struct Master {
     /// The last one by which the edge goes, and who waits until it goes by a later one.
     adopted: u32,
     awaiting: Vec<orders::Awaiting>,
+    /// The highest serial number that any plan ever had; the plan that the edge was asked to go by, and what it said.
+    last_serial: u32,
+    proposal: Option<Proposal>,
+    verdicts: Vec<Verdict>,
+    /// Who asked for a change while another one was under way.
+    deferred: VecDeque<(UnixStream, Rolls)>,
+    rolls_again: bool,
+    reopens: bool,
     /// What is wrong with apps whose workers were to be replaced, and the exit code for it; who waits for the end of everything.
     roll_failures: BTreeMap<usize, (String, i32)>,
     stopping: Vec<UnixStream>,
@@ -162,6 +172,11 @@ struct Master {
     /// Apps that cannot be started, and why.
     downs: Downs,
     edge_was_ready: bool,
+    /// Whether the edge that is there has become ready, and whether the last one ended before it was.
+    edge_is_ready: bool,
+    edge_failed: bool,
+    /// The files of the access logs.
+    logs: Logs,
     /// Children that are ended by force: their ends are no news.
     expected: BTreeSet<Child>,
     started: Instant,
@@ -197,6 +212,15 @@ impl Master {
             described: serde_json::to_vec(&plan).map_err(|error| error.to_string())?,
             numbers: plan.apps.iter().map(|app| app.name.clone()).collect(),
             serial: 1,
+            last_serial: 1,
+            proposal: None,
+            verdicts: Vec::new(),
+            deferred: VecDeque::new(),
+            rolls_again: false,
+            reopens: false,
+            edge_is_ready: false,
+            edge_failed: false,
+            logs: Logs::default().of(&plan)?,
             former: BTreeSet::new(),
             adopted: 0,
             awaiting: Vec::new(),
@@ -233,7 +257,6 @@ impl Master {
         };
         master.weigh_soon();
         master.note_certificates();
-        reload::give_logs(&master.plan);
         Ok(master)
     }
 
@@ -328,7 +351,8 @@ impl Master {
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
         let silent = self.control.as_ref().and_then(Control::wake_at);
         let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, self.sources_at_ms, silent, loading];
-        let wake_at = times.into_iter().flatten().chain(kills).min();
+        let times = times.into_iter().chain([self.answer_by_ms()]);
+        let wake_at = times.flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
             Timespec { tv_sec: (left_ms / 1000) as i64, tv_nsec: (left_ms % 1000) as i64 * 1_000_000 }
@@ -347,19 +371,25 @@ impl Master {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let (mut events, mut gone, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut gone, mut told, mut verdicts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let spoken = sources[first_child..first_words]
             .iter()
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
         for (_, (child, spawned)) in spoken {
             match spawned.channel.receive().ok().flatten() {
-                Some(message) => told.extend(Report::decode(&message.bytes).map(|report| (*child, report))),
+                Some(message) => {
+                    let report = Report::decode(&message.bytes);
+                    let verdict = report.and_then(|report| Verdict::of(report, &message.bytes));
+                    verdicts.extend(verdict.filter(|_| *child == Child::Edge));
+                    told.extend(report.map(|report| (*child, report)));
+                }
                 None => gone.push(*child),
             }
         }
         drop(sources);
         drop(children);
+        self.verdicts.extend(verdicts);
         told.into_iter().for_each(|(child, report)| events.extend(self.hear(child, report)));
         for words in self.words.iter_mut().filter(|words| !words.has_ended()) {
             words.tell();
@@ -374,10 +404,7 @@ impl Master {
                 Meaning::ChildEnded => {}
                 Meaning::Event(event) => events.push(event),
                 Meaning::Upgrade => say("USR2 (upgrade) is not built yet; HUP replaces every worker"),
-                Meaning::ReopenLogs => {
-                    reload::give_logs(&self.plan);
-                    self.edge.iter().for_each(|edge| tell(edge, Order::ReopenLogs, &[]));
-                }
+                Meaning::ReopenLogs => self.reopen_logs(),
             }
         }
         self.keep_times();

@@ -94,7 +94,7 @@ impl Master {
                 self.announce();
             }
             Event::Ready(Child::Edge) => {
-                self.edge_was_ready = true;
+                (self.edge_was_ready, self.edge_is_ready, self.edge_failed) = (true, true, false);
                 self.announce();
             }
             Event::Exited(Child::Worker(worker), Some(4)) if !tree.is_stopping() && tree.is_booting(worker) => {

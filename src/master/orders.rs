@@ -5,6 +5,7 @@
 
 use super::greeting::shown;
 use super::news::{say, tell_unchanged};
+use super::proposal::Then;
 use super::{Hired, Master, Served, control};
 use crate::asked::{Ask, Rolls};
 use crate::config;
@@ -25,9 +26,16 @@ pub(super) struct Awaiting {
     stream: UnixStream,
 }
 
+impl Awaiting {
+    /// Who waits until this plan is gone by, and no worker is being replaced.
+    pub(super) fn all(serial: u32, done: String, stream: UnixStream) -> Awaiting {
+        Awaiting { serial, app: None, done, stream }
+    }
+}
+
 impl Master {
     /// Carries out what was asked for since the last time; what follows.
-    pub(super) fn serve_orders(&mut self, served: &Served<'_>, tree: &mut Supervisor) -> Vec<Event> {
+    pub(super) fn serve_orders(&mut self, served: &Served<'_>, tree: &Supervisor) -> Vec<Event> {
         let now_ms = self.now_ms();
         let asked = self.control.as_mut().map(|control| control.hear(now_ms)).unwrap_or_default();
         let mut events = Vec::new();
@@ -46,23 +54,14 @@ impl Master {
                     // Whoever asked reads until the end of this process closes it.
                     self.stopping.extend(control::answer(stream, &json!({"ok": true, "pid": std::process::id()})));
                 }
-                Ask::Reload(rolls) => match self.reload(&rolls, served, tree) {
-                    Ok((more, done)) => {
-                        let rolled = |event: &Event| if let Event::RollApp(app) = event { Some(*app) } else { None };
-                        let app = more.first().and_then(rolled).filter(|_| matches!(rolls, Rolls::App(_)));
-                        match app {
-                            Some(app) => drop(self.roll_failures.remove(&app)),
-                            None => self.roll_failures.clear(),
-                        }
-                        events.extend(more);
-                        self.awaiting.push(Awaiting { serial: self.serial, app, done, stream });
-                    }
-                    Err(problem) => {
-                        tell_unchanged(&problem);
-                        drop(control::answer(stream, &json!({ "problem": problem })));
-                    }
-                },
+                Ask::Reload(rolls) => self.deferred.push_back((stream, rolls)),
             }
+        }
+        // One after the other: a change waits until the edge has said what it makes of the one before.
+        while self.proposal.is_none()
+            && let Some((stream, rolls)) = self.deferred.pop_front()
+        {
+            events.extend(self.reload(stream, &rolls, served, tree));
         }
         events
     }
@@ -92,45 +91,67 @@ impl Master {
         }
     }
 
-    /// What follows, and what will have been done then.
-    fn reload(
-        &mut self,
-        rolls: &Rolls,
-        served: &Served<'_>,
-        tree: &mut Supervisor,
-    ) -> Result<(Vec<Event>, String), String> {
+    /// What follows from an order to reload.
+    fn reload(&mut self, stream: UnixStream, rolls: &Rolls, served: &Served<'_>, tree: &Supervisor) -> Vec<Event> {
         if let Rolls::App(name) = rolls {
-            // Only the code of this app: the file is not looked at.
-            let app = self.plan.apps.iter().find(|app| app.name == *name);
-            let names: Vec<&str> = self.plan.apps.iter().map(|app| &*app.name).collect();
-            let app = app.ok_or_else(|| format!("there is no app '{name}'; there are {}", names.join(", ")))?;
-            say(&format!("replacing every worker of {name}, one by one"));
-            let done = format!("replaced: {}", workers_of(app));
-            return Ok((vec![Event::RollApp(app.number)], done));
+            return self.reload_app(stream, name);
         }
-        let (before, serial) = (self.plan.clone(), self.serial);
-        let mut events = self.reread(served, tree)?;
-        let mut done = match serial == self.serial {
-            true => vec![format!("nothing has changed in {}", served.file.display())],
-            false => vec![format!("{} counts as it is now: {}", served.file.display(), config::summary(&self.plan))],
+        self.roll_failures.clear();
+        let is_proposed = match self.reread(served) {
+            Ok(then) => then.is_some(),
+            Err(problem) => {
+                tell_unchanged(&problem);
+                drop(control::answer(stream, &json!({ "problem": problem })));
+                return Vec::new();
+            }
         };
-        done.extend(told_changes(&before, &self.plan));
+        let rolls_all = *rolls == Rolls::All;
+        let done = self.told_reload(served, rolls_all);
+        let then = Then { rolls_all, asker: Some((stream, done)) };
+        match self.proposal.as_mut().filter(|_| is_proposed) {
+            Some(proposal) => {
+                proposal.then = then;
+                Vec::new()
+            }
+            None => self.do_then(then, tree),
+        }
+    }
+
+    /// Only the code of this app: the file is not looked at.
+    fn reload_app(&mut self, stream: UnixStream, name: &str) -> Vec<Event> {
+        let Some(app) = self.plan.apps.iter().find(|app| app.name == *name) else {
+            let names: Vec<&str> = self.plan.apps.iter().map(|app| &*app.name).collect();
+            let problem = format!("there is no app '{name}'; there are {}", names.join(", "));
+            tell_unchanged(&problem);
+            drop(control::answer(stream, &json!({ "problem": problem })));
+            return Vec::new();
+        };
+        say(&format!("replacing every worker of {name}, one by one"));
+        let (done, number) = (format!("replaced: {}", workers_of(app)), app.number);
+        self.roll_failures.remove(&number);
+        self.awaiting.push(Awaiting { serial: self.serial, app: Some(number), done, stream });
+        vec![Event::RollApp(number)]
+    }
+
+    /// What will have been done once the plan that is proposed is gone by.
+    fn told_reload(&self, served: &Served<'_>, rolls_all: bool) -> String {
+        let file = served.file.display();
+        let now = self.proposal.as_ref().map_or(&self.plan, |proposal| &proposal.plan);
+        let mut done = vec![match &self.proposal {
+            None => format!("nothing has changed in {file}"),
+            Some(_) => format!("{file} counts as it is now: {}", config::summary(now)),
+        }];
+        done.extend(told_changes(&self.plan, now));
         let is_replaced = |app: &&App| {
-            let old = before.apps.iter().find(|old| old.number == app.number);
-            old.is_some_and(|old| *rolls == Rolls::All || !old.starts_like(app))
+            let old = self.plan.apps.iter().find(|old| old.number == app.number);
+            old.is_some_and(|old| rolls_all || !old.starts_like(app))
         };
-        let replaced: Vec<String> = self.plan.apps.iter().filter(is_replaced).map(workers_of).collect();
+        let replaced: Vec<String> = now.apps.iter().filter(is_replaced).map(workers_of).collect();
         done.push(match replaced.is_empty() {
             true => "no worker is replaced".into(),
             false => format!("replaced: {}", replaced.join(", ")),
         });
-        if *rolls == Rolls::All {
-            if !self.plan.apps.is_empty() {
-                self.narrate(tree, Event::Roll);
-            }
-            events.extend(self.plan.apps.iter().map(|app| Event::RollApp(app.number)));
-        }
-        Ok((events, done.join("; ")))
+        done.join("; ")
     }
 
     /// What everything is doing.

@@ -359,7 +359,7 @@ fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
         Some("-") => None,
         Some(path) => {
             // Opened once here, so that a wrong path is told before anything starts.
-            let opened = hallway_edge::open_log(Path::new(path));
+            let opened = crate::paths::open_log(Path::new(path));
             opened.map_err(|error| format!("--access-log {path}: this file cannot be written: {}", told(&error)))?;
             Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?)
         }

@@ -12,6 +12,7 @@ mod stage;
 mod upstream;
 
 mod access_log;
+mod adopted;
 mod ahead;
 mod app_failures;
 mod apps;

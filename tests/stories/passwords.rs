@@ -4,9 +4,12 @@
 //! Never:  does a file that cannot be understood lock anybody out, or let anybody in.
 
 use super::believed::{APP, seen};
-use super::client::{Answer, request};
+use super::client::{Answer, Connection, request};
 use super::served::Served;
 use super::stage::{Stage, python, wait_until};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// All of "secret"; the first three made by openssl and htpasswd.
@@ -124,4 +127,88 @@ fn trac_knows_who_comes_in() {
     assert!(!request(served.http, "GET", "/trac/wiki", "").text().contains("logged in as"));
     let login = with_password(&served, "/trac/login", "bob:secret");
     assert_eq!(login.status, 302, "the way to it may be another one than that of the rest");
+}
+
+/// Wrong passwords cost much here: nobody's is of cost 10, which takes long without optimisation.
+const COSTLY: &str = r#"
+[server]
+http = "HTTP"
+threads = 1
+[site."*"]
+routes = [{ path = "/*", respond = { body = "in" }, basic_auth = { users = { alice = "$2y$05$SlVdZUAc0HMRj5qEmLes.ul1wYmmkpKMebaWA0qun6qIbAvR7choG", nobody = "$2y$10$SlVdZUAc0HMRj5qEmLes.ul1wYmmkpKMebaWA0qun6qIbAvR7choG" } } }]
+"#;
+
+/// A request with a password, sent from another address of this machine.
+fn sent_from(last: u8, to: SocketAddr, pair: &str) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let digits = base64(pair.as_bytes());
+    let mut stream = TcpStream::from(socket);
+    let text = format!("GET / HTTP/1.1\r\nHost: s\r\nAuthorization: Basic {digits}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, text.as_bytes()).unwrap();
+    stream
+}
+
+fn is_waiting(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+#[test]
+fn who_tries_a_hundred_passwords_holds_up_nobody_else() {
+    let served = Served::start(Stage::new(), COSTLY);
+    let flood: Vec<TcpStream> =
+        (0..100).map(|number| sent_from(2, served.http, &format!("alice:wrong{number}"))).collect();
+    // Those that are too many of one client are refused at once.
+    wait_until(|| (flood.iter().filter(|stream| is_waiting(stream)).count() < 40).then_some(()));
+    assert_eq!(with_password(&served, "/", "alice:secret").text(), "in", "it has its turn");
+    let waiting = flood.iter().filter(|stream| is_waiting(stream)).count();
+    assert!(waiting > 10, "only {waiting} of the flood wait: the right one has waited for all of them");
+    // Who was let in before waits for nothing, from wherever it comes.
+    let mut again = sent_from(2, served.http, "alice:secret");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut again, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(flood.iter().any(is_waiting));
+}
+
+#[test]
+fn who_leaves_before_a_password_was_looked_at_keeps_no_place() {
+    let served = Served::start(Stage::new(), &COSTLY.replace("$2y$10$", "$2y$05$"));
+    for round in 0..50 {
+        let mut client = Connection::open(served.http);
+        let digits = base64(format!("alice:wrong{round}").as_bytes());
+        client.send(format!("GET / HTTP/1.1\r\nHost: s\r\nAuthorization: Basic {digits}\r\n\r\n"));
+        client.reset();
+    }
+    wait_until(|| (with_password(&served, "/", "alice:wrong").status == 401).then_some(()));
+    assert_eq!(with_password(&served, "/", "alice:secret").text(), "in");
+}
+
+/// How long it takes to hear no says nothing of who there is, whatever kinds of hashes there are.
+#[test]
+fn an_unknown_name_takes_as_long_as_a_known_one() {
+    let users = USERS.replace("$2y$05$", "$2y$08$");
+    let served = Served::start(Stage::with_app(APP).file("staff", &users), FILE);
+    // What the thread of passwords has worked: that does not depend on what else this machine does.
+    let edge = served.hallway.children("hallway: edge")[0];
+    let tasks = std::fs::read_dir(format!("/proc/{edge}/task")).unwrap().flatten().map(|task| task.path());
+    let is_it = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "passwords\n");
+    let thread = tasks.into_iter().find(is_it).unwrap();
+    let worked_us = || -> u64 {
+        let text = std::fs::read_to_string(thread.join("schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse::<u64>().unwrap() / 1000
+    };
+    let cost_us = |name: &str| {
+        let before_us = worked_us();
+        for round in 0..4 {
+            assert_eq!(with_password(&served, "/x", &format!("{name}:wrong{round}")).status, 401);
+        }
+        worked_us() - before_us
+    };
+    let names = ["alice", "bob", "carol", "dave", "eve", "nobody", "x"];
+    let costs: Vec<(&str, u64)> = names.iter().map(|name| (*name, cost_us(name))).collect();
+    let most_us = costs.iter().map(|(_, cost_us)| *cost_us).max().unwrap();
+    assert!(most_us > 0 && costs.iter().all(|(_, cost_us)| cost_us * 3 > most_us * 2), "{costs:?}");
 }

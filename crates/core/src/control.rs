@@ -5,12 +5,15 @@
 
 use crate::wire_format::Reader;
 
-/// Longest message, either way.
-pub const MESSAGE_BYTES_MAX: usize = 64;
+/// Longest message, either way: that which says why a plan is refused.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
 /// Most descriptors beside one message; the kernel takes 253 (SCM_MAX_FD).
 pub const DESCRIPTORS_MAX: usize = 66;
 /// Most event loops an edge may have: each is one lane, and a message carries all lanes of a worker.
 pub const EDGE_THREADS_MAX: usize = 64;
+
+/// The tag of `Report::Refused`, whose packet is longer than the others.
+const REFUSED: u8 = 20;
 
 /// What the master tells a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,10 @@ pub enum Order {
         /// The app.
         app: u32,
     },
-    /// Edge: open the log files anew; they were moved away.
+    /// Edge: files of access logs, in the order of the plan that they are for. Beside it: so many of them as one message
+    /// carries; what follows (a plan, or `ReopenLogs`) is for all that came since the last of its kind.
+    Logs,
+    /// Edge: write on in the files that came; the former ones were moved away.
     ReopenLogs,
     /// Edge: say how the servers of the pools are. Beside it: the socket of who asks.
     Status,
@@ -91,6 +97,12 @@ pub enum Report {
         /// Its serial number.
         serial: u32,
     },
+    /// Edge: it cannot go by the plan with this serial number, and goes on by the one it has. The packet says why
+    /// (`refusal`).
+    Refused {
+        /// Its serial number.
+        serial: u32,
+    },
     /// Edge: everything is answered.
     Drained,
     /// Worker: it has served `max_requests`.
@@ -122,6 +134,7 @@ impl Order {
             Order::Plan { serial } => packet(6, &[serial]),
             Order::Status => packet(7, &[]),
             Order::AnswerFor { app } => packet(8, &[app]),
+            Order::Logs => packet(20, &[]),
         }
     }
 
@@ -137,6 +150,7 @@ impl Order {
             6 => Order::Plan { serial: reader.u32()? },
             7 => Order::Status,
             8 => Order::AnswerFor { app: reader.u32()? },
+            20 => Order::Logs,
             _ => return None,
         };
         reader.0.is_empty().then_some(order)
@@ -158,6 +172,7 @@ impl Report {
             Report::Left => packet(9, &[]),
             Report::Confined => packet(10, &[]),
             Report::Unstarted { step, errno } => packet(11, &[step as u32, errno]),
+            Report::Refused { serial } => packet(REFUSED, &[serial]),
         }
     }
 
@@ -176,6 +191,8 @@ impl Report {
             9 => Report::Left,
             10 => Report::Confined,
             11 => Report::Unstarted { step: Step::of(reader.u32()?)?, errno: reader.u32()? },
+            // Behind it stands why.
+            REFUSED => return Some(Report::Refused { serial: reader.u32()? }),
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -186,6 +203,19 @@ impl Step {
     fn of(number: u32) -> Option<Step> {
         [Step::User, Step::Directory, Step::Interpreter].into_iter().find(|step| *step as u32 == number)
     }
+}
+
+/// The packet that says why a plan is refused; as much of the reason as there is room for.
+pub fn encode_refusal(serial: u32, reason: &str) -> Vec<u8> {
+    let mut out = Report::Refused { serial }.encode();
+    let room = MESSAGE_BYTES_MAX - out.len();
+    out.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(room)]);
+    out
+}
+
+/// Why a plan is refused, by the packet of `Report::Refused`.
+pub fn refusal(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw.get(1 + size_of::<u32>()..).unwrap_or_default()).into_owned()
 }
 
 fn packet(tag: u8, numbers: &[u32]) -> Vec<u8> {
@@ -211,6 +241,8 @@ mod tests {
             Order::Plan { serial: 9 },
             Order::Status,
             Order::AnswerFor { app: 5 },
+            Order::Logs,
+            Order::ReopenLogs,
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
@@ -226,6 +258,7 @@ mod tests {
             Report::Left,
             Report::Confined,
             Report::Unstarted { step: Step::Directory, errno: 13 },
+            Report::Refused { serial: 7 },
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
         }
@@ -233,5 +266,14 @@ mod tests {
         assert_eq!(Order::decode(&[1, 2, 3]), None);
         assert_eq!(Report::decode(&[3, 0]), None);
         assert_eq!(Report::decode(&[11, 9, 0, 0, 0, 1, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_refusal_says_why_as_far_as_there_is_room() {
+        let packet = encode_refusal(3, "no room");
+        assert_eq!((Report::decode(&packet), &*refusal(&packet)), (Some(Report::Refused { serial: 3 }), "no room"));
+        let long = encode_refusal(3, &"\u{e9}".repeat(MESSAGE_BYTES_MAX));
+        assert!(long.len() <= MESSAGE_BYTES_MAX && refusal(&long).chars().all(|sign| sign == '\u{e9}'));
+        assert_eq!(refusal(&[]), "");
     }
 }

@@ -10,7 +10,7 @@ use crate::house::House;
 use crate::linger::{LINGER_MS, see_off};
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
-use crate::{forward, http1, http2, tls};
+use crate::{http1, http2, tls};
 use hallway_core::proxy_protocol::{Behind, PREFACE_BYTES, Preface, read_preface};
 use std::rc::Rc;
 use tokio::io::AsyncReadExt;
@@ -20,7 +20,7 @@ pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: R
     if gate.is_forward() {
         let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
         let arrival = Arrival { peer, gate, tls: None, reached: None };
-        return Box::pin(forward::serve(house, Stream::Plain(socket), arrival)).await;
+        return http1::serve(house, Stream::Plain(socket), arrival).await;
     }
     let is_behind = house.rules.borrow().plan.trust.believes(peer.address);
     if is_behind || gate.is_tls() {

@@ -7,8 +7,9 @@ use crate::lane::{AppDesk, Lane};
 use crate::limits::{Limiter, Pacer};
 use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
+use crate::passwords;
 use crate::posts::{Post, Posts};
-use crate::rules::{Parts, Rules};
+use crate::rules::{Parsed, Parts, Rules};
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::upstream::{self, Discoverer, PoolDesk, Watched};
 use crate::voice::Voice;
@@ -17,10 +18,11 @@ use hallway_core::ports::Master;
 use hallway_core::record::Style;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +43,8 @@ pub struct Ground {
     pub serial: u32,
     /// The sockets of each event loop; those that are shared stand with the first.
     pub sockets: Vec<Vec<Bound>>,
+    /// The files of its access logs (`Plan::log_files`).
+    pub logs: Vec<File>,
     /// The way to the master.
     pub master: Arc<dyn Master>,
 }
@@ -69,6 +73,8 @@ struct Keeper {
     limiters: HashMap<String, Arc<Limiter>>,
     /// The writers of access logs, by their files; nothing for standard output.
     writers: Arc<Mutex<HashMap<Option<PathBuf>, Batches>>>,
+    /// The files among them, in the order in which the master hands them over.
+    log_files: Vec<PathBuf>,
 }
 
 impl Edge {
@@ -96,10 +102,11 @@ impl Edge {
             discoverer: Discoverer::default(),
             limiters: HashMap::new(),
             writers: Arc::default(),
+            log_files: Vec::new(),
         };
         let writers = keeper.writers.clone();
         let shared = Shared {
-            rules: Arc::new(keeper.rules(ground.plan, ground.serial)?),
+            rules: Arc::new(keeper.rules(ground.plan, ground.serial, ground.logs)?),
             master: keeper.master.clone(),
             posts: posts.clone(),
             beginning: keeper.beginning,
@@ -117,13 +124,13 @@ impl Edge {
         Ok(Edge { posts, keeper, askers: Arc::default() })
     }
 
-    /// Goes by another plan from now on, with these further sockets for each event loop. Requests that
-    /// have begun end by the plan they began with.
+    /// Goes by another plan from now on, with these further sockets for each event loop and the files of its access logs.
+    /// Requests that have begun end by the plan they began with.
     ///
     /// # Errors
-    /// Those of a log file; then nothing has changed.
-    pub fn adopt(&mut self, plan: Plan, serial: u32, sockets: Vec<Vec<Bound>>) -> io::Result<()> {
-        let rules = Arc::new(self.keeper.rules(plan, serial)?);
+    /// What of the plan cannot be used, or the system's; then nothing has changed.
+    pub fn adopt(&mut self, plan: Plan, serial: u32, sockets: Vec<Vec<Bound>>, logs: Vec<File>) -> io::Result<()> {
+        let rules = Arc::new(self.keeper.rules(plan, serial, logs)?);
         self.posts.to_all(sockets.into_iter().map(|sockets| Post::Rules(rules.clone(), sockets)));
         Ok(())
     }
@@ -152,11 +159,19 @@ impl Edge {
         self.keeper.desks.get(&(app as usize)).into_iter().for_each(|desk| desk.answer_for());
     }
 
-    /// Opens the log files anew, behind the lines that are on their way.
-    pub fn reopen_logs(&self) {
-        for batches in locked(&self.keeper.writers).values() {
-            let _ = batches.try_send(log::Batch::Reopen);
+    /// Has the access logs go on in these files (`Plan::log_files`), behind the lines that are on their way.
+    pub fn reopen_logs(&self, logs: Vec<File>) {
+        let writers = locked(&self.keeper.writers);
+        for (path, file) in self.keeper.log_files.iter().zip(logs) {
+            if let Some(batches) = writers.get(&Some(path.clone())) {
+                let _ = batches.try_send(log::Batch::Reopen(file));
+            }
         }
+    }
+
+    /// How many files the access logs of the plan have.
+    pub fn log_files(&self) -> usize {
+        self.keeper.log_files.len()
     }
 
     /// Tells this socket how the servers of the pools are, as JSON.
@@ -189,9 +204,13 @@ impl Edge {
 }
 
 impl Keeper {
-    /// The rules of a plan. Apps and logs that there were before are the same in them.
-    fn rules(&mut self, plan: Plan, serial: u32) -> io::Result<Rules> {
-        let sinks = plan.logs.iter().map(|log| self.sink(log)).collect::<io::Result<_>>()?;
+    /// The rules of a plan. Apps and logs that there were before are the same in them. What may fail comes first: a plan
+    /// that is refused leaves everything as it was.
+    fn rules(&mut self, plan: Plan, serial: u32, logs: Vec<File>) -> io::Result<Rules> {
+        let parsed = Parsed::of(&plan)?;
+        passwords::start_for(&plan)?;
+        self.discoverer.start_for(&plan.pools)?;
+        let sinks = self.sinks(&plan, logs)?;
         self.desks.retain(|number, _| plan.apps.iter().any(|app| app.number == *number));
         let mut desks = Vec::new();
         for app in &plan.apps {
@@ -200,17 +219,16 @@ impl Keeper {
             desk.renew(app);
             desks.push(desk.clone());
         }
-        let pools = self.pools(&plan, serial)?;
+        let pools = self.pools(&plan, serial);
         let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();
         self.limiters.retain(|name, _| plan.zones.iter().any(|zone| zone.name == *name));
         let pacers = self.pacers(&plan);
-        let is_written = |path: &Option<PathBuf>| plan.logs.iter().any(|log| log.path == *path);
-        locked(&self.writers).retain(|path, _| is_written(path));
-        Rules::new(plan, serial, Parts { limiters, pacers, desks, sinks, pools, master: self.master.clone() })
+        let master = self.master.clone();
+        Ok(Rules::new(plan, serial, parsed, Parts { limiters, pacers, desks, sinks, pools, master }))
     }
 
     /// Pools that there were before keep what is known of their servers.
-    fn pools(&mut self, plan: &Plan, serial: u32) -> io::Result<Vec<Arc<PoolDesk>>> {
+    fn pools(&mut self, plan: &Plan, serial: u32) -> Vec<Arc<PoolDesk>> {
         self.pools.retain(|name, _| plan.pools.iter().any(|pool| pool.name == *name));
         let (mut desks, mut watched) = (Vec::new(), Vec::new());
         let pools: Arc<[Arc<Pool>]> = plan.pools.iter().cloned().collect();
@@ -221,9 +239,9 @@ impl Keeper {
             watched.push(one);
             desks.push(desk.clone());
         }
-        self.discoverer.watch(watched, &plan.resolvers)?;
+        self.discoverer.watch(watched, &plan.resolvers);
         self.pooled = plan.pools.iter().cloned().zip(desks.iter().cloned()).collect();
-        Ok(desks)
+        desks
     }
 
     /// What a zone has counted so far counts on, as long as it is the same.
@@ -243,19 +261,36 @@ impl Keeper {
         shared.map(|it| (it.name.clone(), Arc::new(Pacer::new(it, beginning)))).collect()
     }
 
-    fn sink(&self, log: &AccessLog) -> io::Result<Arc<Sink>> {
-        let style = Style::of(&log.format).map_err(|fault| io::Error::other(fault.to_string()))?;
-        let mut writers = locked(&self.writers);
-        let batches = match writers.get(&log.path) {
-            Some(batches) => batches.clone(),
-            None => {
-                let batches = log::start(log)?;
-                writers.insert(log.path.clone(), batches.clone());
-                batches
-            }
+    /// Where the lines of each log go. A file that was written before is written on by the same thread.
+    fn sinks(&mut self, plan: &Plan, files: Vec<File>) -> io::Result<Vec<Arc<Sink>>> {
+        let styles: Vec<Style> = plan.logs.iter().map(style_of).collect::<io::Result<_>>()?;
+        let paths: Vec<PathBuf> = plan.log_files().into_iter().map(Path::to_owned).collect();
+        if paths.len() != files.len() {
+            return Err(io::Error::other("files of access logs have not come; no descriptor is left (ulimit -n)"));
+        }
+        let mut given: HashMap<Option<PathBuf>, File> = paths.iter().cloned().map(Some).zip(files).collect();
+        let before = locked(&self.writers).clone();
+        let mut writers = HashMap::new();
+        for AccessLog { path, .. } in &plan.logs {
+            let batches = match before.get(path).or(writers.get(path)) {
+                Some(batches) => batches.clone(),
+                None => log::start(path.clone(), given.remove(path))?,
+            };
+            writers.insert(path.clone(), batches);
+        }
+        let sink = |(log, style): (&AccessLog, Style)| {
+            let batches = writers.get(&log.path).cloned();
+            batches.map(|batches| Arc::new(Sink { batches, style }))
         };
-        Ok(Arc::new(Sink { batches, style }))
+        let sinks = plan.logs.iter().zip(styles).filter_map(sink).collect();
+        *locked(&self.writers) = writers;
+        self.log_files = paths;
+        Ok(sinks)
     }
+}
+
+fn style_of(log: &AccessLog) -> io::Result<Style> {
+    Style::of(&log.format).map_err(|fault| io::Error::other(fault.to_string()))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,61 +1,59 @@
-//! In:     a connection to the forward proxy.
-//! Out:    the same, joined to the server that its client asked for, where that is allowed.
+//! In:     a request to the forward proxy.
+//! Out:    the answer of the server that its client asked for, or the way to it, where that is allowed.
 //! Actors: the task of the connection; the resolver, on a thread.
-//! Never:  does it lead anywhere that is not named, or to this machine and its neighbours by a name that was.
+//! Never:  does it lead anywhere that is not named, or to this machine and its neighbours by a name that was; or a
+//!         request go on that was not looked at, because one before it was.
 
-use crate::exchange::{Arrival, Exchange};
+use crate::exchange::{Arrival, Exchange, Wire};
 use crate::house::House;
-use crate::http1::{Asked, Proxied};
 use crate::journey;
 use crate::passwords::authenticate;
+use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::stream::{Socket, Stream};
 use crate::trip::Trip;
-use crate::tunnel;
-use hallway_core::http1::put_forwarded_head;
+use crate::upstream::relay;
+use hallway_core::http1::AnswerBody;
 use hallway_core::plan::{AllowedTarget, ForwardProxy};
 use hallway_core::route::{host_of, port_of};
+use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head, permit};
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// For a server to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Serves a connection: one request, which is all that it carries.
-pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
-    let mut proxied = Proxied::new(&house, stream, arrival.gate.clone());
-    let mut head = house.spares.head();
-    let asked = proxied.read(&mut head).await;
-    let (rules, trip) = (house.rules(), Trip::begin(&house));
-    let outcome = match asked {
-        Asked::Nothing => return,
-        Asked::Refused(fault) => Err(fault),
-        Asked::Request => reach(&house, &rules, &head, &arrival).await,
+/// Carries one request: each is looked at for itself, whatever came before it on its connection.
+pub(crate) async fn travel<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_, W>) {
+    let mut trip = Trip::begin(house);
+    let outcome = match reach(house, exchange.rules, exchange.head, exchange.arrival).await {
+        Ok(server) => carry(house, &mut exchange, &mut trip, server).await,
+        Err(fault) => Err(fault),
     };
-    match outcome {
-        Ok(server) => {
-            let (client, before) = proxied.into_parts();
-            join(&house, (client, before), server, &head).await;
-            journey::note(
-                &house,
-                &Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut () },
-                trip,
-                200,
-            );
-        }
-        Err(fault) => {
-            let mut wire = proxied.wire(&head);
-            let exchange = Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut wire };
-            journey::refuse(&house, exchange, fault).await;
-            drop(wire);
-            proxied.close().await;
-        }
+    journey::conclude(house, exchange, trip, outcome).await;
+}
+
+/// Carries a request to the server that was reached, or joins its client to that server.
+async fn carry<W: Wire>(
+    house: &House,
+    exchange: &mut Exchange<'_, W>,
+    trip: &mut Trip,
+    server: TcpStream,
+) -> Result<(), Fault> {
+    let mut server = Stream::Plain(Socket::Tcp(server));
+    if exchange.head.method() != b"CONNECT" {
+        return relay(house, exchange, trip, server).await;
     }
+    let answer = AnswerHead { reason: b"Connection Established".to_vec(), ..AnswerHead::new(200) };
+    trip.status = answer.status;
+    exchange.wire.begin(&answer, AnswerBody::Absent);
+    exchange.wire.send(&Piece::default(), true).await?;
+    exchange.wire.tunnel(&mut server, Vec::new(), house.limits().idle_timeout_ms).await;
+    Ok(())
 }
 
 /// Connects to the server that the client asked for.
@@ -64,7 +62,8 @@ async fn reach(house: &House, rules: &Rules, head: &Head, arrival: &Arrival) -> 
     let access = hallway_core::plan::Access { allow: proxy.clients.clone(), deny: Vec::new() };
     permit::allow_client(&access, arrival.peer.address)?;
     if let Some(auth) = &proxy.basic_auth {
-        let known = authenticate(house, head, b"proxy-authorization", auth).await;
+        let (client, now_ms) = (arrival.peer.address, house.clock.coarse_ms());
+        let known = authenticate((head, b"proxy-authorization"), auth, client, now_ms).await;
         known.map_err(|fault| if fault == Fault::Unauthorized { Fault::ProxyUnauthorized } else { fault })?;
     }
     let is_tunnel = head.method() == b"CONNECT";
@@ -115,25 +114,4 @@ fn is_public(address: IpAddr) -> bool {
             !(is_near || it.is_multicast() || carries_other)
         }
     }
-}
-
-/// Carries bytes both ways until one side has been silent for too long, or both have ended.
-async fn join(house: &House, (mut client, before): (Stream, Vec<u8>), mut server: TcpStream, head: &Head) {
-    let first = if head.method() == b"CONNECT" {
-        if client.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n").await.is_err() {
-            return;
-        }
-        before
-    } else {
-        let mut first = Vec::new();
-        put_forwarded_head(&mut first, head);
-        first.extend_from_slice(&before);
-        first
-    };
-    if client.flush().await.is_err() || server.write_all(&first).await.is_err() {
-        return;
-    }
-    let silence_ms = house.limits().idle_timeout_ms;
-    let mut server = Stream::Plain(Socket::Tcp(server));
-    tunnel::join(house, (&mut client, Vec::new()), (&mut server, Vec::new()), silence_ms).await;
 }

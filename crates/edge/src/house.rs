@@ -11,7 +11,6 @@ use crate::lane::{Calls, Lane, Outbounds};
 use crate::limits::Crowd;
 use crate::log::Log;
 use crate::packer::Packers;
-use crate::passwords::Passwords;
 use crate::piece::Piece;
 use crate::posts::Posts;
 use crate::rules::{LoopRules, Rules};
@@ -62,7 +61,6 @@ pub(crate) struct House {
     pub(crate) crowd: Arc<Crowd>,
     /// How many answers are being compressed.
     pub(crate) packers: Packers,
-    pub(crate) passwords: Passwords,
     /// Told when a first connection comes, for the sweeper that slept until then.
     pub(crate) work: Notify,
 }

@@ -118,10 +118,28 @@ pub(crate) async fn refuse<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_
     record(house, &exchange, &trip, outcome);
 }
 
-/// A request that another server has answered, or that was none: only stop 11.
+/// A request that was none: only stop 11.
 pub(crate) fn note<W>(house: &House, exchange: &Exchange<'_, W>, mut trip: Trip, status: u16) {
     trip.status = status;
     record(house, exchange, &trip, Ok(()));
+}
+
+/// A request that another server has answered, or that it was not to answer: what the client has not heard of that, and
+/// stop 11.
+pub(crate) async fn conclude<W: Wire>(
+    house: &Rc<House>,
+    mut exchange: Exchange<'_, W>,
+    mut trip: Trip,
+    outcome: Result<(), Fault>,
+) {
+    let outcome = match outcome {
+        Err(fault) if trip.status == 0 && fault != Fault::ClientGone => {
+            let explained = explain(exchange.rules, &trip, fault, Some(exchange.head));
+            deliver(house, &mut exchange, &mut trip, explained).await
+        }
+        outcome => outcome,
+    };
+    record(house, &exchange, &trip, outcome);
 }
 
 fn explain(rules: &Rules, trip: &Trip, fault: Fault, head: Option<&Head>) -> Answer {

@@ -48,7 +48,6 @@ mod watched;
 
 pub use edge::{Edge, Ground};
 pub use listen::{Bound, Socket};
-pub use log::open_log;
 pub use passwords::vet_password;
 pub use spool::doubt_spool_directories;
 pub use stream::UNSENT_BYTES;

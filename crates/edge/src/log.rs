@@ -4,16 +4,12 @@
 //! Never:  does a request wait for a log; when the writer falls behind, lines are counted and dropped.
 
 use crate::voice::Voice;
-use hallway_core::plan::AccessLog;
 use hallway_core::record::{Facts, Style, put_line};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -36,43 +32,23 @@ pub(crate) type Batches = SyncSender<Batch>;
 /// What goes to the writer.
 pub(crate) enum Batch {
     Lines(Vec<u8>),
-    /// The file was moved away: a new one is opened under its name.
-    Reopen,
+    /// The file was moved away: this is the new one under its name.
+    Reopen(File),
     /// Everything before it is written; the receiver is told.
     Flush(SyncSender<()>),
 }
 
-/// Starts the writer, where there is an access log.
-pub(crate) fn start(access: &AccessLog) -> io::Result<Batches> {
+/// Starts the writer of a file, or of standard output where there is none. The file was opened by the master: what this
+/// process may not open it can write all the same, and it opens nothing by a path that others may change.
+pub(crate) fn start(path: Option<PathBuf>, file: Option<File>) -> io::Result<Batches> {
     let (batches, queue) = sync_channel(BATCHES_MAX);
-    let path = access.path.clone();
-    let out = open(path.as_deref())?;
+    let out = match file {
+        Some(file) => file,
+        None => File::from(io::stdout().as_fd().try_clone_to_owned()?),
+    };
     std::thread::Builder::new().name("log".into()).spawn(move || Writer::new(out, path).write_all(&queue))?;
     Ok(batches)
 }
-
-fn open(path: Option<&Path>) -> io::Result<File> {
-    match path {
-        Some(path) => open_log(path),
-        None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
-    }
-}
-
-/// Opens the file of a log, or makes it; only what a write never waits at.
-///
-/// # Errors
-/// The system's; what is no file and no device.
-pub fn open_log(path: &Path) -> io::Result<File> {
-    // A pipe without a reader would hold up whoever opens it.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
-    let file = OpenOptions::new().create(true).append(true).custom_flags(flags).open(path).map_err(|error| {
-        if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) { io::Error::other(NO_FILE) } else { error }
-    })?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_file() || kind.is_char_device() { Ok(file) } else { Err(io::Error::other(NO_FILE)) }
-}
-
-const NO_FILE: &str = "it is no file; what is not one may hold up the server";
 
 /// Writes what all event loops send. A full disk or a closed pipe costs lines, never the server.
 struct Writer {
@@ -94,7 +70,7 @@ impl Writer {
         for batch in queue {
             match batch {
                 Batch::Lines(lines) => self.write(&lines),
-                Batch::Reopen => self.reopen(),
+                Batch::Reopen(out) => (self.out, self.is_torn) = (out, false),
                 Batch::Flush(done) => drop(done.send(())),
             }
         }
@@ -103,17 +79,6 @@ impl Writer {
     /// What is wrong with it.
     fn told(&self, error: &io::Error) -> String {
         self.path.as_ref().map_or_else(|| told(error), |path| format!("{}: {}", path.display(), told(error)))
-    }
-
-    /// Until a new file can be opened the old one is as good as any.
-    fn reopen(&mut self) {
-        match open(self.path.as_deref()) {
-            Ok(out) => (self.out, self.is_torn) = (out, false),
-            Err(error) => {
-                let why = self.told(&error);
-                Voice::of_process().say(&format!("the access log could not be opened anew: {why}"));
-            }
-        }
     }
 
     fn write(&mut self, lines: &[u8]) {

@@ -1,94 +1,158 @@
-//! In:     a name and a password; the hashes of a route.
+//! In:     a name and a password; the hashes of a route; who asks.
 //! Out:    who it is.
 //! Actors: one thread of the process: hashing is meant to take long, and must not take all cores.
-//! Never:  does it take less time to hear that a name is unknown than that a password is wrong, or wait more for
-//!         their turn than can be served.
+//! Never:  does it take less time to hear that a name is unknown than that a password is wrong, or does a client that
+//!         tries many passwords hold up another one.
 
-use crate::house::House;
+use crate::limits::whole_customer;
 use crate::md5_crypt::Md5Crypt;
 use argon2::{Argon2, PasswordHash, PasswordVerifier};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA1_OUTPUT_LEN, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hallway_core::plan::BasicAuth;
+use hallway_core::permit::{FairQueue, Queued};
+use hallway_core::plan::{BasicAuth, Checks, Plan};
 use hallway_core::semantics::basic_credentials;
 use hallway_core::{Fault, Head};
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::oneshot;
 
 /// For how long, and of how many, it is remembered that a password was right.
 const KNOWN_MS: u64 = 300_000;
 const KNOWN_MAX: usize = 1024;
-/// Passwords that wait to be hashed.
-const PENDING_MAX: usize = 32;
+/// Passwords of one client that wait to be hashed, and of all.
+const PENDING_OF_ONE_MAX: usize = 32;
+const PENDING_MAX: usize = 1024;
 
-/// A password, a hash, and who wants to know.
-type Judged = (Vec<u8>, String, tokio::sync::oneshot::Sender<bool>);
-
-/// What one event loop knows of passwords.
-#[derive(Default)]
-pub(crate) struct Passwords {
+/// What the process knows of passwords.
+struct Passwords {
     /// Digests of what was right, and until when that is believed.
-    known: RefCell<HashMap<[u8; 32], u64>>,
-    pending: Cell<usize>,
+    known: Mutex<HashMap<[u8; 32], u64>>,
     /// Makes the digests of this process unlike those of any other.
-    salt: Cell<Option<[u8; 32]>>,
+    salt: [u8; 32],
+    queue: Mutex<FairQueue<Option<IpAddr>, Job>>,
+    has_more: Condvar,
 }
 
-/// Who asks, by the name and password in this field.
+/// A password to be looked at.
+struct Job {
+    password: Vec<u8>,
+    own: Option<String>,
+    others: Vec<String>,
+    answer: oneshot::Sender<Result<bool, Fault>>,
+}
+
+/// Started once, for the first plan that asks for passwords.
+static PASSWORDS: OnceLock<Arc<Passwords>> = OnceLock::new();
+
+/// Has the thread be there that a plan needs.
 ///
 /// # Errors
-/// 401 where nobody is known by that name and password; 503 where too many have to be looked at.
-pub(crate) async fn authenticate(house: &House, head: &Head, field: &[u8], auth: &BasicAuth) -> Result<String, Fault> {
+/// That it cannot be started, or that the system gives no randomness.
+pub(crate) fn start_for(plan: &Plan) -> io::Result<()> {
+    let of_routes = plan.sites.iter().flat_map(|site| &site.routes).any(|route| route.basic_auth.is_some());
+    let of_proxy = plan.forward_proxy.as_ref().is_some_and(|proxy| proxy.basic_auth.is_some());
+    if (!of_routes && !of_proxy) || PASSWORDS.get().is_some() {
+        return Ok(());
+    }
+    let mut salt = [0; 32];
+    rustix::rand::getrandom(&mut salt[..], rustix::rand::GetRandomFlags::empty())?;
+    let (known, queue) = (Mutex::default(), Mutex::new(FairQueue::new(PENDING_OF_ONE_MAX, PENDING_MAX)));
+    let passwords = Arc::new(Passwords { known, salt, queue, has_more: Condvar::new() });
+    let own = passwords.clone();
+    std::thread::Builder::new().name("passwords".into()).spawn(move || own.work())?;
+    let _ = PASSWORDS.set(passwords);
+    Ok(())
+}
+
+/// Who asks, by the name and password in this field, at this time and from this address.
+///
+/// # Errors
+/// 401 where nobody is known by that name and password; 503 where too many of this client have to be looked at.
+pub(crate) async fn authenticate(
+    (head, field): (&Head, &[u8]),
+    auth: &BasicAuth,
+    client: Option<IpAddr>,
+    now_ms: u64,
+) -> Result<String, Fault> {
     let (name, password) = basic_credentials(head, field).ok_or(Fault::Unauthorized)?;
-    let passwords = &house.passwords;
-    let user = auth.all().find(|(user, _)| *user == name);
-    // An unknown name takes as long as a wrong password: as that of somebody, always the same one for this name.
-    let like = || auth.all().nth(passwords.pick(&name, auth.users.len() + auth.of_file.len()));
-    let hash = user.or_else(like).map(|(_, hash)| hash.clone()).ok_or(Fault::Unauthorized)?;
-    let digest = passwords.digest(&name, &hash, &password);
-    let now_ms = house.clock.coarse_ms();
-    if user.is_some() && passwords.known.borrow().get(&digest).is_some_and(|until_ms| *until_ms > now_ms) {
+    let passwords = PASSWORDS.get().ok_or(Fault::Busy)?;
+    let digest = auth.find(&name).map(|hash| passwords.digest(&name, hash, &password));
+    // Whoever was let in before waits for nobody.
+    if digest.is_some_and(|digest| passwords.knows(&digest, now_ms)) {
         return Ok(name);
     }
-    if passwords.pending.get() >= PENDING_MAX {
-        return Err(Fault::Busy);
-    }
-    passwords.pending.set(passwords.pending.get() + 1);
-    let judged = judge(password, hash).await;
-    passwords.pending.set(passwords.pending.get() - 1);
-    if user.is_none() || !judged.unwrap_or(false) {
+    let Checks { own, others } = auth.checks(&name);
+    let (answer, judged) = oneshot::channel();
+    let others = others.into_iter().map(str::to_owned).collect();
+    passwords.add(client, Job { password, own: own.map(str::to_owned), others, answer });
+    if !judged.await.unwrap_or(Err(Fault::Busy))? {
         return Err(Fault::Unauthorized);
     }
-    let mut known = passwords.known.borrow_mut();
-    if known.len() >= KNOWN_MAX {
-        known.clear();
-    }
-    known.insert(digest, now_ms + KNOWN_MS);
+    digest.into_iter().for_each(|digest| passwords.remember(digest, now_ms));
     Ok(name)
 }
 
 impl Passwords {
-    /// One of so many, by a name.
-    fn pick(&self, name: &str, count: usize) -> usize {
-        let [first, second, ..] = self.digest(name, "", b"");
-        usize::from(u16::from_le_bytes([first, second])) % count.max(1)
+    /// Puts a password where it waits for its client's turn.
+    fn add(&self, client: Option<IpAddr>, job: Job) {
+        let queued = locked(&self.queue).push(client.map(whole_customer), job);
+        match queued {
+            Queued::Waits => self.has_more.notify_one(),
+            Queued::InPlaceOf(job) => {
+                let _ = job.answer.send(Err(Fault::Busy));
+                self.has_more.notify_one();
+            }
+            Queued::Full(job) => drop(job.answer.send(Err(Fault::Busy))),
+        }
+    }
+
+    /// Looks at one password after the other.
+    fn work(&self) {
+        loop {
+            let mut queue = locked(&self.queue);
+            let job = loop {
+                match queue.pop() {
+                    // Nobody waits for it any more.
+                    Some(job) if job.answer.is_closed() => {}
+                    Some(job) => break job,
+                    None => queue = self.has_more.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            drop(queue);
+            let lets_in = job.own.as_ref().is_some_and(|hash| is_right(&job.password, hash));
+            if !lets_in {
+                // What is wrong costs as much as for any other name.
+                for hash in &job.others {
+                    std::hint::black_box(is_right(&job.password, hash));
+                }
+            }
+            let _ = job.answer.send(Ok(lets_in));
+        }
+    }
+
+    fn knows(&self, digest: &[u8; 32], now_ms: u64) -> bool {
+        locked(&self.known).get(digest).is_some_and(|until_ms| *until_ms > now_ms)
+    }
+
+    fn remember(&self, digest: [u8; 32], now_ms: u64) {
+        let mut known = locked(&self.known);
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, until_ms| *until_ms > now_ms);
+        }
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(digest, now_ms + KNOWN_MS);
     }
 
     fn digest(&self, name: &str, hash: &str, password: &[u8]) -> [u8; 32] {
-        let salt = self.salt.get().unwrap_or_else(|| {
-            let mut salt = [0; 32];
-            // Without chance nothing is remembered for long, as the salt is not kept.
-            if rustix::rand::getrandom(&mut salt[..], rustix::rand::GetRandomFlags::empty()) == Ok(salt.len()) {
-                self.salt.set(Some(salt));
-            }
-            salt
-        });
         let mut context = Context::new(&SHA256);
-        for part in [&salt[..], name.as_bytes(), b"\0", hash.as_bytes(), b"\0", password] {
+        for part in [&self.salt[..], name.as_bytes(), b"\0", hash.as_bytes(), b"\0", password] {
             context.update(part);
         }
         let mut digest = [0; 32];
@@ -97,23 +161,9 @@ impl Passwords {
     }
 }
 
-/// Has a thread look at a password: one that does nothing else, so that nobody's files wait for it.
-async fn judge(password: Vec<u8>, hash: String) -> Option<bool> {
-    static JUDGE: OnceLock<Sender<Judged>> = OnceLock::new();
-    let judge = JUDGE.get_or_init(|| {
-        let (sender, queue) = channel::<Judged>();
-        let work = move || {
-            for (password, hash, answer) in queue {
-                let _ = answer.send(is_right(&password, &hash));
-            }
-        };
-        // Without the thread nobody comes in, which is all that could be done.
-        let _ = std::thread::Builder::new().name("passwords".into()).spawn(work);
-        sender
-    });
-    let (answer, judged) = tokio::sync::oneshot::channel();
-    judge.send((password, hash, answer)).ok()?;
-    judged.await.ok()
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic ends the process (see `threads`), so a poisoned lock is never seen.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_right(password: &[u8], hash: &str) -> bool {

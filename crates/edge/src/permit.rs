@@ -29,7 +29,8 @@ pub(crate) async fn permit<W>(
     let limiters = rules.limiters(number);
     count(limiters, |by| *by != LimitBy::User, exchange, trip)?;
     if let Some(auth) = &route.basic_auth {
-        trip.user = Some(authenticate(house, head, b"authorization", auth).await?);
+        let (client, now_ms) = (trip.client(&exchange.arrival.peer).address, house.clock.coarse_ms());
+        trip.user = Some(authenticate((head, b"authorization"), auth, client, now_ms).await?);
     }
     count(limiters, |by| *by == LimitBy::User, exchange, trip)?;
     permit::allow_body(head, route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max))?;

@@ -39,6 +39,23 @@ pub(crate) struct Parts {
     pub(crate) master: Arc<dyn Master>,
 }
 
+/// What of a plan may turn out to be of no use: read before anything is changed for it.
+pub(crate) struct Parsed {
+    sites: Sites,
+    tls: Tls,
+    pools_tls: Vec<Option<Arc<ClientConfig>>>,
+}
+
+impl Parsed {
+    /// # Errors
+    /// What of the plan cannot be used.
+    pub(crate) fn of(plan: &Plan) -> io::Result<Parsed> {
+        let sites = Sites::new(plan).map_err(io::Error::other)?;
+        let pools_tls = plan.pools.iter().map(|pool| client_config(pool)).collect::<io::Result<_>>()?;
+        Ok(Parsed { sites, tls: Tls::of(plan)?, pools_tls })
+    }
+}
+
 /// What requests go by.
 pub(crate) struct Rules {
     pub(crate) plan: Plan,
@@ -80,22 +97,20 @@ impl Deref for LoopRules {
 }
 
 impl Rules {
-    pub(crate) fn new(plan: Plan, serial: u32, parts: Parts) -> io::Result<Rules> {
-        let sites = Sites::new(&plan).map_err(io::Error::other)?;
+    pub(crate) fn new(plan: Plan, serial: u32, parsed: Parsed, parts: Parts) -> Rules {
+        let Parsed { sites, tls, pools_tls } = parsed;
         let ports = plan.listeners.iter().filter(|listener| listener.tls);
         let ports = ports.map(|listener| listener.address().map_or(HTTPS_PORT, |address| address.port()));
         // Where several lead to the same, the usual one is the best.
         let https_port = ports.min_by_key(|port| *port != HTTPS_PORT).filter(|port| *port != HTTPS_PORT);
-        let tls = Tls::of(&plan)?;
         let Parts { limiters: zones, pacers, desks, sinks, pools, master } = parts;
-        let pools_tls = plan.pools.iter().map(|pool| client_config(pool)).collect::<io::Result<_>>()?;
         let routes = plan.sites.iter().flat_map(|site| &site.routes).zip(0..);
         let of = |route: &Route| route.limits.iter().filter_map(|zone| zones.get(*zone).cloned()).collect();
         let limiters =
             routes.filter(|(route, _)| !route.limits.is_empty()).map(|(route, number)| (number, of(route))).collect();
         let closed = plan.sites.iter().map(|_| AtomicU64::new(0)).collect();
         let adopting = AtomicUsize::new(plan.edge_threads);
-        Ok(Rules {
+        Rules {
             plan,
             serial,
             sites,
@@ -110,7 +125,7 @@ impl Rules {
             tls,
             https_port,
             master,
-        })
+        }
     }
 
     /// One more event loop goes by them.

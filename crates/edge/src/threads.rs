@@ -13,7 +13,6 @@ use crate::limits::Crowd;
 use crate::listen::{Bound, Door};
 use crate::log::Log;
 use crate::packer::Packers;
-use crate::passwords::Passwords;
 use crate::posts::{Post, Posts};
 use crate::rules::{LoopRules, Rules};
 use crate::upstream::{Upstreams, look_after};
@@ -175,7 +174,6 @@ fn open_house(thread: u16, shared: &Shared) -> io::Result<Rc<House>> {
         spares: Spares::default(),
         crowd: shared.crowd.clone(),
         packers: Packers::default(),
-        passwords: Passwords::default(),
         work: Notify::new(),
     }))
 }

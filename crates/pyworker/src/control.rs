@@ -91,7 +91,7 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
             None => end_process(),
         },
         Order::ReopenLogs | Order::Gone { .. } | Order::Sockets | Order::Plan { .. } => {}
-        Order::Status | Order::AnswerFor { .. } => {}
+        Order::Status | Order::AnswerFor { .. } | Order::Logs => {}
         Order::Finish => {
             orders.finish = true;
             if let Some(lanes) = &orders.current {

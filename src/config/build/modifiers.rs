@@ -171,7 +171,7 @@ impl Builder<'_> {
         if realm.contains(['"', '\\']) || realm.chars().any(char::is_control) {
             self.problems.add(table.get("realm").map_or(node.span, |node| node.span), "a realm has no quotes");
         }
-        Some(BasicAuth { realm: realm.into(), users, file, of_file })
+        Some(BasicAuth::new(realm.into(), users, file, of_file))
     }
 
     fn cors(&mut self, node: &Node) -> Option<Cors> {

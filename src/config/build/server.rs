@@ -191,7 +191,7 @@ impl Builder<'_> {
                 _ => {
                     let path = self.path(node)?;
                     // Opened once here, so that a wrong path is told before anything starts.
-                    if let Err(error) = hallway_edge::open_log(&path) {
+                    if let Err(error) = crate::paths::open_log(&path) {
                         let why = match error.kind() {
                             ErrorKind::NotFound => "its directory is not there; make it first".into(),
                             _ => crate::users::told(&error),

@@ -3,8 +3,10 @@
 //! Actors: none.
 //! Never:  is a refused request's body read first.
 
+mod fair_queue;
 mod rate;
 
+pub use fair_queue::{FairQueue, Queued};
 pub use rate::{Charged, Meters};
 
 use crate::fault::Fault;

@@ -4,6 +4,7 @@
 //! Never:  does the plan hold raw input, a secret in its `Debug` text, or anything that changes at run time.
 
 mod app;
+mod basic_auth;
 mod certificate;
 mod forward;
 mod limit;
@@ -13,19 +14,20 @@ mod site;
 
 pub use app::App;
 use app::GRACEFUL_TIMEOUT_MS;
+pub use basic_auth::{BasicAuth, Checks};
 pub use certificate::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 pub use forward::{AllowedTarget, ForwardProxy};
 pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
 pub use pool::{
     Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Server, Sticky,
 };
-pub use route::{Access, Adjust, BasicAuth, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
+pub use route::{Access, Adjust, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
 pub use site::{Maintenance, Site};
 
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What hallway is to do.
@@ -72,6 +74,17 @@ impl Plan {
     pub fn graceful_timeout_ms(&self) -> u64 {
         let longest = || self.apps.iter().map(|app| app.graceful_timeout_ms).max();
         self.stop_timeout_ms.or_else(longest).unwrap_or(GRACEFUL_TIMEOUT_MS)
+    }
+
+    /// The files of the access logs, each once, in the order in which the master hands them to the edge.
+    pub fn log_files(&self) -> Vec<&Path> {
+        let mut files: Vec<&Path> = Vec::new();
+        for path in self.logs.iter().filter_map(|log| log.path.as_deref()) {
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
+        files
     }
 }
 

@@ -3,12 +3,11 @@
 //! Actors: none.
 //! Never:  has a route two targets, or none.
 
-use super::{Bandwidth, HashBy, RequestLines};
+use super::{Bandwidth, BasicAuth, HashBy, RequestLines};
 use crate::network::Network;
 use crate::route::Conditions;
 use crate::semantics::Coding;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
 
 /// One route.
@@ -178,33 +177,6 @@ impl Files {
     /// All files of a directory.
     pub fn below(directory: PathBuf) -> Files {
         Files { directory, only: None, fallback: None, lists: false, fingerprints: true }
-    }
-}
-
-/// Names and passwords (RFC 7617).
-#[derive(Clone, Deserialize, Serialize)]
-pub struct BasicAuth {
-    /// What browsers show.
-    pub realm: String,
-    /// Names, and what their passwords hash to.
-    pub users: Vec<(String, String)>,
-    /// A file with more of them.
-    pub file: Option<PathBuf>,
-    /// Those in it.
-    pub of_file: Vec<(String, String)>,
-}
-
-impl BasicAuth {
-    /// All names, and what their passwords hash to.
-    pub fn all(&self) -> impl Iterator<Item = &(String, String)> {
-        self.users.iter().chain(&self.of_file)
-    }
-}
-
-impl fmt::Debug for BasicAuth {
-    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&String> = self.all().map(|(name, _)| name).collect();
-        form.debug_struct("BasicAuth").field("realm", &self.realm).field("users", &names).finish_non_exhaustive()
     }
 }
 

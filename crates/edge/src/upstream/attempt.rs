@@ -8,6 +8,7 @@ use super::choose::Held;
 use super::connect::{Connection, connect};
 use super::fetch::{Destination, Fetched, Tunnel};
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
+use super::head_wait::{Broken, HeadWait};
 use super::raw::is_raw;
 use super::script;
 use super::trailing::Trailing;
@@ -29,18 +30,12 @@ use hallway_core::semantics::{AnswerHead, ForwardedFacts};
 use hallway_core::{Fault, Head};
 use http::{HeaderName, HeaderValue};
 use rustls::ClientConfig;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
-/// For a server to say whether it wants a body, before it is sent all the same (RFC 9110, 10.1.1).
-const WORD_MS: u64 = 1_000;
 /// What a server does that was taken for another kind of server.
 pub(super) const AT_ONCE: &str =
     "it ended the connection without a word, and has never answered: does it speak https://, fastcgi:// or uwsgi://?";
-const FOR_EVER_MS: u64 = u64::MAX / 4;
 
 /// One try of a request.
 pub(super) struct Attempt<'a> {
@@ -103,7 +98,8 @@ impl Attempt<'_> {
         let echoes_version = held.server.identity.protocol == Protocol::Uwsgi;
         let asked = Asked { is_head: head.is_head(), upgrades, echoes_version };
         let deadline = Deadline::new(&house.deadlines);
-        match self.await_head(exchange, &mut flight, asked, &deadline).await {
+        let wait = HeadWait { house, timeout_ms: self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms) };
+        match wait.end(exchange, &mut flight, asked, &deadline).await {
             Ok(answer) if answer.head.status == 101 && !was_offered(head, &answer.head) => {
                 let fault = Fault::BadAnswer("The server changed to a protocol that was not offered.");
                 held.server.note_failure(pool, (fault, fault.detail()), house.clock.coarse_ms());
@@ -268,7 +264,7 @@ impl Attempt<'_> {
             put(b"te", b"trailers");
         }
         let outgoing = match self.is_fed(head) {
-            true => Outgoing::fed(Vec::new(), (Coding::Frames, self.trailing(exchange)), onward.expects_continue),
+            true => Outgoing::fed(Vec::new(), (Coding::Frames, Some(self.trailing(exchange))), onward.expects_continue),
             false => Outgoing::new(Vec::new(), self.body, Coding::Frames),
         };
         Ok((request, outgoing))
@@ -364,107 +360,11 @@ impl Attempt<'_> {
             }
         };
         let outgoing = if self.is_fed(head) {
-            Outgoing::fed(out, (coding, self.trailing(exchange)), onward.expects_continue)
+            Outgoing::fed(out, (coding, Some(self.trailing(exchange))), onward.expects_continue)
         } else {
             Outgoing::new(out, self.body, coding)
         };
         Ok((speech, outgoing))
-    }
-
-    /// Passes on an answer that another one follows. What the server says meanwhile is heard: the head that counts, where
-    /// it comes; heads without end are a fault.
-    async fn inform<W: Wire>(
-        &self,
-        exchange: &mut Exchange<'_, W>,
-        flight: &mut Flight,
-        (status, answer): (u16, &ServerAnswer),
-        asked: Asked,
-    ) -> Result<Option<ServerAnswer>, Broken> {
-        let tools = (&self.house.clock, &self.house.spares);
-        let mut informing = pin!(exchange.wire.inform(status, &answer.head.fields));
-        let mut last = None;
-        poll_fn(|task| {
-            while last.is_none() {
-                match flight.poll_head(tools, asked, task) {
-                    Poll::Ready(Ok(next)) if next.head.status < 200 && next.head.status != 101 => {}
-                    Poll::Ready(next) => last = Some(next.map_err(Broken::by_server)),
-                    Poll::Pending => break,
-                }
-            }
-            informing.as_mut().poll(task)
-        })
-        .await
-        .map_err(Broken::by_client)?;
-        last.transpose()
-    }
-
-    /// Waits for the head of the answer, while the client does; gives the server the client's body meanwhile.
-    async fn await_head<W: Wire>(
-        &self,
-        exchange: &mut Exchange<'_, W>,
-        flight: &mut Flight,
-        asked: Asked,
-        deadline: &Deadline,
-    ) -> Result<ServerAnswer, Broken> {
-        let (house, pool) = (self.house, self.pool);
-        let timeout_ms = self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms);
-        let mut piece = Vec::new();
-        loop {
-            let waits_for_word = flight.outgoing().waits_for_word();
-            let patience_ms = if waits_for_word { WORD_MS } else { timeout_ms };
-            // While the client's body is waited for, the client has the time.
-            let is_clients_turn = flight.outgoing().wants() && flight.outgoing().is_drained();
-            let patience_ms = if is_clients_turn { FOR_EVER_MS } else { patience_ms };
-            let due_ms = flight.moved_ms() + patience_ms + SWEEP.as_millis() as u64;
-            let step = if flight.outgoing().wants() {
-                let mut reading = pin!(exchange.wire.read_body(&mut piece));
-                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
-                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
-                    Poll::Pending => reading.as_mut().poll(task).map(Step::Body),
-                });
-                deadline.until(due_ms, next).await
-            } else {
-                let mut gone = pin!(exchange.wire.gone());
-                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
-                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
-                    // There is room for more of the body now.
-                    Poll::Pending if flight.outgoing().wants() => Poll::Ready(Step::Again),
-                    Poll::Pending => gone.as_mut().poll(task).map(|()| Step::Gone),
-                });
-                deadline.until(due_ms, next).await
-            };
-            match step {
-                Ok(Step::Answer(answer)) => {
-                    let answer = answer.map_err(Broken::by_server)?;
-                    match answer.head.status {
-                        101 | 200.. => return Ok(answer),
-                        100 => {}
-                        status => {
-                            let informed = self.inform(exchange, flight, (status, &answer), asked).await?;
-                            if let Some(answer) = informed {
-                                return Ok(answer);
-                            }
-                        }
-                    }
-                }
-                Ok(Step::Body(more)) => {
-                    let has_ended = !more.map_err(Broken::by_client)?;
-                    let end = has_ended.then(|| exchange.wire.trailers());
-                    flight.outgoing().feed(&piece, end);
-                    flight.note_moved(house.clock.coarse_ms());
-                    piece.clear();
-                }
-                Ok(Step::Again) => {}
-                Ok(Step::Gone) => return Err(Broken::by_client(Fault::ClientGone)),
-                Err(_) if waits_for_word => {
-                    flight.outgoing().go_on();
-                    flight.note_moved(house.clock.coarse_ms());
-                }
-                // Something moved meanwhile.
-                Err(_) if flight.moved_ms() + timeout_ms > house.clock.coarse_ms() => {}
-                Err(_) => return Err(Broken::by_server(Fault::ServerTimeout)),
-            }
-        }
     }
 }
 
@@ -473,27 +373,4 @@ fn was_offered(head: &Head, answer: &AnswerHead) -> bool {
     let chosen = answer.fields.get(Name::Upgrade).unwrap_or_default();
     let mut offers = head.fields.iter().filter(|field| field.name == Name::Upgrade);
     offers.any(|field| list_members(field.value).any(|one| one.eq_ignore_ascii_case(chosen)))
-}
-
-enum Step {
-    Answer(Result<ServerAnswer, Fault>),
-    Body(Result<bool, Fault>),
-    Again,
-    Gone,
-}
-
-/// Why no answer came, and whether the client is to blame.
-struct Broken {
-    fault: Fault,
-    is_clients: bool,
-}
-
-impl Broken {
-    fn by_client(fault: Fault) -> Broken {
-        Broken { fault, is_clients: true }
-    }
-
-    fn by_server(fault: Fault) -> Broken {
-        Broken { fault, is_clients: false }
-    }
 }

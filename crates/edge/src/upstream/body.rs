@@ -90,7 +90,8 @@ enum Then {
     Fed {
         has_ended: bool,
         waits_for_word: bool,
-        trailing: Trailing,
+        /// What may stand behind it; everything, where the server is one that the client chose.
+        trailing: Option<Trailing>,
     },
 }
 
@@ -119,7 +120,7 @@ impl Outgoing {
     }
 
     /// A head whose body is fed. With `waits_for_word` the server is asked first whether it wants it.
-    pub(super) fn fed(head: Vec<u8>, (coding, trailing): (Coding, Trailing), waits_for_word: bool) -> Outgoing {
+    pub(super) fn fed(head: Vec<u8>, (coding, trailing): (Coding, Option<Trailing>), waits_for_word: bool) -> Outgoing {
         let then = Then::Fed { has_ended: false, waits_for_word, trailing };
         Outgoing { ready: head, sent: 0, coding, then, was_fed: false, trailers: Fields::default() }
     }
@@ -167,7 +168,7 @@ impl Outgoing {
         self.coding.put(&mut self.ready, bytes);
         if let Some(mut trailers) = end {
             *has_ended = true;
-            trailing.retain(&mut trailers);
+            trailing.iter().for_each(|trailing| trailing.retain(&mut trailers));
             self.coding.put_end(&mut self.ready, &trailers);
             self.trailers = trailers;
         }

@@ -32,6 +32,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// One that is not kept for others.
+    pub(super) fn of(stream: Stream, now_ms: u64) -> Connection {
+        Connection { stream, is_reused: false, born_ms: now_ms, until_ms: u64::MAX }
+    }
+
     /// It waits from now on.
     pub(super) fn rest(&mut self, now_ms: u64, idle_ms: u64) {
         self.until_ms = now_ms + idle_ms;
@@ -90,8 +95,7 @@ pub(super) async fn connect(
             ));
         }
     };
-    let born_ms = house.clock.coarse_ms();
-    Ok(Connection { stream, is_reused: false, born_ms, until_ms: u64::MAX })
+    Ok(Connection::of(stream, house.clock.coarse_ms()))
 }
 
 /// What the system says, without the number that says it to programs.

@@ -69,25 +69,26 @@ struct Wish {
 }
 
 impl Discoverer {
-    /// Watches the names of these pools from now on, and no others.
+    /// Starts the thread that asks, where these pools have names and it does not run yet.
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub(crate) fn watch(&mut self, watched: Vec<Watched>, resolvers: &[SocketAddr]) -> io::Result<()> {
-        if self.wishes.is_none() && watched.iter().all(|one| one.names().next().is_none()) {
-            return Ok(());
+    pub(crate) fn start_for(&mut self, pools: &[Arc<Pool>]) -> io::Result<()> {
+        let has_names = pools.iter().flat_map(|pool| &pool.servers).any(|server| asked(&server.at).is_some());
+        if self.wishes.is_none() && has_names {
+            let (sender, receiver) = unbounded_channel();
+            let book = self.book.clone();
+            std::thread::Builder::new().name("names".into()).spawn(move || run(receiver, &book))?;
+            self.wishes = Some(sender);
         }
-        let wishes = match &self.wishes {
-            Some(wishes) => wishes,
-            None => {
-                let (sender, receiver) = unbounded_channel();
-                let book = self.book.clone();
-                std::thread::Builder::new().name("names".into()).spawn(move || run(receiver, &book))?;
-                self.wishes.insert(sender)
-            }
-        };
-        let _ = wishes.send(Wish { watched, resolvers: resolvers.to_vec() });
         Ok(())
+    }
+
+    /// Watches the names of these pools from now on, and no others.
+    pub(crate) fn watch(&self, watched: Vec<Watched>, resolvers: &[SocketAddr]) {
+        if let Some(wishes) = &self.wishes {
+            let _ = wishes.send(Wish { watched, resolvers: resolvers.to_vec() });
+        }
     }
 }
 
