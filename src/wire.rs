@@ -6,8 +6,11 @@
 use hallway_core::control::{Order, Report, encode_refusal};
 use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
-use hallway_edge::{Bound, Edge, Ground, Voice};
+use hallway_core::supervise::beat_ms;
+use hallway_edge::{Beats, Bound, Edge, Ground, MAIN, Voice};
 use hallway_workers::{Channel, Message, take_inherited};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -91,19 +94,37 @@ struct Inbox {
     sockets: VecDeque<OwnedFd>,
     /// Files of access logs that came for the next plan, or to take the place of former ones.
     logs: Vec<File>,
+    /// How often this thread is to show that it turns.
+    beat_ms: Option<u64>,
 }
 
 impl Inbox {
-    /// The next message; nothing when the master is gone.
-    fn next(&mut self) -> io::Result<Option<Message>> {
-        match self.early.pop_front() {
-            Some(message) => Ok(Some(message)),
-            None => self.channel.receive(),
+    /// The next message; nothing when the master is gone. Until it comes this thread shows that it turns; what is done for
+    /// one may take its time.
+    fn next(&mut self, beats: &Beats) -> io::Result<Option<Message>> {
+        if let Some(message) = self.early.pop_front() {
+            return Ok(Some(message));
+        }
+        loop {
+            beats.beat(MAIN);
+            let pause = self.beat_ms.map(|pause_ms| Timespec {
+                tv_sec: (pause_ms / 1000) as i64,
+                tv_nsec: (pause_ms % 1000) as i64 * 1_000_000,
+            });
+            match poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], pause.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => {
+                    beats.excuse(MAIN);
+                    return self.channel.receive();
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    /// The first plan and its serial number; nothing when there is nothing to be done any more.
-    fn first_plan(&mut self) -> io::Result<Option<(Plan, u32)>> {
+    /// The first plan, its serial number, and where this process shows that it turns; nothing when there is nothing to be
+    /// done any more.
+    fn first_plan(&mut self) -> io::Result<Option<(Plan, u32, Arc<Beats>)>> {
         let mut early = VecDeque::new();
         while let Some(message) = self.channel.receive()? {
             match Order::decode(&message.bytes) {
@@ -111,7 +132,14 @@ impl Inbox {
                 Some(Order::Logs) => self.logs.extend(message.descriptors.into_iter().map(File::from)),
                 Some(Order::Plan { serial }) => {
                     self.early = early;
-                    return Ok(Some((read_plan(message)?, serial)));
+                    let mut files = message.descriptors.into_iter();
+                    let plan = read_plan(files.next())?;
+                    let beats = files.next().ok_or_else(|| lost("the memory of heartbeats"))?;
+                    let beats = Beats::map(beats, MAIN + 1 + plan.edge_threads)?;
+                    beats.begin(MAIN);
+                    beats.excuse(MAIN);
+                    self.beat_ms = beat_ms(plan.watchdog_ms);
+                    return Ok(Some((plan, serial, Arc::new(beats))));
                 }
                 Some(Order::Finish) => return Ok(None),
                 _ => early.push_back(message),
@@ -134,26 +162,27 @@ impl Inbox {
     }
 }
 
-fn read_plan(message: Message) -> io::Result<Plan> {
-    let file = message.descriptors.into_iter().next().ok_or_else(|| lost("the plan"))?;
+fn read_plan(file: Option<OwnedFd>) -> io::Result<Plan> {
+    let file = file.ok_or_else(|| lost("the plan"))?;
     Ok(serde_json::from_reader(File::from(file))?)
 }
 
 fn serve(channel: Channel) -> io::Result<()> {
     let copy = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
-    let mut inbox = Inbox { channel: copy, early: VecDeque::new(), sockets: VecDeque::new(), logs: Vec::new() };
+    let (early, sockets) = (VecDeque::new(), VecDeque::new());
+    let mut inbox = Inbox { channel: copy, early, sockets, logs: Vec::new(), beat_ms: None };
     channel.send(&Report::Confined.encode(), &[])?;
-    let Some((plan, serial)) = inbox.first_plan()? else { return Ok(()) };
+    let Some((plan, serial, beats)) = inbox.first_plan()? else { return Ok(()) };
     let edge_threads = plan.edge_threads;
     let mut known = plan.listeners.clone();
-    let mut edge = match start(&mut inbox, plan, serial, channel) {
+    let mut edge = match start(&mut inbox, plan, serial, (channel, beats.clone())) {
         Ok(edge) => edge,
         Err(error) => {
             let _ = inbox.channel.send(&encode_refusal(serial, &error.to_string()), &[]);
             return Err(error);
         }
     };
-    while let Some(message) = inbox.next()? {
+    while let Some(message) = inbox.next(&beats)? {
         match Order::decode(&message.bytes) {
             Some(Order::Lanes { worker, pid, slots, app }) => {
                 let mut ends = message.descriptors.into_iter();
@@ -195,10 +224,10 @@ fn serve(channel: Channel) -> io::Result<()> {
 }
 
 /// An edge that goes by its first plan.
-fn start(inbox: &mut Inbox, plan: Plan, serial: u32, channel: Channel) -> io::Result<Edge> {
+fn start(inbox: &mut Inbox, plan: Plan, serial: u32, (channel, beats): (Channel, Arc<Beats>)) -> io::Result<Edge> {
     let sockets = inbox.deal(&plan, plan.edge_threads, &[])?;
     let (logs, master) = (std::mem::take(&mut inbox.logs), Arc::new(MasterOnChannel(channel)));
-    Edge::start(Ground { plan, serial, sockets, logs, master })
+    Edge::start(Ground { plan, serial, sockets, logs, master, beats })
 }
 
 /// Goes by another plan; its listeners, once it does.
@@ -208,13 +237,14 @@ fn adopt(
     message: Message,
     (inbox, known): (&mut Inbox, &[Listener]),
 ) -> io::Result<Vec<Listener>> {
-    let plan = read_plan(message);
+    let plan = read_plan(message.descriptors.into_iter().next());
     let sockets = plan.as_ref().ok().map(|plan| inbox.deal(plan, plan.edge_threads, known));
     // What came for this plan is for no other one.
     inbox.sockets.clear();
     let (plan, logs) = (plan?, std::mem::take(&mut inbox.logs));
-    let listeners = plan.listeners.clone();
+    let (listeners, beat_ms) = (plan.listeners.clone(), beat_ms(plan.watchdog_ms));
     edge.adopt(plan, serial, sockets.transpose()?.unwrap_or_default(), logs)?;
+    inbox.beat_ms = beat_ms;
     Ok(listeners)
 }
 

@@ -19,6 +19,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("crates/workers/src/spawn.rs", "code between fork and exec"),
     ("crates/pyworker/src/descriptors.rs", "a descriptor is taken over by its number"),
     ("crates/edge/src/watched.rs", "a descriptor is watched by the poll of tokio"),
+    ("crates/ring/src/beats.rs", "memory that two processes share"),
     ("crates/ring/src/memory.rs", "memory that two processes share"),
     ("crates/ring/src/memory_model.rs", "the model of that memory, for loom"),
 ];

@@ -6,6 +6,7 @@
 //! Never:  does an edge have the plan before it is confined.
 
 use super::news::say;
+use super::vigil::Vigil;
 use super::{BOOT, Hired, Master, downs, reload, tell};
 use crate::environment;
 use crate::listen::Held;
@@ -68,8 +69,9 @@ impl Master {
         self.edge_is_ready = false;
         let has_workers = !self.plan.apps.is_empty();
         let program = self.program.place();
-        match spawn_edge(&program, self.plan.user.as_ref(), has_workers) {
-            Ok(edge) => self.edge = Some(edge),
+        let vigil = Vigil::begin(self.now_ms(), &self.plan);
+        match vigil.and_then(|vigil| Ok((vigil, spawn_edge(&program, self.plan.user.as_ref(), has_workers)?))) {
+            Ok((vigil, edge)) => (self.vigil, self.edge) = (Some(vigil), Some(edge)),
             Err(error) => {
                 say(&format!("the edge could not be started from {}: {error}", program.display()));
                 return Some(Event::Exited(Child::Edge, Some(1)));

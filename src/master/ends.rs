@@ -110,6 +110,7 @@ impl Master {
                 self.verdicts.extend(report.and_then(|report| Verdict::of(report, &message.bytes)));
             }
             self.edge_failed = !self.edge_is_ready;
+            self.vigil = None;
             self.expected.remove(&Child::Edge);
             return Some(Event::Exited(Child::Edge, ended.code));
         }

@@ -14,6 +14,7 @@ mod orders;
 mod proposal;
 mod reload;
 mod sources;
+mod vigil;
 
 use self::births::{Briefing, Program};
 use self::control::Control;
@@ -162,6 +163,7 @@ struct Master {
     listeners: Listeners,
     edge: Option<Spawned>,
     briefing: Briefing,
+    vigil: Option<vigil::Vigil>,
     workers: BTreeMap<u32, Hired>,
     /// What workers say, also those that have ended while something they started has not.
     words: Vec<Words>,
@@ -231,6 +233,7 @@ impl Master {
             listeners,
             edge: None,
             briefing: Briefing::Done,
+            vigil: None,
             workers: BTreeMap::new(),
             words: Vec::new(),
             ready: BTreeSet::new(),
@@ -298,6 +301,7 @@ impl Master {
             }
             // The boot script has Python answer this signal with the stacks of all threads.
             Command::DumpStacks(worker) => self.signal(Child::Worker(worker), Signal::QUIT),
+            Command::DumpEdge => self.signal(Child::Edge, Signal::QUIT),
             Command::Kill(child) => {
                 self.expected.insert(child);
                 self.signal(child, Signal::KILL);
@@ -351,7 +355,8 @@ impl Master {
         let loading = (!self.announced && !self.said_loading && !self.plan.apps.is_empty()).then_some(LOADING_MS);
         let silent = self.control.as_ref().and_then(Control::wake_at);
         let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, self.sources_at_ms, silent, loading];
-        let times = times.into_iter().chain([self.answer_by_ms()]);
+        let look = self.vigil.as_ref().and_then(vigil::Vigil::wake_at);
+        let times = times.into_iter().chain([self.answer_by_ms(), look]);
         let wake_at = times.flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
@@ -391,6 +396,7 @@ impl Master {
         drop(children);
         self.verdicts.extend(verdicts);
         told.into_iter().for_each(|(child, report)| events.extend(self.hear(child, report)));
+        events.extend(self.look_at_edge());
         for words in self.words.iter_mut().filter(|words| !words.has_ended()) {
             words.tell();
         }

@@ -5,7 +5,7 @@
 
 use super::{Hired, Master, greeting};
 use hallway_core::plan::App;
-use hallway_core::supervise::{BOOT_MS, Child, Event, Supervisor, Tidings};
+use hallway_core::supervise::{BOOT_MS, Child, EDGE_START_MS, Event, Supervisor, Tidings};
 use hallway_edge::Voice;
 use hallway_workers::Spawned;
 use std::collections::BTreeMap;
@@ -15,6 +15,12 @@ impl Master {
     pub(super) fn tell_tidings(&mut self, tidings: Tidings) {
         let worker = |worker: u32| self.workers.get(&worker);
         match tidings {
+            Tidings::EdgeStartsTooLong => {
+                say(&format!(
+                    "the edge was not ready within {}: it is ended, and another one is tried",
+                    seconds(EDGE_START_MS)
+                ));
+            }
             Tidings::EdgeOverstays => say("the edge does not end by itself: what it has is cut"),
             Tidings::Missing(number) => {
                 let Some(Hired { app, spawned: Spawned { pid, .. }, .. }) = worker(number) else { return };
@@ -187,7 +193,7 @@ pub(super) fn tell_unchanged(problems: &str) {
     say("nothing was changed");
 }
 
-fn seconds(time_ms: u64) -> String {
+pub(super) fn seconds(time_ms: u64) -> String {
     format!("{} s", time_ms as f64 / 1000.0)
 }
 

@@ -129,7 +129,8 @@ impl Master {
 
     /// Shows the plan that is proposed to the edge, where there is one.
     pub(super) fn show_proposal(&mut self) {
-        let answer_by_ms = Some(self.now_ms() + ANSWER_MS);
+        let now_ms = self.now_ms();
+        let answer_by_ms = Some(now_ms + ANSWER_MS);
         let is_briefed = self.briefed_edge().is_some();
         let (Some(edge), Some(proposal)) = (self.edge.as_ref().filter(|_| is_briefed), &mut self.proposal) else {
             return;
@@ -139,6 +140,7 @@ impl Master {
         }
         proposal.edges += 1;
         (proposal.answer_by_ms, proposal.is_start) = (answer_by_ms, false);
+        self.vigil.iter_mut().for_each(|vigil| vigil.loosen(now_ms, &proposal.plan));
         let known = |at: &Listen| self.plan.listeners.iter().any(|listener| listener.at == *at);
         let new = self.listeners.of(&proposal.plan).filter(|held| !known(&held.at));
         let order = Order::Plan { serial: proposal.serial };
@@ -157,12 +159,15 @@ impl Master {
     /// # Errors
     /// Those of the channel.
     pub(super) fn give_first_plan(&mut self) -> io::Result<()> {
-        let answer_by_ms = Some(self.now_ms() + ANSWER_MS);
+        let now_ms = self.now_ms();
+        let answer_by_ms = Some(now_ms + ANSWER_MS);
+        let Some(vigil) = self.vigil.as_mut() else { return Ok(()) };
         let Some(channel) = self.edge.as_ref().map(|edge| &edge.channel) else { return Ok(()) };
         let (plan, serial, described, logs) = match self.proposal.as_mut().filter(|_| self.edge_failed) {
             Some(proposal) => {
                 proposal.edges += 1;
                 (proposal.answer_by_ms, proposal.is_start) = (answer_by_ms, true);
+                vigil.loosen(now_ms, &proposal.plan);
                 (&proposal.plan, proposal.serial, &proposal.described, &proposal.logs)
             }
             None => (&self.plan, self.serial, &self.described, &self.logs),
@@ -170,7 +175,7 @@ impl Master {
         let carried = carry("hallway plan", described)?;
         give_sockets(channel, self.listeners.of(plan))?;
         logs.hand_over(plan, channel)?;
-        channel.send(&Order::Plan { serial }.encode(), &[carried.as_fd()])
+        channel.send(&Order::Plan { serial }.encode(), &[carried.as_fd(), vigil.file()])
     }
 
     /// Has the edge write on in files that are opened now: the former ones were moved away.
@@ -240,6 +245,7 @@ impl Master {
         self.listeners.keep(&self.plan);
         self.weigh_soon();
         self.note_certificates();
+        self.renew_watch();
         let now_ms = self.now_ms();
         let changed = |app: &&App| before.apps.iter().any(|old| is_changed(old, app));
         let changed: Vec<usize> = self.plan.apps.iter().filter(changed).map(|app| app.number).collect();
@@ -271,6 +277,7 @@ impl Master {
     fn take_back(&mut self, why: &str) -> Vec<Event> {
         let Some(proposal) = self.proposal.take() else { return Vec::new() };
         self.listeners.keep(&self.plan);
+        self.renew_watch();
         tell_unchanged(why);
         if let Some((stream, _)) = proposal.then.asker {
             drop(control::answer(stream, &json!({ "problem": why })));

@@ -11,7 +11,7 @@ use crate::users::told;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{
-    AccessLog, App, Files, Limits, Listen, Listener, LogFormat, Plan, Route, Site, Target, Trust,
+    AccessLog, App, Files, Limits, Listen, Listener, LogFormat, Plan, Route, Site, Target, Trust, WATCHDOG_MS,
 };
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
@@ -48,6 +48,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         user: None,
         forward_proxy: None,
         stop_timeout_ms: None,
+        watchdog_ms: WATCHDOG_MS,
         reloads: parsed(raw, "reload", switch)?.unwrap_or(false),
         by_flags: true,
         zones: Vec::new(),

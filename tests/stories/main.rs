@@ -77,6 +77,7 @@ mod told;
 mod trusted_proxies;
 mod upstream_h2;
 mod waiting;
+mod watchdog;
 mod websocket;
 mod words;
 mod worker_killed;

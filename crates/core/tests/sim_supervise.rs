@@ -44,6 +44,10 @@ struct World {
     future: BTreeMap<(u64, u64), Event>,
     planned: u64,
     edge: bool,
+    /// Whether it is killed, and its end is kept back.
+    is_kept: bool,
+    /// Edges that there ever were.
+    edges: u32,
     workers: BTreeSet<u32>,
     ready: BTreeSet<u32>,
     laned: BTreeSet<u32>,
@@ -73,6 +77,8 @@ impl World {
             future: BTreeMap::new(),
             planned: 0,
             edge: false,
+            edges: 0,
+            is_kept: false,
             workers: BTreeSet::new(),
             ready: BTreeSet::new(),
             laned: BTreeSet::new(),
@@ -119,12 +125,13 @@ impl World {
                 return;
             }
             Event::Exited(child, _) if !self.lives(child) => return,
+            Event::EdgeHangs { .. } if !self.edge => return,
             Event::Left(worker) => {
                 self.leaving.insert(worker);
                 self.told_ms.entry(worker).or_insert(self.now_ms);
             }
             Event::Exited(Child::Edge, _) => {
-                self.edge = false;
+                (self.edge, self.is_kept) = (false, false);
                 self.laned.clear();
             }
             Event::Exited(Child::Worker(worker), _) => {
@@ -150,16 +157,7 @@ impl World {
     fn obey(&mut self, command: Command) {
         assert!(self.exited.is_none(), "{command:?} after the end");
         match command {
-            Command::SpawnEdge => {
-                assert!(!self.edge, "a second edge");
-                (self.edge, self.down) = (true, BTreeSet::new());
-                let boot_ms = self.dice.roll(50);
-                self.plan(boot_ms, Event::Ready(Child::Edge));
-                if self.faults {
-                    let life_ms = self.dice.roll(3_000);
-                    self.plan(life_ms, Event::Exited(Child::Edge, None));
-                }
-            }
+            Command::SpawnEdge => self.spawn_edge(),
             Command::SpawnWorker { worker, place } => self.spawn_worker(worker, place),
             Command::AnswerFor(app) => {
                 assert!(self.edge, "nobody could answer for {app}");
@@ -196,6 +194,7 @@ impl World {
                 self.spoken.insert(worker);
                 self.leaving.insert(worker);
             }
+            Command::DumpEdge => assert!(self.edge && !self.tree.is_stopping(), "who stops is not disturbed"),
             Command::Kill(child) => {
                 assert!(self.lives(child), "{child:?} is killed and is not there");
                 if let Child::Worker(worker) = child {
@@ -203,12 +202,37 @@ impl World {
                     assert!(!is_late || self.spoken.contains(&worker), "{worker} was cut, and nobody was told");
                     self.leaving.insert(worker);
                 }
-                self.plan(1, Event::Exited(child, None));
+                // The end of an edge may be kept back, for ever.
+                if child == Child::Edge && self.dice.roll(6) == 0 {
+                    self.is_kept = true;
+                } else {
+                    self.plan(1, Event::Exited(child, None));
+                }
             }
             Command::Exit(code) => {
-                assert!(!self.edge && self.workers.is_empty(), "the master left children behind");
+                assert!((!self.edge || self.is_kept) && self.workers.is_empty(), "the master left children behind");
                 self.exited = Some(code);
             }
+        }
+    }
+
+    fn spawn_edge(&mut self) {
+        assert!(!self.edge || self.is_kept, "a second edge");
+        (self.is_kept, self.laned) = (false, BTreeSet::new());
+        (self.edge, self.down) = (true, BTreeSet::new());
+        self.edges += 1;
+        // Now and then one hangs before it is ready.
+        let (boot_ms, starts) = (self.dice.roll(50), !self.faults || self.dice.roll(8) > 0);
+        if starts {
+            self.plan(boot_ms, Event::Ready(Child::Edge));
+        }
+        if self.faults {
+            let life_ms = self.dice.roll(3_000);
+            let end = match self.dice.roll(3) {
+                0 => Event::EdgeHangs { speaks: self.dice.roll(2) == 0 },
+                _ => Event::Exited(Child::Edge, None),
+            };
+            self.plan(life_ms, end);
         }
     }
 
@@ -340,8 +364,31 @@ fn the_tree_heals_and_ends() {
         assert_eq!((world.workers.len(), world.ready.len()), (WORKERS as usize, WORKERS as usize), "one more");
         world.faults = seed % 2 == 0;
         world.happen(Event::Stop);
-        world.run_until(230_000 + GRACEFUL_MS + 5_000);
+        world.run_until(230_000 + GRACEFUL_MS + 7_000);
         assert_eq!(world.exited, Some(0), "a stop ends everything in time");
+    }
+}
+
+#[test]
+fn an_edge_that_hangs_at_any_moment_is_replaced() {
+    for seed in seeds() {
+        println!("SEED={seed}");
+        let mut world = World::new(seed);
+        // Also the very first one, which may not even be ready.
+        world.happen(Event::Start);
+        for round in 0..5 {
+            let (edges, wait_ms) = (world.edges, world.dice.roll(200));
+            world.run_until(1_000 * round + wait_ms);
+            let speaks = world.dice.roll(2) == 0;
+            world.happen(Event::EdgeHangs { speaks });
+            world.happen(Event::EdgeHangs { speaks });
+            // Long before the next one, whatever it still had to say.
+            world.run_until(1_000 * round + wait_ms + 700);
+            assert_eq!((world.edges, world.exited), (edges + 1, None), "another one takes over");
+        }
+        world.run_until(10_000);
+        assert_eq!((world.edge, world.laned.len()), (true, WORKERS as usize), "with the workers that there are");
+        assert_eq!(world.ever.len(), WORKERS as usize, "which nobody replaced");
     }
 }
 
@@ -357,7 +404,7 @@ fn a_stop_at_any_moment_ends_everything() {
         if world.exited.is_none() {
             world.happen(Event::Stop);
         }
-        world.run_until(stop_ms + GRACEFUL_MS + 5_000);
+        world.run_until(stop_ms + GRACEFUL_MS + 7_000);
         assert!(world.exited.is_some(), "stopped at {stop_ms}");
     }
 }

@@ -16,6 +16,7 @@ use crate::voice::Voice;
 use hallway_core::plan::{AccessLog, Plan, Pool, Zone};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
+use hallway_ring::Beats;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
@@ -47,6 +48,8 @@ pub struct Ground {
     pub logs: Vec<File>,
     /// The way to the master.
     pub master: Arc<dyn Master>,
+    /// Where the event loops show that they turn.
+    pub beats: Arc<Beats>,
 }
 
 /// A running edge.
@@ -109,6 +112,7 @@ impl Edge {
             rules: Arc::new(keeper.rules(ground.plan, ground.serial, ground.logs)?),
             master: keeper.master.clone(),
             posts: posts.clone(),
+            beats: ground.beats,
             beginning: keeper.beginning,
             crowd: Arc::default(),
             starting: Arc::new(AtomicUsize::new(receivers.len())),

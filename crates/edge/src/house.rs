@@ -13,6 +13,7 @@ use crate::log::Log;
 use crate::packer::Packers;
 use crate::piece::Piece;
 use crate::posts::Posts;
+use crate::pulse::Pulse;
 use crate::rules::{LoopRules, Rules};
 use crate::upstream::Upstreams;
 use hallway_core::Head;
@@ -36,6 +37,7 @@ pub(crate) struct House {
     pub(crate) rules: RefCell<Rc<LoopRules>>,
     pub(crate) master: Arc<dyn Master>,
     pub(crate) clock: Clock,
+    pub(crate) pulse: Pulse,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) calls: Rc<Calls>,
     /// Bytes of all answers that wait in memory for their clients.
@@ -81,6 +83,7 @@ impl House {
         self.log.send();
         self.shelf.clear();
         self.rules.replace(Rc::new(LoopRules(rules)));
+        self.pulse.renew();
         self.rules.borrow().note_adopted();
     }
 

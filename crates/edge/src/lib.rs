@@ -34,6 +34,7 @@ mod passwords;
 mod permit;
 mod piece;
 mod posts;
+mod pulse;
 mod rules;
 mod spool;
 mod stream;
@@ -47,8 +48,10 @@ mod voice;
 mod watched;
 
 pub use edge::{Edge, Ground};
+pub use hallway_ring::{Beats, monotonic_ms};
 pub use listen::{Bound, Socket};
 pub use passwords::vet_password;
+pub use pulse::MAIN;
 pub use spool::doubt_spool_directories;
 pub use stream::UNSENT_BYTES;
 pub use tls::{vet, vet_authorities, vet_pair};

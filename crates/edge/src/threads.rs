@@ -14,11 +14,13 @@ use crate::listen::{Bound, Door};
 use crate::log::Log;
 use crate::packer::Packers;
 use crate::posts::{Post, Posts};
+use crate::pulse::{self, Pulse};
 use crate::rules::{LoopRules, Rules};
 use crate::upstream::{Upstreams, look_after};
 use crate::voice::Voice;
 use crate::watched;
 use hallway_core::ports::Master;
+use hallway_ring::Beats;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) master: Arc<dyn Master>,
     pub(crate) posts: Posts,
     pub(crate) beginning: Instant,
+    pub(crate) beats: Arc<Beats>,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) starting: Arc<AtomicUsize>,
     pub(crate) serving: Arc<AtomicUsize>,
@@ -107,6 +110,7 @@ async fn serve(
     let door = Door::new(house.clone(), shared.posts, open_max(loops));
     door.adopt(shared.rules, sockets);
     tokio::task::spawn_local(sweep(door.clone()));
+    tokio::task::spawn_local(pulse::keep(house.clone()));
     if thread == 0 {
         look_after(&house);
     }
@@ -147,6 +151,7 @@ async fn serve(
     }
     house.log.send();
     outbound::serve_hooks(None);
+    house.pulse.end();
     Ok(house)
 }
 
@@ -158,6 +163,7 @@ fn open_house(thread: u16, shared: &Shared) -> io::Result<Rc<House>> {
         rules: RefCell::new(Rc::new(LoopRules(shared.rules.clone()))),
         master: shared.master.clone(),
         clock: Clock::new(shared.beginning),
+        pulse: Pulse::begin(shared.beats.clone(), thread),
         deadlines: Rc::new(Deadlines::default()),
         calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
         answer_bytes,
@@ -228,6 +234,7 @@ async fn sweep(door: Rc<Door>) {
         }
         tokio::time::sleep(SWEEP).await;
         house.clock.refresh();
+        house.pulse.beat();
         house.deadlines.sweep(house.clock.coarse_ms());
         house.shelf.tidy(house.clock.coarse_ms());
         house.upstreams.sweep(house.clock.coarse_ms());

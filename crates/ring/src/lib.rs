@@ -4,6 +4,8 @@
 //! Never:  does the other side's memory make this side read or write outside of a ring.
 
 #[cfg(not(loom))]
+mod beats;
+#[cfg(not(loom))]
 mod bell;
 #[cfg(not(loom))]
 mod files;
@@ -19,6 +21,8 @@ mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+pub use beats::{Beats, EXCUSED, monotonic_ms};
 #[cfg(not(loom))]
 pub use bell::Bell;
 #[cfg(not(loom))]

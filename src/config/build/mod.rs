@@ -75,6 +75,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         trust: builder.trust(table),
         forward_proxy: builder.forward_proxy(table),
         stop_timeout_ms: builder.stop_timeout_ms(table),
+        watchdog_ms: builder.watchdog_ms(table),
         reloads: false,
         by_flags: false,
         user,

@@ -10,7 +10,10 @@ use crate::settings::{head_bytes, log_format, read_address, unless_zero};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::fields::Name;
 use hallway_core::network::Network;
-use hallway_core::plan::{AccessLog, AllowedTarget, ForwardProxy, Limits, Listen, Listener, LogFormat, Trust, User};
+use hallway_core::plan::{
+    AccessLog, AllowedTarget, ForwardProxy, Limits, Listen, Listener, LogFormat, Trust, User, WATCHDOG_MS,
+};
+use hallway_core::supervise::{WATCHDOG_MS_MAX, WATCHDOG_MS_MIN};
 use std::io::ErrorKind;
 
 impl Builder<'_> {
@@ -40,6 +43,18 @@ impl Builder<'_> {
     /// How long a stop waits.
     pub(super) fn stop_timeout_ms(&mut self, table: &Table) -> Option<u64> {
         section(table, "server")?.get("graceful_timeout").and_then(time_ms)
+    }
+
+    /// How long an event loop may be silent.
+    pub(super) fn watchdog_ms(&mut self, table: &Table) -> u64 {
+        let given = section(table, "server").and_then(|server| server.get("watchdog"));
+        let Some((node, time)) = given.and_then(|node| Some((node, time_ms(node)?))) else { return WATCHDOG_MS };
+        if time != 0 && !(WATCHDOG_MS_MIN..=WATCHDOG_MS_MAX).contains(&time) {
+            let text = "a busy machine holds up a healthy thread for some tens of milliseconds, and a hung one is to be \
+                        seen; write \"500ms\" to \"1h\", or 0 for no watchdog";
+            self.problems.add(node.span, text);
+        }
+        time
     }
 
     /// Who the edge runs as.

@@ -69,6 +69,12 @@ pub(crate) const SERVER: &[Key] = &[
         "How long a stop waits for requests in flight, and for WebSockets.",
         "that of the most patient app; 30s without apps",
     ),
+    key_or(
+        "watchdog",
+        Kind::Duration,
+        "How long an event loop of the edge may hang before another edge takes over; 0 for ever.",
+        "2s",
+    ),
     key_or("head_max", Kind::Size, "The largest request head.", "32KiB"),
     key_or("head_line_max", Kind::Size, "The longest header line, with its end.", "8190"),
     key_or("head_lines_max", Kind::Whole(1, 1_000), "The most header lines of a request.", "100"),

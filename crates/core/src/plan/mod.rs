@@ -63,11 +63,16 @@ pub struct Plan {
     pub limits: Limits,
     /// How long a stop waits for requests in flight, where that is said. Milliseconds.
     pub stop_timeout_ms: Option<u64>,
+    /// How long an event loop of the edge may be silent before another edge takes over; 0 for ever.
+    pub watchdog_ms: u64,
     /// Whether workers are replaced when a file changes that they have read: for those who work on an app.
     pub reloads: bool,
     /// Whether it was made of flags: words for the operator name those, else keys of the file.
     pub by_flags: bool,
 }
+
+/// The default of `watchdog`.
+pub const WATCHDOG_MS: u64 = 2_000;
 
 impl Plan {
     /// How long a stop waits for requests in flight; where that is not said, as long as the most patient app.

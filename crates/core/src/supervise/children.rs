@@ -74,21 +74,29 @@ pub(super) struct Edge {
     pub(super) failures: u32,
     pub(super) kill_at_ms: Option<u64>,
     pub(super) respawn_at_ms: Option<u64>,
+    /// When it must be ready at the latest.
+    pub(super) ready_by_ms: Option<u64>,
+    /// Whether it hung, and is killed for that.
+    pub(super) is_doomed: bool,
+    /// Once it is killed: when its end is not waited for any longer.
+    pub(super) gone_by_ms: Option<u64>,
 }
 
 impl Edge {
     pub(super) fn absent() -> Self {
-        Edge { phase: EdgePhase::Absent, failures: 0, kill_at_ms: None, respawn_at_ms: None }
+        let (kill_at_ms, respawn_at_ms, ready_by_ms, gone_by_ms) = (None, None, None, None);
+        let (phase, failures, is_doomed) = (EdgePhase::Absent, 0, false);
+        Edge { phase, failures, kill_at_ms, respawn_at_ms, ready_by_ms, is_doomed, gone_by_ms }
     }
 
-    pub(super) fn starting() -> Self {
-        Edge { phase: EdgePhase::Starting, ..Edge::absent() }
+    pub(super) fn starting(ready_by_ms: u64) -> Self {
+        Edge { phase: EdgePhase::Starting, ready_by_ms: Some(ready_by_ms), ..Edge::absent() }
     }
 
     pub(super) fn become_ready(&mut self) {
         if self.is_there() {
             self.phase = EdgePhase::Ready;
-            self.failures = 0;
+            (self.failures, self.ready_by_ms) = (0, None);
         }
     }
 

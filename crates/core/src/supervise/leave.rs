@@ -4,7 +4,7 @@
 //! Never:  has who leaves by one way less time than by another.
 
 use super::children::{Worker, WorkerPhase};
-use super::{CUT_MS, Child, Command, LAST_WORDS_MS, LEAVE_MS, Phase, SECOND_STOP_MS, Supervisor, Tidings};
+use super::{CUT_MS, Child, Command, GONE_MS, LAST_WORDS_MS, LEAVE_MS, Phase, SECOND_STOP_MS, Supervisor, Tidings};
 
 impl Supervisor {
     /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
@@ -59,7 +59,7 @@ impl Supervisor {
     pub(super) fn stop(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         if let Some(since_ms) = self.stopping_since_ms {
             if now_ms >= since_ms + SECOND_STOP_MS {
-                self.kill_all(out);
+                self.kill_all(now_ms, out);
             }
             return;
         }
@@ -76,15 +76,15 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn give_up(&mut self, code: i32, out: &mut Vec<Command>) {
+    pub(super) fn give_up(&mut self, now_ms: u64, code: i32, out: &mut Vec<Command>) {
         self.exit_code = code;
-        self.kill_all(out);
+        self.kill_all(now_ms, out);
     }
 
-    fn kill_all(&mut self, out: &mut Vec<Command>) {
+    fn kill_all(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         self.phase = Phase::Leaving;
         if self.edge.is_there() {
-            out.push(Command::Kill(Child::Edge));
+            self.kill_edge(now_ms, out);
         }
         out.extend(self.workers.iter().map(|worker| Command::Kill(Child::Worker(worker.id))));
     }
@@ -93,7 +93,17 @@ impl Supervisor {
     pub(super) fn end_late(&mut self, now_ms: u64, out: &mut Vec<Command>) {
         let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now_ms).is_some();
         if due(&mut self.edge.kill_at_ms) {
-            out.extend([Command::Tell(Tidings::EdgeOverstays), Command::Kill(Child::Edge)]);
+            let is_told = self.edge.is_doomed && !self.is_stopping();
+            out.extend((!is_told).then_some(Command::Tell(Tidings::EdgeOverstays)));
+            self.kill_edge(now_ms, out);
+        }
+        if due(&mut self.edge.ready_by_ms) && !self.edge.is_doomed {
+            self.edge.is_doomed = true;
+            out.push(Command::Tell(Tidings::EdgeStartsTooLong));
+            self.kill_edge(now_ms, out);
+        }
+        if due(&mut self.edge.gone_by_ms) {
+            self.edge_exited(now_ms, None, out);
         }
         for worker in &mut self.workers {
             if !due(&mut worker.kill_at_ms) {
@@ -110,6 +120,29 @@ impl Supervisor {
                 (worker.has_spoken, worker.kill_at_ms) = (true, Some(now_ms + LAST_WORDS_MS));
             }
         }
+    }
+
+    /// The edge hangs, as a whole or in part, and is replaced: who is at its other event loops waits less for a new one
+    /// than others for this one. One that stops has its time for that, and is followed by none.
+    pub(super) fn edge_hangs(&mut self, now_ms: u64, speaks: bool, out: &mut Vec<Command>) {
+        if self.phase != Phase::Running || !self.edge.is_there() || self.edge.is_doomed {
+            return;
+        }
+        self.edge.is_doomed = true;
+        if speaks {
+            out.push(Command::DumpEdge);
+            self.edge.kill_at_ms = Some(now_ms + LAST_WORDS_MS);
+        } else {
+            self.kill_edge(now_ms, out);
+        }
+    }
+
+    /// Ends the edge at once. Nothing of it runs from then on, but its end may be kept back by the kernel (a disk that does
+    /// not answer) or by a debugger: nobody waits for that for long.
+    fn kill_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        out.push(Command::Kill(Child::Edge));
+        let patience_ms = if self.is_stopping() { CUT_MS } else { GONE_MS };
+        (self.edge.gone_by_ms, self.edge.ready_by_ms) = (Some(now_ms + patience_ms), None);
     }
 
     /// Whether a signal to stop at this time would end everything at once.

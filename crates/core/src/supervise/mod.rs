@@ -10,12 +10,14 @@ mod roll;
 #[cfg(test)]
 mod tests;
 mod tidings;
+mod watch;
 
 use apps::AppState;
 pub use children::Place;
 use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
 use roll::{Roll, boot_code};
 pub use tidings::Tidings;
+pub use watch::{Condition, EXCUSED_MS, Silence, WATCHDOG_MS_MAX, WATCHDOG_MS_MIN, Watch, beat_ms};
 
 /// Between the order to show its stacks and the kill of an overdue worker.
 const LAST_WORDS_MS: u64 = 300;
@@ -26,6 +28,10 @@ const BACK_OFF_MAX_MS: u64 = 10_000;
 const SECOND_STOP_MS: u64 = 500;
 /// What an application gets to load; a worker that needs longer is taken to be stuck.
 pub const BOOT_MS: u64 = 120_000;
+/// What the edge gets to be ready: it reads the plan and opens the logs.
+pub const EDGE_START_MS: u64 = 30_000;
+/// For a killed edge to be gone, before another one takes over all the same.
+const GONE_MS: u64 = 250;
 /// For the edge to cut what is still in flight after the graceful timeout, and to write what is to be said of it.
 const CUT_MS: u64 = 1_000;
 /// What a worker gets to leave at least once the edge has drained, where that took all of its time.
@@ -53,6 +59,11 @@ pub enum Event {
     Overdue(u32),
     /// The same of a worker that has others to finish.
     Stuck(u32),
+    /// The edge, or a part of it, has been silent for longer than its watchdog allows; whether it can still show its stacks.
+    EdgeHangs {
+        /// Whether its main thread turns.
+        speaks: bool,
+    },
     /// The edge says that this worker said hello to it.
     Joined(u32),
     /// This worker begins nothing more, and ends, although nobody told it to.
@@ -95,6 +106,8 @@ pub enum Command {
     Finish(Child),
     /// Have a worker write the stack of each of its threads to its log.
     DumpStacks(u32),
+    /// Have the edge write the stacks of those of its threads to the log that are silent.
+    DumpEdge,
     /// End a child at once.
     Kill(Child),
     /// Tell the operator.
@@ -186,6 +199,7 @@ impl Supervisor {
             Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
             Event::Overdue(worker) => self.doom(now_ms, worker, &mut out),
             Event::Stuck(worker) => self.stuck(worker, &mut out),
+            Event::EdgeHangs { speaks } => self.edge_hangs(now_ms, speaks, &mut out),
             Event::Joined(worker) => {
                 let joined = self.workers.iter_mut().find(|it| it.id == worker);
                 joined.into_iter().for_each(|worker| worker.join_by_ms = None);
@@ -219,6 +233,8 @@ impl Supervisor {
             .chain(vacancies)
             .chain(self.edge.kill_at_ms)
             .chain(self.edge.respawn_at_ms)
+            .chain(self.edge.ready_by_ms)
+            .chain(self.edge.gone_by_ms)
             .min()
     }
 
@@ -261,7 +277,7 @@ impl Supervisor {
     /// Workers that were busy when the last edge died come to the new one when they are done; nobody
     /// else knows since when they are.
     fn spawn_edge(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        self.edge = Edge::starting();
+        self.edge = Edge::starting(now_ms + EDGE_START_MS);
         out.push(Command::SpawnEdge);
         let down = (0..self.apps.len()).filter(|app| self.apps[*app].is_down && self.apps[*app].is_wanted);
         out.extend(down.map(Command::AnswerFor));
@@ -373,7 +389,7 @@ impl Supervisor {
         let app = &mut self.apps[place.app];
         if self.gives_up && !app.was_ready {
             if self.phase == Phase::Running {
-                self.give_up(boot_code(code), out);
+                self.give_up(now_ms, boot_code(code), out);
             }
             return;
         }
@@ -396,13 +412,14 @@ impl Supervisor {
     }
 
     fn edge_exited(&mut self, now_ms: u64, code: Option<i32>, out: &mut Vec<Command>) {
-        let was_ready = self.edge.phase == EdgePhase::Ready;
-        let failures = self.edge.failures;
+        let (was_ready, failures) = (self.edge.phase == EdgePhase::Ready, self.edge.failures);
+        // One that hung is no reason to give up: what held it up may have passed.
+        let was_doomed = self.edge.is_doomed;
         self.edge = Edge::absent();
         match self.phase {
             Phase::Running if was_ready => self.spawn_edge(now_ms, out),
-            Phase::Running if failures == 0 && !self.apps.iter().any(|app| app.was_ready) => {
-                self.give_up(code.unwrap_or(1).max(1), out)
+            Phase::Running if !was_doomed && failures == 0 && !self.apps.iter().any(|app| app.was_ready) => {
+                self.give_up(now_ms, code.unwrap_or(1).max(1), out)
             }
             Phase::Running => {
                 self.edge.failures = failures + 1;

@@ -12,6 +12,8 @@ pub enum Tidings {
     LoadsTooLong(u32),
     /// This worker was busy when the last edge died, has not come to the new one in time, and is ended.
     Missing(u32),
+    /// The edge was not ready in time, and is ended.
+    EdgeStartsTooLong,
     /// The edge has not ended in time, and is ended.
     EdgeOverstays,
     /// No worker of this app takes requests, and none could be started; the next try comes then.
