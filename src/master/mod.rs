@@ -13,6 +13,7 @@ mod news;
 mod orders;
 mod proposal;
 mod reload;
+mod service;
 mod sources;
 mod vigil;
 
@@ -98,6 +99,9 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     let mut events = vec![Event::Start];
     loop {
         for event in std::mem::take(&mut events) {
+            if event == Event::Roll {
+                master.service.reloading();
+            }
             if let (Event::Roll, Some(served)) = (event, &served)
                 && master.reread_and_roll(served).is_none()
             {
@@ -112,6 +116,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
         }
         if events.is_empty() {
             master.answer_reloads(&tree);
+            master.end_reload(&tree);
             events = master.wait(&mut signals, tree.wake_at()).map_err(failed)?;
             events.extend(master.settle(&mut tree));
             master.renew_files();
@@ -164,6 +169,7 @@ struct Master {
     edge: Option<Spawned>,
     briefing: Briefing,
     vigil: Option<vigil::Vigil>,
+    service: service::Service,
     workers: BTreeMap<u32, Hired>,
     /// What workers say, also those that have ended while something they started has not.
     words: Vec<Words>,
@@ -234,6 +240,7 @@ impl Master {
             edge: None,
             briefing: Briefing::Done,
             vigil: None,
+            service: service::Service::of_process(),
             workers: BTreeMap::new(),
             words: Vec::new(),
             ready: BTreeSet::new(),
@@ -356,7 +363,7 @@ impl Master {
         let silent = self.control.as_ref().and_then(Control::wake_at);
         let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, self.sources_at_ms, silent, loading];
         let look = self.vigil.as_ref().and_then(vigil::Vigil::wake_at);
-        let times = times.into_iter().chain([self.answer_by_ms(), look]);
+        let times = times.into_iter().chain([self.answer_by_ms(), look, self.service.wake_at(self.now_ms())]);
         let wake_at = times.flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
@@ -427,6 +434,7 @@ impl Master {
     /// Does what is due by time alone.
     fn keep_times(&mut self) {
         let now_ms = self.now_ms();
+        self.service.keep(now_ms);
         let workers = self.workers.values_mut().map(|hired| &mut hired.spawned);
         for spawned in self.edge.iter_mut().chain(workers) {
             if spawned.kill_at_ms.take_if(|at| *at <= now_ms).is_some() {

@@ -132,6 +132,7 @@ impl Master {
             }
             Event::Stop if tree.is_second_stop(self.now_ms()) => say("stopping at once"),
             Event::Stop if !tree.is_stopping() => {
+                self.service.stopping();
                 say("stopping when all requests are answered; once more to stop at once")
             }
             _ => {}
@@ -148,6 +149,11 @@ impl Master {
         if self.plan.by_flags { format!("--{}", key.replace('_', "-")) } else { key.to_owned() }
     }
 
+    /// What it serves, and where.
+    pub(super) fn serving(&self) -> String {
+        format!("serving {}", greeting::served(&self.plan))
+    }
+
     /// Says where it serves, once there is something to serve with.
     fn announce(&mut self) {
         // What is wrong with one app of a file is no reason not to serve the others.
@@ -160,7 +166,9 @@ impl Master {
             return;
         }
         self.announced = true;
-        say(&format!("serving {}", greeting::served(&self.plan)));
+        let status = self.serving();
+        say(&status);
+        self.service.ready(&status);
         let several = self.plan.apps.len() > 1;
         for app in self.plan.apps.iter().filter(|app| !self.downs.contains(app.number)) {
             let name = if several { format!(" ({})", app.name) } else { String::new() };

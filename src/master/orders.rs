@@ -54,7 +54,10 @@ impl Master {
                     // Whoever asked reads until the end of this process closes it.
                     self.stopping.extend(control::answer(stream, &json!({"ok": true, "pid": std::process::id()})));
                 }
-                Ask::Reload(rolls) => self.deferred.push_back((stream, rolls)),
+                Ask::Reload(rolls) => {
+                    self.service.reloading();
+                    self.deferred.push_back((stream, rolls));
+                }
             }
         }
         // One after the other: a change waits until the edge has said what it makes of the one before.

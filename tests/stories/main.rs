@@ -70,6 +70,7 @@ mod slow_clients;
 mod static_files;
 mod statuses;
 mod strict_http;
+mod systemd;
 mod threads;
 mod timeout;
 mod tls;

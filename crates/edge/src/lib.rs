@@ -48,7 +48,7 @@ mod voice;
 mod watched;
 
 pub use edge::{Edge, Ground};
-pub use hallway_ring::{Beats, monotonic_ms};
+pub use hallway_ring::{Beats, monotonic_ms, monotonic_us};
 pub use listen::{Bound, Socket};
 pub use passwords::vet_password;
 pub use pulse::MAIN;

@@ -121,8 +121,13 @@ impl Drop for Beats {
 
 /// Milliseconds of the clock by which beats are written.
 pub fn monotonic_ms() -> u64 {
+    monotonic_us() / 1000
+}
+
+/// The same in microseconds.
+pub fn monotonic_us() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod model;
 mod tests;
 
 #[cfg(not(loom))]
-pub use beats::{Beats, EXCUSED, monotonic_ms};
+pub use beats::{Beats, EXCUSED, monotonic_ms, monotonic_us};
 #[cfg(not(loom))]
 pub use bell::Bell;
 #[cfg(not(loom))]
