@@ -5,12 +5,10 @@
 
 use crate::certificates::{Stamp, stamp_of};
 use hallway_core::plan::{BasicAuth, Plan};
-use rustix::fs::OFlags;
 use std::collections::BTreeMap;
+use std::io;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Longest file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -34,8 +32,7 @@ pub(crate) enum Unread {
 pub(crate) fn read(path: &Path) -> Result<Users, Unread> {
     let shown = path.display();
     // Whoever may write to its directory could put something there that is waited for, or has no end.
-    let file = fs::OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
-    let file = file.map_err(Unread::Failed)?;
+    let file = crate::paths::open_to_read(path).map_err(Unread::Failed)?;
     if !file.metadata().map_err(Unread::Failed)?.is_file() {
         return Err(Unread::Wrong(vec![format!("{shown} is no plain file")]));
     }
@@ -118,6 +115,7 @@ fn of_file<'p>(plan: &'p mut Plan, file: &'p Path) -> impl Iterator<Item = &'p m
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn lines_of_htpasswd_and_of_people() {

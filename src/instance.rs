@@ -3,7 +3,8 @@
 //! Actors: the file system.
 //! Never:  does either lie in the working directory, or can another user reach it.
 
-use crate::users::told;
+use crate::paths;
+use crate::users::{name_of, told};
 use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -77,12 +78,37 @@ fn directory() -> Result<PathBuf, String> {
     DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
         format!("the runtime directory {shown} cannot be made: {}; set RUNTIME_DIRECTORY", told(&error))
     })?;
-    // In a directory that everybody may write to, somebody else may have been first.
-    let owner = std::fs::metadata(&path).map_err(|error| format!("{shown}: {}", told(&error)))?.uid();
-    if owner != user.as_raw() {
-        return Err(format!(
-            "the runtime directory {shown} is another user's; set RUNTIME_DIRECTORY to one of your own"
-        ));
-    }
+    vet(&path)?;
     Ok(path)
+}
+
+/// Whoever can write to the directory, or put another one in its place, could have orders come to them, or give some.
+fn vet(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let failed = |error: std::io::Error| format!("the runtime directory {shown}: {}", told(&error));
+    let refused = |why: String| format!("the runtime directory {shown} is not used: {why}");
+    if let Some((directory, uid)) = paths::stranger_on_the_way(path).map_err(failed)? {
+        let (owner, directory) = (name_of(uid), directory.display());
+        // A unit with another User has made it for its own.
+        let mend = format!("to ask what runs as '{owner}', write: sudo -u {owner} hallway …");
+        return Err(refused(format!(
+            "{directory} is another user's ('{owner}'); set RUNTIME_DIRECTORY to one of your own; {mend}"
+        )));
+    }
+    let meta = std::fs::symlink_metadata(path).map_err(failed)?;
+    if !meta.is_dir() {
+        return Err(refused("it is a link; set RUNTIME_DIRECTORY to the directory itself".into()));
+    }
+    let (own, owner) = (rustix::process::geteuid().as_raw(), meta.uid());
+    if owner != own {
+        let owner = name_of(owner);
+        return Err(refused(format!(
+            "it is another user's ('{owner}'); set RUNTIME_DIRECTORY to one of your own; to ask what runs as '{owner}', \
+             write: sudo -u {owner} hallway …"
+        )));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(refused(format!("others may write to it; write: chmod 700 {shown}")));
+    }
+    Ok(())
 }

@@ -68,7 +68,7 @@ impl Listeners {
             let asked = listener.at.clone();
             let (sockets, inode) = match &mut listener.at {
                 Listen::Tcp(address) => (bind_tcp(address, plan.edge_threads)?, None),
-                Listen::Unix(path) => bind_unix(path).map(|(socket, inode)| (vec![socket], Some(inode)))?,
+                Listen::Unix(path) => bind_unix_as_owner(path).map(|(socket, inode)| (vec![socket], Some(inode)))?,
                 Listen::Inherited(number) => {
                     let given = self.given.iter().find(|given| given.number == *number).map(Given::socket);
                     let socket =
@@ -133,6 +133,17 @@ fn bind_tcp(address: &mut SocketAddr, siblings: usize) -> Result<Vec<OwnedFd>, S
     Ok(sockets)
 }
 
+/// The same as `bind_unix`, as who can change what stands in its directory: the socket is theirs, and nothing else is
+/// removed or made for them.
+fn bind_unix_as_owner(path: &Path) -> Result<(OwnedFd, u64), String> {
+    let bound = crate::paths::as_owner_of_directory(path, || bind_unix(path));
+    bound.unwrap_or_else(|error| match error.kind() {
+        // Its own words name the mend.
+        std::io::ErrorKind::NotFound => bind_unix(path),
+        _ => Err(format!("cannot listen at unix:{}: {error}", path.display())),
+    })
+}
+
 /// The socket, and the inode of its file.
 fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
     let shown = path.display();
@@ -188,7 +199,7 @@ impl Drop for Held {
         if let (Listen::Unix(path), Some(inode)) = (&self.at, self.inode)
             && std::fs::symlink_metadata(path).is_ok_and(|file| file.ino() == inode)
         {
-            let _ = std::fs::remove_file(path);
+            let _ = crate::paths::as_owner_of_directory(path, || std::fs::remove_file(path));
         }
     }
 }

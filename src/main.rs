@@ -21,6 +21,7 @@ mod port_holder;
 mod ring;
 mod settings;
 mod signals;
+mod state;
 mod users;
 mod wire;
 mod words;

@@ -3,16 +3,16 @@
 //! Actors: the state directory, where authority and certificates are kept; the clock.
 //! Never:  is a key readable for others, or an authority made anew while there is one.
 
+use crate::state::{self, State};
 use crate::users::told;
-use hallway_core::plan::Secret;
+use hallway_core::plan::{Secret, User};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
@@ -30,18 +30,17 @@ const DAY: u64 = 86_400;
 ///
 /// # Errors
 /// Those of the state directory.
-pub(super) fn issue(hosts: &[String]) -> Result<(Vec<Vec<u8>>, Vec<u8>), String> {
-    let path = leaf_file(hosts);
-    let age = fs::metadata(&path).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
-    if age.is_some_and(|age| age < RENEWED_AFTER)
-        && let Ok(text) = fs::read(&path)
+pub(super) fn issue(hosts: &[String], edge: Option<&User>) -> Result<(Vec<Vec<u8>>, Vec<u8>), String> {
+    let (state, leaf) = (State::open(edge)?, leaf_name(hosts));
+    if state.age(&leaf).is_some_and(|age| age < RENEWED_AFTER)
+        && let Ok(text) = state.read(&leaf)
         && let (Some(Ok(der)), Ok(key)) =
-            (CertificateDer::pem_slice_iter(&text).next(), PrivateKeyDer::from_pem_slice(&text))
+            (CertificateDer::pem_slice_iter(text.as_bytes()).next(), PrivateKeyDer::from_pem_slice(text.as_bytes()))
     {
         return Ok((vec![der.to_vec()], key.secret_der().to_vec()));
     }
     let failed = |error: rcgen::Error| format!("a certificate for {} cannot be made: {error}", hosts.join(", "));
-    let authority = authority()?;
+    let authority = authority(&state)?;
     let mut names: Vec<String> = hosts.iter().filter(|host| *host != "*").cloned().collect();
     if names.len() < hosts.len() {
         names.extend(["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from));
@@ -55,29 +54,27 @@ pub(super) fn issue(hosts: &[String]) -> Result<(Vec<Vec<u8>>, Vec<u8>), String>
     (params.not_before, params.not_after) = lasting(LIFE);
     let key = KeyPair::generate().map_err(failed)?;
     let made = params.signed_by(&key, &authority).map_err(failed)?;
-    write(&path, &format!("{}{}", made.pem(), key.serialize_pem()))?;
+    state.write(&leaf, &format!("{}{}", made.pem(), key.serialize_pem()))?;
     Ok((vec![made.der().to_vec()], key.serialize_der()))
 }
 
 /// What `issue` would use again.
 pub(super) fn files(hosts: &[String]) -> Vec<PathBuf> {
-    let path = leaf_file(hosts);
+    let path = state::place().join(leaf_name(hosts));
     let age = fs::metadata(&path).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
     // One that is too old is as good as none.
     if age.is_some_and(|age| age < RENEWED_AFTER) { vec![path] } else { Vec::new() }
 }
 
 /// The certificate of the authority, which clients have to trust.
-fn authority_file() -> PathBuf {
-    directory().join("authority.pem")
-}
+const AUTHORITY: &str = "authority.pem";
 
 /// How to have this machine and its browsers trust the authority.
 ///
 /// # Errors
 /// There is none yet.
 pub(crate) fn trust() -> Result<String, String> {
-    let path = authority_file();
+    let path = state::place().join(AUTHORITY);
     if !path.exists() {
         let by_root = Path::new("/var/lib/hallway/internal/authority.pem");
         let place = if by_root.exists() { format!("; that of root is {}", by_root.display()) } else { String::new() };
@@ -101,25 +98,25 @@ pub(crate) fn trust() -> Result<String, String> {
     ))
 }
 
-fn authority() -> Result<Issuer<'static, KeyPair>, String> {
+fn authority(state: &State) -> Result<Issuer<'static, KeyPair>, String> {
     let failed = |error: rcgen::Error| format!("the local authority cannot be made: {error}");
     let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, "hallway local authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = lasting(AUTHORITY_LIFE);
-    let (certificate_path, key_path) = (authority_file(), directory().join("authority.key"));
-    let key = match fs::read_to_string(&key_path) {
-        Ok(text) => KeyPair::from_pem(&text).map_err(|error| format!("{}: {error}", key_path.display()))?,
+    const KEY: &str = "authority.key";
+    let key = match state.read(KEY) {
+        Ok(text) => KeyPair::from_pem(&text).map_err(|error| format!("{}: {error}", state.path(KEY).display()))?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let key = KeyPair::generate().map_err(failed)?;
-            write(&key_path, &key.serialize_pem())?;
+            state.write(KEY, &key.serialize_pem())?;
             key
         }
-        Err(error) => return Err(format!("{} cannot be read: {}", key_path.display(), told(&error))),
+        Err(error) => return Err(format!("{} cannot be read: {}", state.path(KEY).display(), told(&error))),
     };
-    if !certificate_path.exists() {
-        write(&certificate_path, &params.self_signed(&key).map_err(failed)?.pem())?;
+    if state.age(AUTHORITY).is_none() {
+        state.write(AUTHORITY, &params.self_signed(&key).map_err(failed)?.pem())?;
     }
     Ok(Issuer::new(params, key))
 }
@@ -128,18 +125,18 @@ fn authority() -> Result<Issuer<'static, KeyPair>, String> {
 ///
 /// # Errors
 /// That it can be neither read nor written.
-pub(super) fn secret(name: &str) -> Result<Secret, String> {
-    let path = directory().join(format!("{name}.key"));
-    match fs::read_to_string(&path) {
+pub(super) fn secret(name: &str, edge: Option<&User>) -> Result<Secret, String> {
+    let (state, file) = (State::open(edge)?, format!("{name}.key"));
+    match state.read(&file) {
         Ok(text) => return Ok(Secret(text.trim().into())),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(format!("{} cannot be read: {}", path.display(), told(&error))),
+        Err(error) => return Err(format!("{} cannot be read: {}", state.path(&file).display(), told(&error))),
     }
     let mut chance = [0; 32];
     let rolled = rustix::rand::getrandom(&mut chance[..], rustix::rand::GetRandomFlags::empty());
     rolled.map_err(|error| format!("the system gives no randomness: {error}"))?;
     let text: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
-    write(&path, &text)?;
+    state.write(&file, &text)?;
     Ok(Secret(text.into_bytes()))
 }
 
@@ -148,34 +145,8 @@ fn lasting(life: Duration) -> (OffsetDateTime, OffsetDateTime) {
     (OffsetDateTime::from(now - SLACK), OffsetDateTime::from(now + life))
 }
 
-fn leaf_file(hosts: &[String]) -> PathBuf {
+fn leaf_name(hosts: &[String]) -> String {
     // Names have no slash. Two sites cannot have the same, so what is left out cannot be mistaken.
     let name: String = hosts.join(",").replace('*', "any").chars().take(200).collect();
-    directory().join(format!("{name}.pem"))
-}
-
-/// Where state is kept: that of systemd's unit, root's, or the user's own.
-fn directory() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("STATE_DIRECTORY").unwrap_or_else(|| {
-        if rustix::process::geteuid().is_root() {
-            return PathBuf::from("/var/lib/hallway");
-        }
-        let home = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
-        home.unwrap_or_else(std::env::temp_dir).join("hallway")
-    });
-    state.join("internal")
-}
-
-/// Writes a file that nobody else can read, whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| {
-        format!("{} cannot be written: {}; STATE_DIRECTORY names another place", path.display(), told(&error))
-    };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory()).map_err(failed)?;
-    let whole = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&whole).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    fs::rename(&whole, path).map_err(failed)
+    format!("{name}.pem")
 }

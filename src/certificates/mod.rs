@@ -6,7 +6,7 @@
 mod internal;
 
 use crate::users::told;
-use hallway_core::plan::{Certificate, CertificateSource, Plan, Secret};
+use hallway_core::plan::{Certificate, CertificateSource, Plan, Secret, User};
 pub(crate) use internal::trust;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,6 +26,11 @@ pub(crate) type Stamp = Vec<(u64, i64, i64, u64)>;
 /// # Errors
 /// What is wrong with which file.
 pub(crate) fn read(source: CertificateSource) -> Result<Certificate, String> {
+    read_for(source, None)
+}
+
+/// The same; the state directory is this user's where it is made now.
+fn read_for(source: CertificateSource, edge: Option<&User>) -> Result<Certificate, String> {
     match &source {
         CertificateSource::Files { chain, key, ocsp } => {
             let (chain, key) = (read_chain(chain)?, read_key(key)?);
@@ -33,7 +38,7 @@ pub(crate) fn read(source: CertificateSource) -> Result<Certificate, String> {
             Ok(Certificate { source, chain, key, ocsp })
         }
         CertificateSource::Internal { hosts } => {
-            let (chain, key) = internal::issue(hosts)?;
+            let (chain, key) = internal::issue(hosts, edge)?;
             Ok(Certificate { source, chain, key: Secret(key), ocsp: None })
         }
     }
@@ -52,13 +57,14 @@ pub(crate) fn read_pair(chain: &Path, key: &Path) -> Result<(Vec<Vec<u8>>, Secre
 /// # Errors
 /// What is wrong with which file.
 pub(crate) fn read_missing(plan: &mut Plan) -> Result<(), String> {
+    let edge = plan.user.clone();
     for certificate in plan.certificates.iter_mut().filter(|certificate| certificate.chain.is_empty()) {
-        *certificate = read(certificate.source.clone())?;
+        *certificate = read_for(certificate.source.clone(), edge.as_ref())?;
     }
     for pool in &mut plan.pools {
         let is_missing = pool.sticky.as_ref().is_some_and(|sticky| sticky.secret.0.is_empty());
         if let Some(sticky) = Arc::make_mut(pool).sticky.as_mut().filter(|_| is_missing) {
-            sticky.secret = internal::secret("sticky")?;
+            sticky.secret = internal::secret("sticky", edge.as_ref())?;
         }
     }
     Ok(())
@@ -109,10 +115,6 @@ fn read_key(path: &Path) -> Result<Secret, String> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let length =
-        fs::metadata(path).map_err(|error| format!("{} cannot be read: {}", path.display(), told(&error)))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("{} is longer than {} KiB", path.display(), FILE_BYTES_MAX >> 10));
-    }
-    fs::read(path).map_err(|error| format!("{} cannot be read: {}", path.display(), told(&error)))
+    crate::paths::read(path, FILE_BYTES_MAX)
+        .map_err(|error| format!("{} cannot be read: {}", path.display(), told(&error)))
 }

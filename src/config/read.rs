@@ -40,15 +40,7 @@ pub(crate) fn read_files(
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let meta = fs::metadata(path).map_err(|error| told(&error))?;
-    if !meta.is_file() {
-        return Err("it is no regular file".into());
-    }
-    if meta.len() > FILE_BYTES_MAX {
-        return Err(format!("it is longer than {} MiB", FILE_BYTES_MAX >> 20));
-    }
-    let bytes = fs::read(path).map_err(|error| told(&error))?;
-    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+    crate::paths::read_text(path, FILE_BYTES_MAX).map_err(|error| told(&error))
 }
 
 /// The files of `conf.d` beside a file, in the order of their names.

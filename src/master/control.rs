@@ -6,7 +6,7 @@
 use crate::asked::{Ask, MESSAGE_BYTES_MAX};
 use crate::instance::Instance;
 use crate::users::told;
-use rustix::fs::{Mode, chmod};
+use rustix::fs::{Mode, OFlags, chmod};
 use serde_json::Value;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -61,6 +61,7 @@ impl Control {
         listener.set_nonblocking(true).map_err(failed)?;
         let inode = fs::symlink_metadata(&path).map_or(0, |meta| meta.ino());
         let mut options = fs::OpenOptions::new();
+        options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
         let pid_file = options.write(true).create(true).truncate(true).mode(0o644).open(instance.pid_file());
         pid_file.and_then(|mut file| writeln!(file, "{}", std::process::id())).map_err(failed)?;
         Ok(Control { listener, instance, inode, talks: Vec::new() })

@@ -54,8 +54,13 @@ impl Master {
         self.sources.retain(|sources| plan.apps.iter().any(|app| app.number == sources.app));
         let mut events = Vec::new();
         for sources in &mut self.sources {
-            let Some(path) = sources.changed() else { continue };
             let app = self.plan.apps.iter().find(|app| app.number == sources.app);
+            // Workers name the files: nothing is told of those that their user may not look at.
+            let looked = match app.and_then(|app| app.user.as_ref()) {
+                Some(user) => crate::paths::as_user(user, || sources.changed()),
+                None => Ok(sources.changed()),
+            };
+            let Some(path) = looked.ok().flatten() else { continue };
             let name = app.map_or("", |app| &*app.name);
             say(&format!("{name}: {} has changed: its workers are replaced", path.display()));
             events.push(Event::RollApp(sources.app));

@@ -63,6 +63,7 @@ mod reload_code;
 mod rentomatic;
 mod ring;
 mod roll;
+mod root_paths;
 mod scarcity;
 mod scripts;
 mod sites;

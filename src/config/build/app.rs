@@ -9,6 +9,9 @@ use crate::settings::{Venvs, callable, default_interpreter};
 use hallway_core::plan::{App, User};
 use std::path::{Path, PathBuf};
 
+/// The longest file of variables.
+const VARIABLES_BYTES_MAX: u64 = 1024 * 1024;
+
 impl Builder<'_> {
     /// The applications; those that name no user run as this one.
     pub(super) fn apps(&mut self, table: &Table, user: Option<&User>) -> Vec<App> {
@@ -131,7 +134,7 @@ impl Builder<'_> {
         let mut variables = Vec::new();
         if let Some(node) = table.get("env_file") {
             let path = self.path(node).unwrap_or_default();
-            match std::fs::read_to_string(&path) {
+            match crate::paths::read_text(&path, VARIABLES_BYTES_MAX) {
                 Err(error) => self.fault((app, node.span), why_unreadable(&path, &error), true),
                 Ok(text) => match env_file::read(&text) {
                     Ok(read) => variables = read,

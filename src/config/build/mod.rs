@@ -10,6 +10,7 @@ mod hierarchy;
 mod modifiers;
 mod place;
 mod pool;
+mod rights;
 mod route;
 mod server;
 mod several;
@@ -86,6 +87,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
     };
     if builder.problems.is_empty() {
         builder.doubt_plan(table, &plan);
+        builder.check_rights(table, &plan);
     }
     problems.is_empty().then_some(plan)
 }
@@ -110,7 +112,7 @@ impl Builder<'_> {
         let Some(text) = node.text() else { return Ok(None) };
         let Some(file) = text.strip_prefix("file:") else { return Ok(Some(text.into())) };
         let path = self.sources.directory(node.span.file).join(file);
-        read_secret(&path)
+        crate::paths::read_text(&path, SECRET_BYTES_MAX)
             .map(|content| Some(content.trim_end_matches(['\r', '\n']).into()))
             .map_err(|error| why_unreadable(&path, &error))
     }
@@ -167,18 +169,6 @@ fn mend_path(path: &Path, make: &str) -> String {
         "" => format!("make it, or write another path: {written}"),
         make => format!("{make}{}, or write another path: {written}", path.display()),
     }
-}
-
-/// What is in a file of a secret: no pipe that nobody writes to, nothing without an end.
-fn read_secret(path: &Path) -> io::Result<String> {
-    let meta = std::fs::metadata(path)?;
-    if !meta.is_file() {
-        return Err(io::Error::other("this is no file"));
-    }
-    if meta.len() > SECRET_BYTES_MAX {
-        return Err(io::Error::other(format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
-    }
-    std::fs::read_to_string(path)
 }
 
 /// The entries of a table of names: `[app.…]`, `[site.…]`.

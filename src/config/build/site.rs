@@ -11,7 +11,7 @@ use hallway_core::route::{Clash, Pattern, Routes};
 use std::collections::HashMap;
 
 /// Longest page for an error.
-const PAGE_BYTES_MAX: usize = 256 * 1024;
+const PAGE_BYTES_MAX: u64 = 256 * 1024;
 
 impl Builder<'_> {
     pub(super) fn sites(&mut self, table: &Table, apps: &[String], log: Option<usize>) -> Vec<Site> {
@@ -67,15 +67,13 @@ impl Builder<'_> {
     /// What stands in a file that is a page.
     fn page(&mut self, node: &Node) -> Option<String> {
         let path = self.path(node)?;
-        match std::fs::read_to_string(&path) {
-            Ok(page) if page.len() <= PAGE_BYTES_MAX => return Some(page),
-            Ok(_) => {
-                let text = format!("{} is longer than {} KiB", path.display(), PAGE_BYTES_MAX >> 10);
-                self.problems.add(node.span, text);
+        match crate::paths::read_text(&path, PAGE_BYTES_MAX) {
+            Ok(page) => Some(page),
+            Err(error) => {
+                self.unreadable(node.span, &path, &error);
+                None
             }
-            Err(error) => self.unreadable(node.span, &path, &error),
         }
-        None
     }
 
     /// The pages of a site, read once.

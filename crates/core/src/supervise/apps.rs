@@ -7,11 +7,11 @@ use super::children::{Place, Vacancy, WorkerPhase};
 use super::{AppSettings, Command, Supervisor, back_off_ms};
 use std::collections::BTreeSet;
 
-/// A worker that dies sooner after it was ready has not lived for long. So long is the longest pause after that, too:
+/// A child that dies sooner after it was ready has not lived for long. So long is the longest pause after that, too:
 /// a request that ends workers costs its own app no more.
-const SHORT_LIFE_MS: u64 = 1_000;
-/// So many deaths of that kind, and one for each worker, are followed by no pause.
-const SHORT_LIVES_FREE: u32 = 3;
+pub(super) const SHORT_LIFE_MS: u64 = 1_000;
+/// So many deaths of that kind, and for workers one for each of them, are followed by no pause.
+pub(super) const SHORT_LIVES_FREE: u32 = 3;
 
 /// What the supervisor remembers of an app.
 #[derive(Clone, Copy, Debug)]

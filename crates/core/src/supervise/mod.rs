@@ -14,7 +14,7 @@ mod watch;
 
 use apps::AppState;
 pub use children::Place;
-use children::{Edge, EdgePhase, Vacancy, Worker, WorkerPhase};
+use children::{Edge, EdgeLives, EdgePhase, Vacancy, Worker, WorkerPhase};
 use roll::{Roll, boot_code};
 pub use tidings::Tidings;
 pub use watch::{Condition, EXCUSED_MS, Silence, WATCHDOG_MS_MAX, WATCHDOG_MS_MIN, Watch, beat_ms};
@@ -155,6 +155,7 @@ pub struct Supervisor {
     phase: Phase,
     exit_code: i32,
     edge: Edge,
+    edge_lives: EdgeLives,
     workers: Vec<Worker>,
     vacancies: Vec<Vacancy>,
     next_worker: u32,
@@ -174,6 +175,7 @@ impl Supervisor {
             phase: Phase::Running,
             exit_code: 0,
             edge: Edge::absent(),
+            edge_lives: EdgeLives::default(),
             workers: Vec::new(),
             vacancies: Vec::new(),
             next_worker: 1,
@@ -193,7 +195,10 @@ impl Supervisor {
                 self.vacancies = places.map(|place| Vacancy { place, at_ms: now_ms }).collect();
                 self.spawn_edge(now_ms, &mut out);
             }
-            Event::Ready(Child::Edge) => self.edge.become_ready(),
+            Event::Ready(Child::Edge) => {
+                self.edge.become_ready();
+                self.edge_lives.note_ready(now_ms);
+            }
             Event::Ready(Child::Worker(worker)) => self.worker_ready(now_ms, worker, &mut out),
             Event::Exited(Child::Edge, code) => self.edge_exited(now_ms, code, &mut out),
             Event::Exited(Child::Worker(worker), code) => self.worker_exited(now_ms, worker, code, &mut out),
@@ -417,8 +422,11 @@ impl Supervisor {
         let was_doomed = self.edge.is_doomed;
         self.edge = Edge::absent();
         match self.phase {
-            Phase::Running if was_ready => self.spawn_edge(now_ms, out),
-            Phase::Running if !was_doomed && failures == 0 && !self.apps.iter().any(|app| app.was_ready) => {
+            Phase::Running if was_ready => match self.edge_lives.pause_ms(now_ms) {
+                0 => self.spawn_edge(now_ms, out),
+                pause_ms => self.edge.respawn_at_ms = Some(now_ms + pause_ms),
+            },
+            Phase::Running if !was_doomed && failures == 0 && !self.edge_lives.has_served() => {
                 self.give_up(now_ms, code.unwrap_or(1).max(1), out)
             }
             Phase::Running => {
