@@ -77,6 +77,11 @@ impl Watched {
         self.0.is_empty()
     }
 
+    /// What was seen of the files counts no more: they are read at the next look.
+    pub(crate) fn forget(&mut self) {
+        self.0.values_mut().for_each(Vec::clear);
+    }
+
     /// Takes over who is in files that have changed since the last look; what is to be told of each, and whether anything is
     /// other than before.
     pub(crate) fn renew(&mut self, plan: &mut Plan) -> (Vec<String>, bool) {

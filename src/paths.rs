@@ -246,10 +246,10 @@ fn names_of(path: &Path) -> VecDeque<OsString> {
     named.map(OsStr::to_owned).collect()
 }
 
-/// Whether others than its owner may make names in a directory.
+/// Whether others than its owner may make names in a directory. Also where its group is root's: with an access list the
+/// bits of the group say what the most of those in it may do (acl(5)).
 fn is_shared(directory: &Stat) -> bool {
-    let mode = Mode::from_raw_mode(directory.st_mode);
-    mode.contains(Mode::WOTH) || (mode.contains(Mode::WGRP) && directory.st_gid != 0)
+    Mode::from_raw_mode(directory.st_mode).intersects(Mode::WOTH | Mode::WGRP)
 }
 
 /// Whether a file has a second name, which somebody may have given it (hard links).

@@ -67,7 +67,7 @@ impl State {
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
         let directory = paths::open_directory(&path).map_err(failed)?;
         let found = fstat(&directory).map_err(|error| failed(error.into()))?;
-        vet(&path, &found, edge.map(|edge| edge.uid))?;
+        vet(&path, &found, Makers::Operator(edge.map(|edge| edge.uid)))?;
         if let Some(edge) = edge.filter(|edge| found.st_uid == 0 && edge.uid != 0) {
             let given = fchown(&directory, Some(Uid::from_raw(edge.uid)), Some(Gid::from_raw(edge.gid)));
             given.and_then(|()| fchmod(&directory, Mode::RWXU)).map_err(|error| failed(error.into()))?;
@@ -80,7 +80,7 @@ impl State {
         let own = openat(&directory, INTERNAL, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
         let found = fstat(&own).map_err(|error| failed(error.into()))?;
         let path = path.join(INTERNAL);
-        vet(&path, &found, None)?;
+        vet(&path, &found, Makers::Own)?;
         Ok(State { directory: own, path })
     }
 
@@ -141,24 +141,39 @@ fn vet_way(path: &Path, edge: Option<&User>) -> Result<(), String> {
     }
 }
 
+/// Who may have made a directory.
+#[derive(Clone, Copy)]
+enum Makers {
+    /// Who this is, and no other.
+    Own,
+    /// Who this is, the edge's user, and root, which may have put it there for somebody (a unit's `StateDirectory`, a
+    /// volume); where this is root, whoever else the way there leads to (see `vet_way`).
+    Operator(Option<u32>),
+}
+
 /// A directory of keys is of who uses it, and nobody else may write to it.
-fn vet(path: &Path, found: &Stat, edge: Option<u32>) -> Result<(), String> {
+fn vet(path: &Path, found: &Stat, makers: Makers) -> Result<(), String> {
     let shown = path.display();
     let own = rustix::process::geteuid().as_raw();
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
         return Err(format!("{shown} is no directory; STATE_DIRECTORY names another place"));
     }
-    // Where root put a directory for somebody (a unit's StateDirectory with another User), it stays as it is.
-    let is_placed = own == 0 && edge.is_some();
-    if found.st_uid != own && edge != Some(found.st_uid) && !is_placed {
+    let may_be = match makers {
+        Makers::Own => false,
+        Makers::Operator(edge) => own == 0 || found.st_uid == 0 || edge == Some(found.st_uid),
+    };
+    if found.st_uid != own && !may_be {
         return Err(format!(
             "{shown} was made by the user '{}': no keys are taken from there, and none are put there; take it away, or have \
              STATE_DIRECTORY name another place",
             name_of(found.st_uid)
         ));
     }
-    if found.st_mode & 0o022 != 0 {
-        return Err(format!("others than its owner may write to {shown}; write: chmod 700 {shown}"));
+    // As in /tmp, nobody takes away there what is another's.
+    if found.st_mode & 0o022 != 0 && found.st_mode & 0o1000 == 0 {
+        return Err(format!(
+            "others than its owner may write to {shown}; write: chmod 700 {shown}, or have STATE_DIRECTORY name a directory in it"
+        ));
     }
     Ok(())
 }

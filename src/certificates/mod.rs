@@ -29,8 +29,11 @@ pub(crate) fn read(source: CertificateSource) -> Result<Certificate, String> {
     read_for(source, None)
 }
 
-/// The same; the state directory is this user's where it is made now.
-fn read_for(source: CertificateSource, edge: Option<&User>) -> Result<Certificate, String> {
+/// The same; the state directory is this user's.
+///
+/// # Errors
+/// The same.
+pub(crate) fn read_for(source: CertificateSource, edge: Option<&User>) -> Result<Certificate, String> {
     match &source {
         CertificateSource::Files { chain, key, ocsp } => {
             let (chain, key) = (read_chain(chain)?, read_key(key)?);

@@ -110,7 +110,7 @@ impl Master {
         };
         let rolls_all = *rolls == Rolls::All;
         let done = self.told_reload(served, rolls_all);
-        let then = Then { rolls_all, asker: Some((stream, done)) };
+        let then = Then { rolls_all, renews: false, asker: Some((stream, done)) };
         match self.proposal.as_mut().filter(|_| is_proposed) {
             Some(proposal) => {
                 proposal.then = then;

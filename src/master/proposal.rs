@@ -48,6 +48,8 @@ pub(super) struct Proposal {
 pub(super) struct Then {
     /// Every worker is replaced.
     pub(super) rolls_all: bool,
+    /// It is made of files that have changed by themselves: where it cannot be gone by, they are looked at again.
+    pub(super) renews: bool,
     /// Who is told, and what was done.
     pub(super) asker: Option<(UnixStream, String)>,
 }
@@ -279,6 +281,9 @@ impl Master {
         self.listeners.keep(&self.plan);
         self.renew_watch();
         tell_unchanged(why);
+        if proposal.then.renews {
+            self.look_again();
+        }
         if let Some((stream, _)) = proposal.then.asker {
             drop(control::answer(stream, &json!({ "problem": why })));
         }

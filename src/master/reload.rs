@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 const WATCH_MS: u64 = 500;
 /// Between two looks at the files of certificates and passwords.
 const LOOK_MS: u64 = 3_000;
+/// The same after one that the edge could not go by.
+const LOOK_AGAIN_MS: u64 = 10_000;
 
 impl Master {
     /// Asks the edge to go by the file as it is now; what is to be done then may be said, nothing where it is the same.
@@ -82,10 +84,14 @@ impl Master {
         if self.proposal.is_some() {
             return;
         }
-        if let Some(plan) = self.newer_files()
-            && let Err(problem) = self.propose(plan)
-        {
-            tell_unchanged(&problem);
+        let Some(plan) = self.newer_files() else { return };
+        match self.propose(plan) {
+            Ok(Some(then)) => then.renews = true,
+            Ok(None) => {}
+            Err(problem) => {
+                tell_unchanged(&problem);
+                self.look_again();
+            }
         }
     }
 
@@ -103,7 +109,7 @@ impl Master {
             if self.stamps.get(at) == stamps.get(at) {
                 continue;
             }
-            let read = certificates::read(certificate.source.clone());
+            let read = certificates::read_for(certificate.source.clone(), self.plan.user.as_ref());
             match read.and_then(|read| hallway_edge::vet(&read, &[]).map(|_| read)) {
                 Ok(read) => {
                     say(&format!("the certificate of {} has changed", users_of(&self.plan, at)));
@@ -119,6 +125,13 @@ impl Master {
         }
         self.stamps = stamps;
         is_newer.then_some(plan)
+    }
+
+    /// What is newer could not be gone by just now: it is read once more.
+    pub(super) fn look_again(&mut self) {
+        self.stamps.clear();
+        self.passwords.forget();
+        self.look_at_ms = Some(self.now_ms() + LOOK_AGAIN_MS);
     }
 
     /// The certificates are those of the plan now; the next look is a few seconds away.

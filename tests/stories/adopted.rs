@@ -3,13 +3,14 @@
 //! Actors: hallway; limits that the story sets on its edge.
 //! Never:  does half of a change count.
 
-use super::client::get;
+use super::client::{get, request};
 use super::served::Served;
 use super::stage::{ANY, Stage, signal, wait_until};
 use rustix::process::Pid;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 fn file(body: &str, more: &str, log: &str) -> String {
     format!(
@@ -38,12 +39,19 @@ fn limit(pid: u32, limit: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Has a process open no further descriptor.
+fn fill(pid: u32) {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let open: Vec<u32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let free = (0..).find(|number| !open.contains(number)).unwrap();
+    limit(pid, &format!("--nofile={free}:"));
+}
+
 #[test]
 fn an_edge_without_descriptors_refuses_and_nothing_changes() {
     let served = Served::start(Stage::new().file("logs/keep", ""), &file("old", "", "a"));
     let first = edge(&served);
-    let open = std::fs::read_dir(format!("/proc/{first}/fd")).unwrap().count() as u64;
-    limit(first, &format!("--nofile={open}:"));
+    fill(first);
     served.write(&file("new", ", \"OTHER\"", "b"));
     let (code, said) = served.code_of(&["reload", "--config"]);
     assert!(code == Some(1) && said.contains("no descriptor is left"), "{code:?}: {said}");
@@ -152,4 +160,39 @@ fn changes_wait_for_one_another() {
         }
     });
     wait_until(|| (get(served.http, "/").text() == "6").then_some(()));
+}
+
+/// What keeps an edge from being started may pass: it is tried again, at a pace.
+#[test]
+fn an_edge_that_cannot_be_started_is_tried_again_and_not_without_a_pause() {
+    let mut served = Served::start(Stage::new().file("logs/keep", ""), &file("old", "", "a"));
+    let (first, master) = (edge(&served), served.hallway.pid());
+    // What the edge's channel was is free again when it has ended, and that is not enough for another one.
+    fill(master);
+    let tries = |served: &Served| served.hallway.said().matches("the edge could not be started").count();
+    signal(first, "KILL");
+    wait_until(|| (tries(&served) > 0).then_some(()));
+    let begun = Instant::now();
+    wait_until(|| (tries(&served) > 3).then_some(()));
+    assert!(begun.elapsed() >= Duration::from_millis(600), "pauses of 100, 200, 400 ms and more");
+    limit(master, "--nofile=1000:");
+    assert_eq!(get(served.http, "/").text(), "old");
+    served.hallway.signal("TERM");
+    assert_eq!(served.hallway.wait_for_end().code(), Some(0));
+}
+
+/// Passwords that could not be gone by are not forgotten.
+#[test]
+fn passwords_that_an_edge_refuses_are_looked_at_again() {
+    let text = "[server]\nhttp = \"HTTP\"\nthreads = 1\n[site.\"*\"]\nroutes = [{ path = \"/*\", respond = {}, basic_auth = { file = \"staff\" } }]\n";
+    let users = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
+    let served = Served::start(Stage::new().file("staff", users), text);
+    let first = edge(&served);
+    fill(first);
+    std::fs::write(served.path("staff"), users.replace("alice", "bob")).unwrap();
+    wait_until(|| served.hallway.said().contains("nothing was changed").then_some(()));
+    limit(first, "--nofile=1000:");
+    let bob = "Authorization: Basic Ym9iOnNlY3JldA==\r\n";
+    wait_until(|| (request(served.http, "GET", "/", bob).status == 200).then_some(()));
+    assert_eq!(edge(&served), first);
 }
