@@ -25,10 +25,15 @@ pub fn send_file(socket: impl AsFd, number: u64, file: BorrowedFd<'_>) -> io::Re
     Ok(())
 }
 
+/// Most descriptors beside one message (SCM_MAX_FD). What there is no room for the kernel closes while it is
+/// received, and what is closed may be waited for: so all are taken, and whoever takes them closes them.
+const DESCRIPTORS_MAX: usize = 253;
+
 /// Takes the next descriptor that has come, and its number; nothing when there is none. Without a
-/// descriptor where this process has too many open.
+/// descriptor where this process has too many open. Further ones are closed here: where the sender is not trusted,
+/// this may take as long as it likes.
 pub fn receive_file(socket: impl AsFd) -> Option<(u64, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
     let (mut number, flags) = ([0; 8], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
     let received =

@@ -15,6 +15,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::slice;
 
+/// Threads that are woken at a time: no worker has as many of its own.
+const SLEEPERS_MAX: u32 = 1024;
+
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
 /// Makes the file for rings of this shape. Its size is sealed: a side that could cut it short would
@@ -36,7 +39,7 @@ pub struct Memory {
 }
 
 // SAFETY: the mapping lives as long as the value and is reached through raw pointers only: its words
-// are atomics, and its data is copied where the protocol says that the other side leaves it alone.
+// are atomics, and its data is copied by volatile words (`copy`), whatever the other side does meanwhile.
 unsafe impl Send for Memory {}
 // SAFETY: as above; the two ends of a ring need `&mut` of a `Sender` or a `Receiver` to copy.
 unsafe impl Sync for Memory {}
@@ -103,7 +106,7 @@ impl Memory {
     pub(crate) fn put(&self, ring: usize, position: u64, bytes: &[u8]) {
         let at = self.offset(ring, position, bytes.len());
         // SAFETY: `offset` checked the range, which no reference of this process covers.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.as_ptr().add(at), bytes.len()) }
+        unsafe { copy::<INTO_RING>(bytes.as_ptr(), self.base.as_ptr().add(at), bytes.len()) }
     }
 
     /// Appends bytes of a ring to `into`. What the other side does with them meanwhile changes what
@@ -114,7 +117,7 @@ impl Memory {
         // SAFETY: `offset` checked the range; the vector has room for it behind what it holds, and
         // those bytes are written before its length says so.
         unsafe {
-            std::ptr::copy_nonoverlapping(self.base.as_ptr().add(at), into.as_mut_ptr().add(into.len()), length);
+            copy::<OUT_OF_RING>(self.base.as_ptr().add(at), into.as_mut_ptr().add(into.len()), length);
             into.set_len(into.len() + length);
         }
     }
@@ -154,9 +157,76 @@ impl Memory {
 
     /// Wakes those that sleep on this word.
     pub(crate) fn wake(&self, word: &AtomicU32) {
-        // It fails for a wrong address only.
-        let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
+        // It fails for a wrong address only. A hostile process may have any number of threads sleep there.
+        let _ = futex::wake(word, futex::Flags::empty(), SLEEPERS_MAX);
     }
+}
+
+/// Where the other process may be: it may be writing there at this very moment, whatever the protocol says.
+const INTO_RING: bool = true;
+const OUT_OF_RING: bool = false;
+
+/// What is read or written in one step where that is aligned.
+#[cfg(target_arch = "x86_64")]
+type Wide = std::arch::x86_64::__m128i;
+#[cfg(target_arch = "aarch64")]
+type Wide = std::arch::aarch64::uint8x16_t;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+type Wide = u64;
+
+/// Copies between a ring and memory of this process. Each byte of the ring is touched once, by a volatile access of
+/// a whole word: so bytes that a hostile process changes meanwhile are other bytes, and nothing worse.
+///
+/// # Safety
+/// Both ranges are valid for `length` bytes and do not overlap.
+unsafe fn copy<const DIRECTION: bool>(from: *const u8, to: *mut u8, length: usize) {
+    let shared = if DIRECTION == INTO_RING { to.addr() } else { from.addr() };
+    let (mut at, mut left) = (0, length);
+    // Narrow words up to where wide ones are aligned. Frames begin at a multiple of 8.
+    // SAFETY: each step is within `length`; `step` asks for no more of the address than its alignment.
+    unsafe {
+        at += step_if::<u8, DIRECTION>(from, to, at, shared & 1 != 0 && left >= 1);
+        left = length - at;
+        at += step_if::<u16, DIRECTION>(from, to, at, (shared + at) & 2 != 0 && left >= 2);
+        left = length - at;
+        at += step_if::<u32, DIRECTION>(from, to, at, (shared + at) & 4 != 0 && left >= 4);
+        left = length - at;
+        at += step_if::<u64, DIRECTION>(from, to, at, (shared + at) & 8 != 0 && left >= 8);
+        while length - at >= 4 * size_of::<Wide>() {
+            for _ in 0..4 {
+                at += step_if::<Wide, DIRECTION>(from, to, at, true);
+            }
+        }
+        while length - at >= size_of::<Wide>() {
+            at += step_if::<Wide, DIRECTION>(from, to, at, true);
+        }
+        left = length - at;
+        at += step_if::<u64, DIRECTION>(from, to, at, left & 8 != 0);
+        at += step_if::<u32, DIRECTION>(from, to, at, left & 4 != 0);
+        at += step_if::<u16, DIRECTION>(from, to, at, left & 2 != 0);
+        step_if::<u8, DIRECTION>(from, to, at, left & 1 != 0);
+    }
+}
+
+/// Copies one word, if that is wanted; how many bytes.
+///
+/// # Safety
+/// As `copy`; the address in the ring is aligned for the word.
+#[inline(always)]
+unsafe fn step_if<W: Copy, const DIRECTION: bool>(from: *const u8, to: *mut u8, at: usize, is_wanted: bool) -> usize {
+    if !is_wanted {
+        return 0;
+    }
+    // SAFETY: the caller's.
+    unsafe {
+        let (from, to) = (from.add(at).cast::<W>(), to.add(at).cast::<W>());
+        if DIRECTION == INTO_RING {
+            to.write_volatile(from.read_unaligned());
+        } else {
+            to.write_unaligned(from.read_volatile());
+        }
+    }
+    size_of::<W>()
 }
 
 impl Drop for Memory {

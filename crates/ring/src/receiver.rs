@@ -68,8 +68,11 @@ impl Receiver {
     fn find(&mut self) -> Result<Option<Frame>, Broken> {
         if self.head == self.next {
             let head = self.memory.words(self.ring).head();
-            let ready = head.wrapping_sub(self.next);
-            if ready > self.memory.bytes(self.ring) || !ready.is_multiple_of(HEADER as u64) {
+            let (ready, unreleased) = (head.wrapping_sub(self.next), head.wrapping_sub(self.released));
+            // An honest sender waits until what it writes over was released: so a ring never holds more than fits, and
+            // whoever takes from it without a release comes to an end.
+            let bytes = self.memory.bytes(self.ring);
+            if ready > bytes || unreleased > bytes || !ready.is_multiple_of(HEADER as u64) {
                 return Err(Broken);
             }
             self.head = head;

@@ -110,6 +110,73 @@ fn a_hostile_side_costs_only_its_own_ring() {
 }
 
 #[test]
+fn a_sender_that_waits_for_no_release_is_broken() {
+    let (here, hostile) = sides();
+    let mut receiver = Receiver::new(here, 1);
+    let (bytes, mut frame, mut head) = (hostile.bytes(1), Vec::new(), 0);
+    // One empty frame after the other, each published as soon as the last is taken.
+    let taken = (0..10 * bytes)
+        .take_while(|_| {
+            hostile.header(1, head).0.store(0, Ordering::Relaxed);
+            head += 8;
+            hostile.words(1).publish(head);
+            receiver.copy_next(&mut frame) == Ok(true)
+        })
+        .count() as u64;
+    assert_eq!(taken, bytes / 8, "no more than the ring holds without a release");
+    receiver.release();
+}
+
+#[test]
+fn bytes_survive_the_copy_wherever_they_begin() {
+    let (here, there) = sides();
+    let bytes: Vec<u8> = (0..600u16).map(|at| (at * 31 % 251) as u8).collect();
+    for begin in 0..40 {
+        for length in [0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 130, 500] {
+            here.put(0, 0, &[0xee; 600]);
+            here.put(0, begin, &bytes[..length]);
+            let mut seen = vec![1, 2, 3];
+            there.get(0, 0, 600, &mut seen);
+            let (before, behind) = (begin as usize, begin as usize + length);
+            assert_eq!(seen[..3], [1, 2, 3]);
+            assert!(seen[3..3 + before].iter().chain(&seen[3 + behind..]).all(|byte| *byte == 0xee));
+            assert_eq!(seen[3 + before..3 + behind], bytes[..length], "{length} bytes at {begin}");
+            let mut part = Vec::new();
+            there.get(0, begin, length, &mut part);
+            assert_eq!(part, bytes[..length]);
+        }
+    }
+}
+
+/// A side that writes while the other one reads is no more than other bytes.
+#[test]
+fn a_frame_that_changes_while_it_is_copied_is_a_frame() {
+    let (here, hostile) = sides();
+    let again = here.clone();
+    let (mut receiver, ended) = (Receiver::new(here, 1), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    hostile.header(1, 0).0.store(1000, Ordering::Relaxed);
+    hostile.words(1).publish(1008);
+    let told = ended.clone();
+    let writing = std::thread::spawn(move || {
+        let mut round = 0u8;
+        while !told.load(Ordering::Relaxed) {
+            round = round.wrapping_add(1);
+            hostile.put(1, 8, &[round; 1000]);
+            hostile.header(1, 0).0.store(if round.is_multiple_of(2) { u32::MAX } else { 1000 }, Ordering::Relaxed);
+        }
+    });
+    let mut frame = Vec::new();
+    for _ in 0..2000 {
+        if receiver.copy_next(&mut frame) == Ok(true) {
+            assert_eq!(frame.len(), 1000);
+            receiver = Receiver::new(again.clone(), 1);
+        }
+    }
+    ended.store(true, Ordering::Relaxed);
+    writing.join().unwrap();
+}
+
+#[test]
 fn only_a_sealed_file_of_the_right_size_is_mapped() {
     let shape = Shape::new(1000, 1, 2);
     let file = create(shape).unwrap();
