@@ -13,7 +13,7 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
 
-.PHONY: run build test lint bench instructions fuzz clean
+.PHONY: run build test soak lint bench instructions fuzz clean
 
 ## Builds hallway for release and serves the example at http://127.0.0.1:8000.
 run: build $(VENVS)/example/.made
@@ -32,6 +32,10 @@ test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/ngin
 	RUSTFLAGS="--cfg loom" cargo test --release -p hallway-ring --lib --target-dir target/loom
 	CARGO_TARGET_DIR=target/load cargo test --locked --manifest-path bench/load/Cargo.toml
 	cd $(EXAMPLE) && PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(VENVS)/test/bin/python -m pytest -q -p no:cacheprovider
+
+## One of three apps attacks for a minute, beside at least 20,000 requests of the others.
+soak: $(VENVS)/test/.made /usr/bin/curl
+	SOAK_SECONDS=60 SOAK_REQUESTS=20000 cargo test --test stories one_app_of_three_attacks -- --nocapture
 
 ## Formatting, clippy with warnings as errors.
 lint:
@@ -62,7 +66,7 @@ instructions: build /usr/bin/valgrind /usr/sbin/nginx /usr/bin/h2load $(VENVS)/t
 fuzz:
 	rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo +nightly build --locked --release --target $(HOST) --target-dir ../target/fuzz
-	for target in head chunked lane arrival answer gateway; do \
+	for target in head chunked lane arrival answer gateway worker; do \
 		mkdir -p target/fuzz/found/$$target; \
 		target/fuzz/$(HOST)/release/$$target -max_total_time=60 -max_len=4096 \
 			target/fuzz/found/$$target fuzz/corpus/$$target || exit 1; \

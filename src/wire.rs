@@ -8,7 +8,7 @@ use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
 use hallway_core::supervise::beat_ms;
 use hallway_edge::{Beats, Bound, Edge, Ground, MAIN, Voice};
-use hallway_workers::{Channel, Message, take_inherited};
+use hallway_workers::{Channel, Message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
@@ -47,6 +47,14 @@ impl Master for MasterOnChannel {
         self.report(Report::Joined { worker });
     }
 
+    fn worker_has_served(&self, worker: u32) {
+        self.report(Report::Served { worker });
+    }
+
+    fn worker_is_leaving(&self, worker: u32) {
+        self.report(Report::Leaving { worker });
+    }
+
     fn plan_is_adopted(&self, serial: u32) {
         self.report(Report::Adopted { serial });
     }
@@ -70,13 +78,13 @@ pub(crate) fn run_edge(mut arguments: impl Iterator<Item = OsString>) -> ExitCod
     hallway_workers::set_title(hallway_workers::EDGE);
     let mut next = || arguments.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
     let (user, channel) = (next(), next());
-    let confined = hallway_workers::confine_edge(&user).and_then(|()| take_inherited(channel.parse().unwrap_or(-1)));
+    let confined = hallway_workers::confine_edge(&user).and_then(|()| Channel::inherited(&channel));
     // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.
     // A file that may not grow is an error of its write (EFBIG), not the end of everything.
     for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXFSZ] {
         let _ = signal_hook::flag::register(signal, Arc::default());
     }
-    match confined.and_then(|channel| serve(Channel::from_descriptor(channel))) {
+    match confined.and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Voice::of_process().say(&format!("the edge could not start: {error}"));
@@ -168,7 +176,7 @@ fn read_plan(file: Option<OwnedFd>) -> io::Result<Plan> {
 }
 
 fn serve(channel: Channel) -> io::Result<()> {
-    let copy = Channel::from_descriptor(rustix::io::fcntl_dupfd_cloexec(&channel, 3)?);
+    let copy = channel.try_clone()?;
     let (early, sockets) = (VecDeque::new(), VecDeque::new());
     let mut inbox = Inbox { channel: copy, early, sockets, logs: Vec::new(), beat_ms: None };
     channel.send(&Report::Confined.encode(), &[])?;

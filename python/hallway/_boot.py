@@ -1,4 +1,4 @@
-"""In:     the command line that the master gave this worker: callable, title, two descriptors.
+"""In:     the command line that the master gave this worker: callable, title, descriptors.
 Out:    the application, loaded in its own directory and interpreter, and served.
 Actors: the main thread of the worker.
 Never:  does anything of hallway stand in the application's way: no path, no handler, no module of its own.
@@ -237,7 +237,8 @@ def main():
     target, title, kind = sys.argv[1:4]
     kind, _, written = kind.partition(" ")
     BY_FLAGS = written != "key"
-    max_requests, threads, has_siblings, channel, extension = map(int, sys.argv[4:9])
+    max_requests, threads, has_siblings, extension = map(int, (*sys.argv[4:7], sys.argv[8]))
+    orders, reports = map(int, sys.argv[7].split(","))
     set_title(title)
     if sys.version_info < (3, 11):
         say(f"{sys.executable} is Python {sys.version.split()[0]}; hallway needs 3.11 or newer")
@@ -249,7 +250,8 @@ def main():
     import traceback
     from _thread import get_ident
 
-    os.set_inheritable(channel, False)
+    os.set_inheritable(orders, False)
+    os.set_inheritable(reports, False)
     native = load_native(extension)
     os.close(extension)
 
@@ -332,7 +334,7 @@ def main():
         return LOAD_FAILED
     settle()
     share_the_core()
-    return native.serve(application, channel, max_requests, (threads, bool(has_siblings)))
+    return native.serve(application, (orders, reports), max_requests, (threads, bool(has_siblings)))
 
 
 def is_ours(file_name):

@@ -10,7 +10,6 @@ use super::vigil::Vigil;
 use super::{BOOT, Hired, Master, downs, reload, tell};
 use crate::environment;
 use crate::listen::Held;
-use crate::words::Words;
 use hallway_core::control::{DESCRIPTORS_MAX, Order, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event, Place};
@@ -119,8 +118,7 @@ impl Master {
         let app = Rc::new(self.noting(app));
         match self.hire(&app, place.number) {
             Ok((spawned, pipe)) => {
-                let words = if app.is_raw { Words::raw } else { Words::new };
-                self.words.push(words(&app.name, spawned.pid, pipe));
+                self.words.add(&app, spawned.pid, pipe, self.now_ms());
                 self.workers.insert(worker, Hired { app, spawned, unstarted: None });
             }
             Err(error) => {

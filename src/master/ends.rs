@@ -6,7 +6,6 @@
 use super::news::say;
 use super::proposal::Verdict;
 use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
-use crate::words::Words;
 use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event};
@@ -23,6 +22,8 @@ impl Master {
             (Child::Edge, Report::Stuck { worker }) => Event::Stuck(worker),
             (Child::Edge, Report::Overdue { worker }) => Event::Overdue(worker),
             (Child::Edge, Report::Joined { worker }) => Event::Joined(worker),
+            (Child::Edge, Report::Served { worker }) => Event::Served(worker),
+            (Child::Edge, Report::Leaving { worker }) => Event::Left(worker),
             (Child::Worker(worker), Report::Spent) => Event::Spent(worker),
             (Child::Worker(worker), Report::Left) => Event::Left(worker),
             (Child::Worker(worker), Report::Unstarted { step, errno }) => {
@@ -80,7 +81,7 @@ impl Master {
     /// Why a worker that has ended could not be started, where it said so: that may still be in its channel.
     fn take_last_report(&mut self, worker: u32) -> Option<(Step, io::Error)> {
         let hired = self.workers.get(&worker)?;
-        let left = if hired.spawned.is_deaf { None } else { hired.spawned.channel.receive_now().ok().flatten() };
+        let left = if hired.spawned.is_deaf { None } else { hired.spawned.channel.receive().ok().flatten() };
         if let Some(report @ Report::Unstarted { .. }) = left.and_then(|message| Report::decode(&message.bytes)) {
             self.hear(Child::Worker(worker), report);
         }
@@ -89,7 +90,7 @@ impl Master {
 
     /// Notes why a worker ended before its app was loaded.
     fn blame(&mut self, app: &App, ended: Ended) {
-        let last = self.words.iter().rev().find(|words| words.is_of(ended.pid)).map(Words::last).unwrap_or_default();
+        let last = self.words.last(ended.pid);
         let callable = &app.callable;
         let why = match (ended.code, ended.signal) {
             (Some(4), _) => format!("{callable} does not load: {last}"),
@@ -102,10 +103,10 @@ impl Master {
     /// Forgets a child that has ended. Nothing for a process that was only adopted.
     pub(super) fn bury(&mut self, ended: Ended) -> Option<Event> {
         // Its last words come before the news of its end.
-        self.words.iter_mut().for_each(Words::tell_all);
+        self.words.tell_all(self.now_ms());
         if let Some(edge) = self.edge.take_if(|edge| edge.pid == ended.pid) {
             // What it said to a plan last of all counts.
-            while let Ok(Some(message)) = edge.channel.receive_now() {
+            while let Ok(Some(message)) = edge.channel.receive() {
                 let report = Report::decode(&message.bytes);
                 self.verdicts.extend(report.and_then(|report| Verdict::of(report, &message.bytes)));
             }

@@ -28,7 +28,7 @@ use crate::htpasswd;
 use crate::instance::Instance;
 use crate::listen::Listeners;
 use crate::signals::{Meaning, Signals};
-use crate::words::Words;
+use crate::words::AllWords;
 use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
@@ -58,6 +58,9 @@ const LOADING_MS: u64 = 2_000;
 const WEIGH_MS: u64 = 1_000;
 /// The same while look after look finds one too large: no worker can stay below that limit.
 const WEIGH_MAX_MS: u64 = 60_000;
+
+/// Reports of one worker.
+const REPORTS_MAX: u32 = 64;
 
 /// The configuration file that is served.
 pub(crate) struct Served<'a> {
@@ -172,7 +175,7 @@ struct Master {
     service: service::Service,
     workers: BTreeMap<u32, Hired>,
     /// What workers say, also those that have ended while something they started has not.
-    words: Vec<Words>,
+    words: AllWords,
     /// Workers that have loaded the app.
     ready: BTreeSet<u32>,
     /// Apps of which a worker ever was ready.
@@ -242,7 +245,7 @@ impl Master {
             vigil: None,
             service: service::Service::of_process(),
             workers: BTreeMap::new(),
-            words: Vec::new(),
+            words: AllWords::default(),
             ready: BTreeSet::new(),
             loaded: BTreeSet::new(),
             downs: Downs::default(),
@@ -325,9 +328,11 @@ impl Master {
         let order = Order::Lanes { worker, pid: spawned.pid, slots, app: app.number as u32 };
         match make_lanes(slots, self.plan.edge_threads) {
             Ok(lanes) => {
-                for (child, socket) in [(spawned, &lanes.worker), (edge, &lanes.edge)] {
+                // The edge first, and its end closed here before the worker has the other one: what a worker sends is
+                // closed by whoever has that end last, and may be waited for.
+                for (child, socket) in [(edge, lanes.edge), (spawned, lanes.worker)] {
                     let descriptors: Vec<BorrowedFd<'_>> =
-                        std::iter::once(socket).chain(&lanes.shared).map(AsFd::as_fd).collect();
+                        std::iter::once(&socket).chain(&lanes.shared).map(AsFd::as_fd).collect();
                     tell(child, order, &descriptors);
                 }
             }
@@ -363,7 +368,8 @@ impl Master {
         let silent = self.control.as_ref().and_then(Control::wake_at);
         let times = [wake_at, self.weigh_at_ms, self.look_at_ms, self.watch_at_ms, self.sources_at_ms, silent, loading];
         let look = self.vigil.as_ref().and_then(vigil::Vigil::wake_at);
-        let times = times.into_iter().chain([self.answer_by_ms(), look, self.service.wake_at(self.now_ms())]);
+        let output = self.words.wake_at();
+        let times = times.into_iter().chain([self.answer_by_ms(), look, output, self.service.wake_at(self.now_ms())]);
         let wake_at = times.flatten().chain(kills).min();
         let timeout = wake_at.map(|at| {
             let left_ms = at.saturating_sub(self.now_ms());
@@ -375,8 +381,8 @@ impl Master {
         let first_child = sources.len();
         sources.extend(children.iter().map(|(_, spawned)| PollFd::new(&spawned.channel, PollFlags::IN)));
         let first_words = sources.len();
-        let speaking = self.words.iter().filter(|words| !words.has_ended());
-        sources.extend(speaking.map(|words| PollFd::new(words, PollFlags::IN)));
+        let speaking = self.words.sources(self.now_ms());
+        sources.extend(speaking.map(|words| PollFd::from_borrowed_fd(words, PollFlags::IN)));
         let askers = self.control.iter().flat_map(Control::sources);
         sources.extend(askers.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
         match poll(&mut sources, timeout.as_ref()) {
@@ -389,14 +395,18 @@ impl Master {
             .zip(&children)
             .filter(|(source, _)| source.revents().intersects(PollFlags::IN | PollFlags::HUP));
         for (_, (child, spawned)) in spoken {
-            match spawned.channel.receive().ok().flatten() {
-                Some(message) => {
+            match spawned.channel.receive() {
+                // No honest one has so much to say: it would have the master listen to nobody else.
+                Ok(Some(_)) if *child != Child::Edge && spawned.channel.heard() > REPORTS_MAX => gone.push(*child),
+                Ok(Some(message)) => {
                     let report = Report::decode(&message.bytes);
                     let verdict = report.and_then(|report| Verdict::of(report, &message.bytes));
                     verdicts.extend(verdict.filter(|_| *child == Child::Edge));
                     told.extend(report.map(|report| (*child, report)));
                 }
-                None => gone.push(*child),
+                // Only the beginning of a report.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(None) | Err(_) => gone.push(*child),
             }
         }
         drop(sources);
@@ -404,13 +414,9 @@ impl Master {
         self.verdicts.extend(verdicts);
         told.into_iter().for_each(|(child, report)| events.extend(self.hear(child, report)));
         events.extend(self.look_at_edge());
-        for words in self.words.iter_mut().filter(|words| !words.has_ended()) {
-            words.tell();
-        }
-        // The last words of a worker are needed until its end is known.
-        let workers = &self.workers;
-        let is_hired = |words: &Words| workers.values().any(|hired| words.is_of(hired.spawned.pid));
-        self.words.retain(|words| !words.has_ended() || is_hired(words));
+        let now_ms = self.now_ms();
+        let is_hired = |pid| self.workers.values().any(|hired| hired.spawned.pid == pid);
+        self.words.tell(now_ms, is_hired);
         self.part_with(&gone);
         for meaning in signals.heard() {
             match meaning {

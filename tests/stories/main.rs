@@ -44,6 +44,7 @@ mod ill_apps;
 mod interpreters;
 mod keep_alive;
 mod leaving;
+mod liars;
 mod listeners;
 mod master_killed;
 mod modifiers;

@@ -87,6 +87,16 @@ pub enum Report {
         /// The worker's number.
         worker: u32,
     },
+    /// Edge: this worker has answered for the first time.
+    Served {
+        /// The worker's number.
+        worker: u32,
+    },
+    /// Edge: this worker said that it begins nothing more, and ends.
+    Leaving {
+        /// The worker's number.
+        worker: u32,
+    },
     /// Edge: everything that comes from now on goes by the plan with this serial number.
     Adopted {
         /// Its serial number.
@@ -173,6 +183,8 @@ impl Report {
             Report::Confined => packet(10, &[]),
             Report::Unstarted { step, errno } => packet(11, &[step as u32, errno]),
             Report::Refused { serial } => packet(REFUSED, &[serial]),
+            Report::Served { worker } => packet(12, &[worker]),
+            Report::Leaving { worker } => packet(13, &[worker]),
         }
     }
 
@@ -193,6 +205,8 @@ impl Report {
             11 => Report::Unstarted { step: Step::of(reader.u32()?)?, errno: reader.u32()? },
             // Behind it stands why.
             REFUSED => return Some(Report::Refused { serial: reader.u32()? }),
+            12 => Report::Served { worker: reader.u32()? },
+            13 => Report::Leaving { worker: reader.u32()? },
             _ => return None,
         };
         reader.0.is_empty().then_some(report)
@@ -216,6 +230,14 @@ pub fn encode_refusal(serial: u32, reason: &str) -> Vec<u8> {
 /// Why a plan is refused, by the packet of `Report::Refused`.
 pub fn refusal(raw: &[u8]) -> String {
     String::from_utf8_lossy(raw.get(1 + size_of::<u32>()..).unwrap_or_default()).into_owned()
+}
+
+/// A report as it goes through the pipe to the master: its length, then the packet. The system takes so few bytes as a whole.
+pub fn put_report(packet: &[u8]) -> Vec<u8> {
+    let packet = &packet[..packet.len().min(MESSAGE_BYTES_MAX)];
+    let mut record = (packet.len() as u16).to_le_bytes().to_vec();
+    record.extend_from_slice(packet);
+    record
 }
 
 fn packet(tag: u8, numbers: &[u32]) -> Vec<u8> {
@@ -251,6 +273,8 @@ mod tests {
             Report::Overdue { worker: 9 },
             Report::Stuck { worker: 2 },
             Report::Joined { worker: 4 },
+            Report::Served { worker: 5 },
+            Report::Leaving { worker: 6 },
             Report::Drained,
             Report::Over { serial: 8 },
             Report::Adopted { serial: 9 },
@@ -261,6 +285,7 @@ mod tests {
             Report::Refused { serial: 7 },
         ] {
             assert_eq!(Report::decode(&report.encode()), Some(report));
+            assert_eq!(Report::decode(&put_report(&report.encode())[2..]), Some(report));
         }
         assert_eq!(Order::decode(&[]), None);
         assert_eq!(Order::decode(&[1, 2, 3]), None);

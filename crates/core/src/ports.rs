@@ -13,6 +13,10 @@ pub trait Master: Send + Sync {
     fn worker_is_stuck(&self, worker: u32);
     /// This worker said hello: it takes requests of this edge.
     fn worker_has_joined(&self, worker: u32);
+    /// This worker has answered for the first time.
+    fn worker_has_served(&self, worker: u32);
+    /// This worker said that it begins nothing more, and ends.
+    fn worker_is_leaving(&self, worker: u32);
     /// Everything that comes from now on goes by the plan with this serial number.
     fn plan_is_adopted(&self, serial: u32);
     /// Nothing goes by the plan with this serial number any more.

@@ -101,10 +101,11 @@ impl Backlog {
     pub(crate) fn add(&self, piece: Piece) {
         self.change(|inbox| {
             inbox.memory_bytes += piece.bytes().len();
-            if inbox.overflow.is_empty() && inbox.newest.is_empty() {
-                inbox.pieces.push_back(piece);
-            } else {
-                inbox.newest.push_back(piece);
+            let is_oldest = inbox.overflow.is_empty() && inbox.newest.is_empty();
+            let queue = if is_oldest { &mut inbox.pieces } else { &mut inbox.newest };
+            // Short ones that wait become one: each takes memory beside its bytes.
+            if !queue.back_mut().is_some_and(|last| last.absorb(&piece)) {
+                queue.push_back(piece);
             }
             wake(&mut inbox.taker);
         });

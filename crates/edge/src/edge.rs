@@ -3,7 +3,7 @@
 //! Actors: the program's own thread.
 //! Never:  does a plan that cannot be used change anything.
 
-use crate::lane::{AppDesk, Lane};
+use crate::lane::{AppDesk, Lane, close_apart};
 use crate::limits::{Limiter, Pacer};
 use crate::listen::{Bound, Socket};
 use crate::log::{self, Batches, Sink};
@@ -152,7 +152,10 @@ impl Edge {
         bells: Vec<OwnedFd>,
     ) -> io::Result<()> {
         let desk = self.keeper.desks.get(&(app as usize)).cloned();
-        let desk = desk.ok_or_else(|| io::Error::other("there is no such app"))?;
+        let Some(desk) = desk else {
+            close_apart(socket);
+            return Err(io::Error::other("there is no such app"));
+        };
         let lane = Arc::new(Lane::new(worker, desk, bells.len(), (socket, memory))?);
         self.posts.to_all(bells.into_iter().map(|bell| Post::Lane { lane: lane.clone(), bell }));
         Ok(())
@@ -218,10 +221,11 @@ impl Keeper {
         self.desks.retain(|number, _| plan.apps.iter().any(|app| app.number == *number));
         let mut desks = Vec::new();
         for app in &plan.apps {
-            let new = || Arc::new(AppDesk::new(app, self.posts.clone(), self.master.clone(), self.beginning));
-            let desk = self.desks.entry(app.number).or_insert_with(new);
+            let new = || AppDesk::new(app, self.posts.clone(), self.master.clone(), self.beginning).map(Arc::new);
+            let desk = self.desks.get(&app.number).cloned().map_or_else(new, Ok)?;
             desk.renew(app);
-            desks.push(desk.clone());
+            self.desks.insert(app.number, desk.clone());
+            desks.push(desk);
         }
         let pools = self.pools(&plan, serial);
         let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();

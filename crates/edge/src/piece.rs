@@ -10,6 +10,10 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Pieces up to this length are joined where several wait, and how long they become.
+const SHORT_BYTES_MAX: u64 = 4 * 1024;
+const JOINED_BYTES_MAX: usize = 16 * 1024;
+
 /// A piece of a body.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
@@ -50,6 +54,19 @@ impl Piece {
             Piece::File { range, .. } => range.start += length,
         }
         front
+    }
+
+    /// Takes a short piece behind a short one; `false` where either is not.
+    pub(crate) fn absorb(&mut self, next: &Piece) -> bool {
+        match (self, next) {
+            (Piece::Own { bytes, from }, Piece::Own { .. })
+                if next.len() <= SHORT_BYTES_MAX && bytes.len() - *from + next.bytes().len() <= JOINED_BYTES_MAX =>
+            {
+                bytes.extend_from_slice(next.bytes());
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Keeps the first bytes.

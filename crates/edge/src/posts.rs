@@ -3,7 +3,7 @@
 //! Actors: any thread sends; each loop reads its own inbox.
 //! Never:  does a sender wait.
 
-use crate::lane::{Calls, Lane};
+use crate::lane::{Calls, Lane, SentFile};
 use crate::listen::Bound;
 use crate::rules::Rules;
 use crate::stream::Accepted;
@@ -26,6 +26,8 @@ pub(crate) enum Post {
     Gone(u32),
     /// A call of this loop goes to no worker, for this reason.
     Refused(u64, Fault),
+    /// What came as the file of this call's answer.
+    File(u64, SentFile),
     /// A connection that another loop accepted at this address.
     Connection(Arc<Listen>, Accepted),
     /// Go by these rules from now on; take connections at these sockets, too.
@@ -88,6 +90,13 @@ impl Posts {
     pub(crate) fn refuse(&self, ticket: u64, fault: Fault) {
         if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
             let _ = owner.send(Post::Refused(ticket, fault));
+        }
+    }
+
+    /// Gives the loop that owns a ticket the file of its answer.
+    pub(crate) fn file(&self, ticket: u64, file: SentFile) {
+        if let Some(owner) = self.loops.get(Calls::thread_of(ticket)) {
+            let _ = owner.send(Post::File(ticket, file));
         }
     }
 

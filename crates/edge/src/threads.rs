@@ -129,6 +129,7 @@ async fn serve(
             Some(Post::LaneLost(worker)) => house.calls.lose(worker),
             Some(Post::Gone(worker)) => outbound::end(&house, worker),
             Some(Post::Refused(ticket, fault)) => house.calls.refuse(ticket, fault),
+            Some(Post::File(ticket, file)) => lane::end_with_file(&house, ticket, file),
             Some(Post::Connection(at, accepted)) => door.let_in_accepted(&at, accepted),
             Some(Post::Rules(rules, sockets)) if !finishing => {
                 door.adopt(rules, sockets);
@@ -169,7 +170,7 @@ fn open_house(thread: u16, shared: &Shared) -> io::Result<Rc<House>> {
         answer_bytes,
         copies: Cell::new(0),
         upstreams: Upstreams::new(ids.chance()),
-        outbounds: Outbounds::default(),
+        outbounds: Outbounds::new()?,
         shelf: Shelf::default(),
         posts: shared.posts.clone(),
         ids,

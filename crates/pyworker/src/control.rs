@@ -4,9 +4,9 @@
 //! Never:  does the worker outlive its master: when the channel ends, the process does.
 
 use crate::lanes::Lanes;
-use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Order, Report};
+use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Order, Report, put_report};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -33,16 +33,18 @@ struct Orders {
 
 /// The worker's end of the channel to the master.
 pub(crate) struct Control {
-    channel: Arc<OwnedFd>,
+    reports: Arc<OwnedFd>,
     orders: Arc<(Mutex<Orders>, Condvar)>,
 }
 
 impl Control {
     /// Starts to listen.
-    pub(crate) fn start(channel: OwnedFd) -> io::Result<Control> {
-        let control = Control { channel: Arc::new(channel), orders: Arc::default() };
-        let (channel, orders) = (control.channel.clone(), control.orders.clone());
+    pub(crate) fn start(channel: OwnedFd, reports: OwnedFd) -> io::Result<Control> {
+        let control = Control { reports: Arc::new(reports), orders: Arc::default() };
+        let (orders, kept) = (control.orders.clone(), control.reports.clone());
         std::thread::Builder::new().name("hallway-control".into()).spawn(move || {
+            // Its end tells the master that this process has ended: it stays open until then.
+            let _kept = kept;
             while let Some((order, descriptors)) = await_order(&channel, &orders) {
                 obey(&orders, order, descriptors);
             }
@@ -55,7 +57,8 @@ impl Control {
 
     /// Tells the master something.
     pub(crate) fn report(&self, report: Report) -> io::Result<()> {
-        send(&*self.channel, &report.encode(), SendFlags::NOSIGNAL)?;
+        let record = put_report(&report.encode());
+        rustix::io::retry_on_intr(|| rustix::io::write(&self.reports, &record))?;
         Ok(())
     }
 

@@ -18,18 +18,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes requests until the master says that it is enough. To be called in the main thread, once.
 ///
-/// `channel` is the number of the descriptor that leads to the master, `max_requests` after how
+/// `channel` are the numbers of the descriptors that lead from and to the master, `max_requests` after how
 /// many requests it is told that this worker has served enough (0: never), `multiples` how many requests are worked on
 /// at a time, and whether there is to be more than one worker. Returns the exit code.
 #[pyfunction]
 fn serve(
     py: Python<'_>,
     app: Bound<'_, PyAny>,
-    channel: i32,
+    channel: (i32, i32),
     max_requests: u64,
     multiples: (usize, bool),
 ) -> PyResult<i32> {
-    let control = Arc::new(Control::start(descriptors::take(channel)?)?);
+    let control = Arc::new(Control::start(descriptors::take(channel.0)?, descriptors::take(channel.1)?)?);
     let service = Arc::new(Service::new(py, app, control.clone(), max_requests, multiples)?);
     control.report(Report::Ready)?;
     loop {

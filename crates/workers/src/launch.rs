@@ -11,7 +11,7 @@ use crate::confine::{become_user, give_up_capabilities, hide, user_of};
 use crate::inherit::take_inherited;
 use hallway_core::control::{Report, Step};
 use hallway_core::plan::User;
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -74,12 +74,12 @@ pub fn launch_worker(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// first two.
 fn read(mut words: Vec<OsString>) -> Option<Launch> {
     let environment = take_inherited(words.pop()?.to_str()?.parse().ok()?).ok()?;
-    let channel = words.get(words.len().checked_sub(2)?)?.to_str()?.parse().ok()?;
+    let channel = words.get(words.len().checked_sub(2)?)?.to_str()?.to_owned();
     let mut front = words.into_iter();
     let user = user_of(front.next()?.to_str()?).ok()?;
     let keeps_privileges = front.next()? == "keep";
     let (directory, program) = (front.next()?, front.next()?);
-    let channel = Channel::from_descriptor(take_inherited(channel).ok()?);
+    let channel = Channel::inherited(&channel).ok()?;
     Some(Launch { user, keeps_privileges, directory, channel, environment, program, arguments: front.collect() })
 }
 
@@ -99,8 +99,8 @@ fn start(launch: &Launch) -> (Step, io::Error) {
         return (Step::Directory, error);
     }
     // It is the interpreter's now.
-    if let Err(error) = fcntl_setfd(&launch.channel, FdFlags::empty()) {
-        return (Step::User, error.into());
+    if let Err(error) = launch.channel.keep() {
+        return (Step::User, error);
     }
     let mut command = Command::new(&launch.program);
     command.args(&launch.arguments).env_clear().envs(decode(&bytes));

@@ -129,8 +129,9 @@ fn requests_limit(app: &App) -> io::Result<u64> {
 /// `may_gain` them it gets no rights from the programs that it starts (no_new_privs).
 fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, may_gain: bool) -> io::Result<Spawned> {
     let (ours, theirs) = Channel::pair()?;
-    let numbers: Vec<RawFd> = [theirs.as_fd()].iter().chain(given).map(AsRawFd::as_raw_fd).collect();
-    command.args(numbers.iter().map(ToString::to_string));
+    let descriptors = theirs.descriptors();
+    let numbers: Vec<RawFd> = descriptors.iter().chain(given).map(AsRawFd::as_raw_fd).collect();
+    command.arg(theirs.word()).args(given.iter().map(|descriptor| descriptor.as_raw_fd().to_string()));
     command.stdin(Stdio::null());
     // SAFETY: between fork and exec the closure only calls setsid, sched_setscheduler, prctl, close_range and fcntl,
     // plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on numbers that

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  is a length in a frame believed before it is compared with the frame.
 
+use super::ANSWER_HEAD_BYTES_MAX;
 use crate::wire_format::{Reader, put_line, put_short};
 
 const HELLO: u8 = 16;
@@ -87,8 +88,8 @@ impl<'a> AnswerFrame<'a> {
         let mut reader = Reader(raw);
         let (kind, flags) = (reader.u8()?, reader.u8()?);
         let (last, frees) = (flags & LAST != 0, flags & (LAST | FREES) == LAST | FREES);
-        match kind {
-            HELLO => Some(AnswerFrame::Hello),
+        let frame = match kind {
+            HELLO => AnswerFrame::Hello,
             START => {
                 let (ticket, length) = (reader.u64()?, reader.u64()?);
                 let (status, reason, left) = (reader.u16()?, reader.short()?, reader.u16()?);
@@ -97,19 +98,25 @@ impl<'a> AnswerFrame<'a> {
                 for _ in 0..left {
                     reader.line()?;
                 }
-                Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 })
+                if raw.len() - reader.0.len() > ANSWER_HEAD_BYTES_MAX {
+                    return None;
+                }
+                return Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 });
             }
-            PIECE => Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
+            PIECE => return Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
             FILE => {
                 let (ticket, offset, bytes) = (reader.u64()?, reader.u64()?, reader.u64()?);
-                offset.checked_add(bytes)?;
-                Some(AnswerFrame::File { ticket, frees, offset, bytes })
+                // No file is longer (off_t).
+                offset.checked_add(bytes).filter(|end| i64::try_from(*end).is_ok())?;
+                AnswerFrame::File { ticket, frees, offset, bytes }
             }
-            LEAVE => Some(AnswerFrame::Leave),
-            DONE => Some(AnswerFrame::Done { ticket: reader.u64()? }),
-            ABORT => Some(AnswerFrame::Abort { ticket: reader.u64()? }),
-            _ => None,
-        }
+            LEAVE => AnswerFrame::Leave,
+            DONE => AnswerFrame::Done { ticket: reader.u64()? },
+            ABORT => AnswerFrame::Abort { ticket: reader.u64()? },
+            _ => return None,
+        };
+        // Nothing stands behind it.
+        reader.0.is_empty().then_some(frame)
     }
 }
 
@@ -210,9 +217,50 @@ mod tests {
             matches!(frame, Some(AnswerFrame::File { ticket: 7, frees: true, offset: 10, bytes: 20 })),
             "{frame:?}"
         );
-        raw.clear();
-        put_file(&mut raw, 7, (u64::MAX, 1));
-        assert!(AnswerFrame::decode(&raw).is_none());
+        let most = i64::MAX as u64;
+        for part in [(most, 0), (0, most), (most - 5, 5)] {
+            raw.clear();
+            put_file(&mut raw, 7, part);
+            assert!(AnswerFrame::decode(&raw).is_some(), "{part:?}");
+        }
+        for part in [
+            (u64::MAX, 1),
+            (u64::MAX, 0),
+            (u64::MAX - 10, 5),
+            (1, u64::MAX),
+            (1 << 63, 0),
+            (0, 1 << 63),
+            (most, 1),
+            (1 << 63, 1 << 63),
+        ] {
+            raw.clear();
+            put_file(&mut raw, 7, part);
+            assert!(AnswerFrame::decode(&raw).is_none(), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_body_ends_with_its_numbers() {
+        let puts: [fn(&mut Vec<u8>); 5] =
+            [put_hello, put_leave, |out| put_done(out, 1), |out| put_abort(out, 1), |out| put_file(out, 1, (0, 1))];
+        for put in puts {
+            let mut raw = Vec::new();
+            put(&mut raw);
+            assert!(AnswerFrame::decode(&raw).is_some());
+            raw.push(0);
+            assert!(AnswerFrame::decode(&raw).is_none(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_of_an_answer_is_bounded() {
+        for (value_bytes, is_taken) in [(ANSWER_HEAD_BYTES_MAX - 64, true), (ANSWER_HEAD_BYTES_MAX, false)] {
+            let mut raw = Vec::new();
+            put_answer_start(&mut raw, 9, (200, b"OK"), 1);
+            put_answer_line(&mut raw, b"a", &vec![b'x'; value_bytes]);
+            raw.extend_from_slice(&[b'b'; 1000]);
+            assert_eq!(AnswerFrame::decode(&raw).is_some(), is_taken);
+        }
     }
 
     #[test]

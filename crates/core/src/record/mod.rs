@@ -1,8 +1,9 @@
-//! In:     the facts of one finished trip.
-//! Out:    its line in the access log.
+//! In:     the facts of one finished trip; how much apps print.
+//! Out:    its line in the access log; whether what they print goes to the log.
 //! Actors: none.
 //! Never:  does a client's byte end a line or a quoted string of the log.
 
+mod allowance;
 mod style;
 
 use crate::fields::Name;
@@ -10,6 +11,7 @@ use crate::head::Head;
 use crate::plan::LogFormat;
 use std::io::Write;
 
+pub use allowance::{Allowance, Dropped};
 pub use style::{Part, StyleFault, VARIABLES, Variable, read_style};
 
 /// The form of log lines, ready to be used.

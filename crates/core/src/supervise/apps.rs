@@ -7,7 +7,8 @@ use super::children::{Place, Vacancy, WorkerPhase};
 use super::{AppSettings, Command, Supervisor, back_off_ms};
 use std::collections::BTreeSet;
 
-/// A child that dies sooner after it was ready has not lived for long. So long is the longest pause after that, too:
+/// A child that dies sooner after it was ready, or a worker before it has answered anything, has not lived for long. So
+/// long is the longest pause after that, too:
 /// a request that ends workers costs its own app no more.
 pub(super) const SHORT_LIFE_MS: u64 = 1_000;
 /// So many deaths of that kind, and for workers one for each of them, are followed by no pause.
@@ -41,9 +42,9 @@ impl AppState {
     }
 
     /// How long the place of a worker that has died stays empty: not at all, unless they die one after the other
-    /// as soon as they are there.
-    pub(super) fn pause_ms(&mut self, lived_ms: u64) -> u64 {
-        self.short_lives = if lived_ms < SHORT_LIFE_MS { self.short_lives + 1 } else { 0 };
+    /// as soon as they are there, or before they have done anything.
+    pub(super) fn pause_ms(&mut self, lived_ms: u64, has_served: bool) -> u64 {
+        self.short_lives = if lived_ms < SHORT_LIFE_MS || !has_served { self.short_lives + 1 } else { 0 };
         match self.short_lives.saturating_sub(SHORT_LIVES_FREE + self.settings.workers) {
             0 => 0,
             many => back_off_ms(many).min(SHORT_LIFE_MS),

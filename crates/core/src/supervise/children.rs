@@ -37,14 +37,19 @@ pub(super) struct Worker {
     pub(super) has_spoken: bool,
     /// Since when it takes requests.
     pub(super) ready_at_ms: u64,
+    /// Whether it has answered anything.
+    pub(super) has_served: bool,
+    /// Whether it said by itself that it leaves.
+    pub(super) has_left: bool,
     /// When it must have said hello to a new edge at the latest.
     pub(super) join_by_ms: Option<u64>,
 }
 
 impl Worker {
     pub(super) fn booting(id: u32, place: Place, kill_at_ms: u64) -> Self {
-        let (phase, has_spoken, join_by_ms) = (WorkerPhase::Booting, false, None);
-        Worker { id, place, phase, kill_at_ms: Some(kill_at_ms), has_spoken, ready_at_ms: u64::MAX, join_by_ms }
+        let (phase, kill_at_ms, ready_at_ms, join_by_ms) = (WorkerPhase::Booting, Some(kill_at_ms), u64::MAX, None);
+        let (has_spoken, has_served, has_left) = (false, false, false);
+        Worker { id, place, phase, kill_at_ms, has_spoken, ready_at_ms, has_served, has_left, join_by_ms }
     }
 
     /// Whether its time to say hello is over.

@@ -6,6 +6,10 @@
 use super::children::{Worker, WorkerPhase};
 use super::{CUT_MS, Child, Command, GONE_MS, LAST_WORDS_MS, LEAVE_MS, Phase, SECOND_STOP_MS, Supervisor, Tidings};
 
+/// Workers of an app that said by themselves that they leave may stay for their graceful timeout: one for each, and so
+/// many more. The oldest of further ones are ended at once.
+pub(super) const LEAVERS_MAX: usize = 3;
+
 impl Supervisor {
     /// Has a worker finish what it has and leave; its place is another's, or nobody's, from now on.
     pub(super) fn retire(&mut self, now_ms: u64, worker: u32, out: &mut Vec<Command>) {
@@ -26,14 +30,34 @@ impl Supervisor {
     /// A worker leaves although nobody told it to: its app called `sys.exit`. What keeps its interpreter from ending
     /// keeps nobody else from having its place.
     pub(super) fn left(&mut self, now_ms: u64, id: u32) {
-        let is_it = |it: &&mut Worker| it.id == id && it.phase == WorkerPhase::Ready;
-        let Some(worker) = self.workers.iter_mut().find(is_it) else { return };
+        let Some(worker) = self.workers.iter_mut().find(|it| it.id == id) else { return };
+        match worker.phase {
+            WorkerPhase::Ready => {}
+            WorkerPhase::Booting => {
+                // It says so before it was ready: it will never be.
+                (worker.has_spoken, worker.kill_at_ms) = (true, Some(now_ms + LAST_WORDS_MS));
+                return;
+            }
+            WorkerPhase::Doomed | WorkerPhase::Retiring => return,
+        }
         let kill_at_ms = now_ms + self.apps[worker.place.app].settings.graceful_timeout_ms;
         (worker.phase, worker.kill_at_ms, worker.join_by_ms) = (WorkerPhase::Retiring, Some(kill_at_ms), None);
+        worker.has_left = true;
         let worker = *worker;
+        self.hurry_leavers(now_ms, worker.place.app);
         if !self.roll_exited(&worker) {
             self.fill_again(now_ms, &worker);
         }
+    }
+
+    /// Those that said that they leave, and stay, are not to become many: the oldest have had their time.
+    fn hurry_leavers(&mut self, now_ms: u64, app: usize) {
+        let most = self.apps[app].settings.workers as usize + LEAVERS_MAX;
+        let leaves = |it: &&mut Worker| it.place.app == app && it.has_left && !it.has_spoken;
+        let mut leaving: Vec<&mut Worker> = self.workers.iter_mut().filter(leaves).collect();
+        leaving.sort_by_key(|it| it.id);
+        let late = leaving.len().saturating_sub(most);
+        leaving.into_iter().take(late).for_each(|it| it.kill_at_ms = Some(now_ms));
     }
 
     /// What a stop leaves to the workers, once the edge has ended.

@@ -66,6 +66,8 @@ pub enum Event {
     },
     /// The edge says that this worker said hello to it.
     Joined(u32),
+    /// The edge says that this worker has answered for the first time.
+    Served(u32),
     /// This worker begins nothing more, and ends, although nobody told it to.
     Left(u32),
     /// This worker has served enough (`max_requests`, `max_rss`) and is to be replaced.
@@ -210,6 +212,9 @@ impl Supervisor {
                 joined.into_iter().for_each(|worker| worker.join_by_ms = None);
             }
             Event::Spent(worker) => self.roll_one(worker),
+            Event::Served(worker) => {
+                self.workers.iter_mut().filter(|it| it.id == worker).for_each(|it| it.has_served = true);
+            }
             Event::Left(worker) => self.left(now_ms, worker),
             Event::Roll => self.roll_apps(now_ms, |_| true, &mut out),
             Event::RollApp(app) => self.roll_apps(now_ms, |it| it == app, &mut out),
@@ -378,7 +383,7 @@ impl Supervisor {
     fn fill_again(&mut self, now_ms: u64, worker: &Worker) {
         let app = &mut self.apps[worker.place.app];
         if app.is_wanted {
-            let at_ms = now_ms + app.pause_ms(now_ms.saturating_sub(worker.ready_at_ms));
+            let at_ms = now_ms + app.pause_ms(now_ms.saturating_sub(worker.ready_at_ms), worker.has_served);
             self.vacancies.push(Vacancy { place: worker.place, at_ms });
         }
     }

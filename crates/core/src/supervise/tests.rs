@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  is a seed used here; the simulated world is `tests/sim_supervise.rs`.
 
+use super::leave::LEAVERS_MAX;
 use super::*;
 
 fn settings(workers: &[u32]) -> Settings {
@@ -392,6 +393,7 @@ fn workers_that_die_as_soon_as_they_are_there_pause() {
     for worker in 1..=12u32 {
         let now_ms = u64::from(worker) * 10_000;
         tree.step(now_ms, Event::Ready(Child::Worker(worker)));
+        tree.step(now_ms, Event::Served(worker));
         tree.step(now_ms + 10, Event::Exited(Child::Worker(worker), None));
         let next = tree.wake_at().filter(|at| *at < now_ms + 10_000);
         pauses.push(next.map_or(0, |at| at - now_ms - 10));
@@ -400,7 +402,67 @@ fn workers_that_die_as_soon_as_they_are_there_pause() {
     // The first one had lived for long.
     assert_eq!(pauses, [0, 0, 0, 0, 0, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
     tree.step(130_000, Event::Ready(Child::Worker(13)));
+    tree.step(130_000, Event::Served(13));
     assert_eq!(tree.step(140_000, Event::Exited(Child::Worker(13), None))[0], spawn(14, 1), "this one has lived");
+}
+
+#[test]
+fn workers_that_leave_before_their_first_request_pause_however_long_they_lived() {
+    for leaves in [false, true] {
+        let mut tree = running(1);
+        let mut pauses = Vec::new();
+        for worker in 1..=12u32 {
+            let now_ms = u64::from(worker) * 10_000;
+            tree.step(now_ms, Event::Ready(Child::Worker(worker)));
+            if leaves {
+                tree.step(now_ms + 5_000, Event::Left(worker));
+            } else {
+                tree.step(now_ms + 5_000, Event::Exited(Child::Worker(worker), Some(0)));
+            }
+            let next = tree.vacancies.first().map(|vacancy| vacancy.at_ms);
+            pauses.push(next.map_or(0, |at| at - now_ms - 5_000));
+            tree.step(now_ms + 5_001, Event::Exited(Child::Worker(worker), Some(0)));
+            tree.step(now_ms + 7_000, Event::Tick);
+        }
+        assert_eq!(pauses, [0, 0, 0, 0, 100, 200, 400, 800, 1_000, 1_000, 1_000, 1_000], "{leaves}");
+    }
+}
+
+#[test]
+fn workers_that_say_that_they_leave_and_stay_do_not_become_many() {
+    let mut tree = running(1);
+    let (mut now_ms, mut there, mut most) = (10, std::collections::BTreeSet::from([1u32]), 0);
+    let mut newest = 1;
+    while now_ms < 60_000 {
+        let mut commands = tree.step(now_ms, Event::Ready(Child::Worker(newest)));
+        commands.extend(tree.step(now_ms, Event::Left(newest)));
+        commands.extend(tree.step(now_ms + 5, Event::Tick));
+        while let Some(command) = commands.pop() {
+            match command {
+                Command::SpawnWorker { worker, .. } => {
+                    there.insert(worker);
+                    newest = worker;
+                }
+                Command::Kill(Child::Worker(worker)) => {
+                    there.remove(&worker);
+                    commands.extend(tree.step(now_ms + 5, Event::Exited(Child::Worker(worker), None)));
+                }
+                _ => {}
+            }
+        }
+        most = most.max(there.len());
+        now_ms += 10;
+    }
+    assert!(newest > 30 && most <= 1 + 1 + LEAVERS_MAX + 2, "{newest} workers, {most} at a time");
+}
+
+#[test]
+fn one_that_leaves_before_it_is_ready_has_not_loaded() {
+    let mut tree = serving(&[1]);
+    assert_eq!(tree.step(100, Event::Left(1)), []);
+    assert_eq!(tree.step(400, Event::Tick), [Command::Kill(Child::Worker(1))]);
+    let commands = tree.step(401, Event::Exited(Child::Worker(1), None));
+    assert_eq!(commands, [Command::Tell(Tidings::AppIsDown { app: 0, next_try_ms: 501 }), Command::AnswerFor(0)]);
 }
 
 #[test]

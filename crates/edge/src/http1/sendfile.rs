@@ -34,16 +34,16 @@ impl Connection {
         let mut at = range.start;
         while at < range.end {
             let begun_us = self.now_us();
-            let stride = range.end.min(at + STRIDE_BYTES);
+            let stride = range.end.min(at.saturating_add(STRIDE_BYTES));
             bring_in(file, at..stride).await?;
             while at < stride {
-                let sent = self.send_from(file, at, (stride - at) as usize).await?;
-                if sent == 0 {
+                let sent = self.send_from(file, at, (stride - at) as usize).await? as u64;
+                if sent == 0 || sent > stride - at {
                     return Err(Fault::Internal("A file became shorter while it was sent."));
                 }
-                at += sent as u64;
+                at += sent;
             }
-            let is_fast = self.now_us() - begun_us < FAST_US;
+            let is_fast = self.now_us().saturating_sub(begun_us) < FAST_US;
             if is_fast && stride < range.end {
                 self.note_speed(true);
             }
@@ -56,7 +56,7 @@ impl Connection {
         let mut at = range.start;
         while at < range.end {
             let bytes = read_part(file, at..range.end).await?;
-            at += bytes.len() as u64;
+            at = at.saturating_add(bytes.len() as u64);
             self.flush_with(&bytes, b"").await?;
         }
         Ok(())
@@ -65,8 +65,9 @@ impl Connection {
 
 /// Has a thread read what the kernel does not have in memory: `sendfile` would wait for it.
 async fn bring_in(file: &Arc<File>, part: Range<u64>) -> Result<(), Fault> {
+    let failed = Fault::Internal("A file could not be read.");
     // The last byte speaks for those before it: reading ahead fills gaps from the front.
-    if is_in_memory(file, part.end - 1) {
+    if is_in_memory(file, part.end - 1).map_err(|_| failed)? {
         return Ok(());
     }
     let file = file.clone();
@@ -76,18 +77,20 @@ async fn bring_in(file: &Arc<File>, part: Range<u64>) -> Result<(), Fault> {
         while at < part.end {
             match file.read_at(&mut room, at)? {
                 0 => return Ok(()),
-                bytes => at += bytes as u64,
+                bytes => at = at.saturating_add(bytes as u64),
             }
         }
         Ok(())
     };
-    let failed = Fault::Internal("A file could not be read.");
     tokio::task::spawn_blocking(read).await.map_err(|_| failed)?.map_err(|_| failed)
 }
 
-fn is_in_memory(file: &File, at: u64) -> bool {
+fn is_in_memory(file: &File, at: u64) -> Result<bool, Errno> {
     let mut byte = [0];
-    let looked = preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
-    // The end of a file that became shorter is found when it is sent.
-    !matches!(looked, Err(Errno::AGAIN | Errno::OPNOTSUPP))
+    match preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) {
+        // The end of a file that became shorter is found when it is sent.
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN | Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -11,6 +11,7 @@ use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -21,6 +22,8 @@ pub(crate) struct Call {
     parcel: RefCell<Option<Arc<Parcel>>>,
     head: RefCell<Start>,
     body: Backlog,
+    /// The part of a file that ends the answer, while that file is awaited: its worker has nothing more to say of it.
+    awaited_part: Cell<Option<(u64, u64)>>,
     /// When the worker last sent something of its answer.
     progress_ms: Cell<u64>,
 }
@@ -37,7 +40,8 @@ struct Start {
 impl Call {
     pub(super) fn new(ticket: u64, all_bytes: Rc<Cell<usize>>) -> Self {
         let body = Backlog::new(all_bytes);
-        Call { ticket, parcel: RefCell::default(), head: RefCell::default(), body, progress_ms: Cell::new(0) }
+        let (parcel, head, awaited_part) = (RefCell::default(), RefCell::default(), Cell::new(None));
+        Call { ticket, parcel, head, body, awaited_part, progress_ms: Cell::new(0) }
     }
 
     pub(super) fn ticket(&self) -> u64 {
@@ -57,6 +61,7 @@ impl Call {
     /// Forgets what a lost worker left.
     pub(super) fn start_over(&self) {
         *self.head.borrow_mut() = Start::default();
+        self.awaited_part.set(None);
         self.body.start_over();
     }
 
@@ -68,9 +73,26 @@ impl Call {
         self.body.has_ended()
     }
 
+    /// Whether its answer has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.head.borrow().begun
+    }
+
+    /// The answer ends with this part of a file that has to be taken first.
+    pub(super) fn await_file(&self, part: Range<u64>) {
+        self.awaited_part.set(Some((part.start, part.end)));
+    }
+
+    /// The part of the file that was awaited, which has come.
+    pub(super) fn take_awaited_part(&self) -> Option<Range<u64>> {
+        self.awaited_part.take().map(|(start, end)| start..end)
+    }
+
     /// Whether this worker has it and has not ended it.
     pub(super) fn is_with(&self, worker: u32) -> bool {
-        !self.has_ended() && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.is_with(worker))
+        !self.has_ended()
+            && self.awaited_part.get().is_none()
+            && self.parcel.borrow().as_ref().is_some_and(|parcel| parcel.is_with(worker))
     }
 
     /// Something of the answer has come.
@@ -132,11 +154,12 @@ impl Call {
         self.body.finish(end);
     }
 
-    /// Waits for the head of the answer.
+    /// Waits for the head of the answer. One whose body is a file comes with that: both go in one packet.
     pub(super) async fn head(&self) -> Result<AnswerHead, Fault> {
         poll_fn(|task| {
             let mut start = self.head.borrow_mut();
-            match start.head.take() {
+            let ready = if self.awaited_part.get().is_none() { start.head.take() } else { None };
+            match ready {
                 Some(head) => Poll::Ready(head),
                 None => {
                     start.request = Some(task.waker().clone());

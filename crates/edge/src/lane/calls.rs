@@ -10,6 +10,7 @@ use crate::house::House;
 use hallway_core::Fault;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,6 +73,14 @@ impl Calls {
         let table = self.table.borrow();
         let call = table.get((ticket & ((1 << KEY_BITS) - 1)) as usize)?;
         (call.ticket() == ticket && call.is_with(worker)).then(|| call.clone())
+    }
+
+    /// The call that waits for a file, and the part of that which is sent.
+    pub(super) fn awaited(&self, ticket: u64) -> Option<(Rc<Call>, Range<u64>)> {
+        let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
+        let call = call.filter(|call| call.ticket() == ticket)?;
+        let part = call.take_awaited_part()?;
+        Some((call, part))
     }
 
     /// The worker has ended this call, well or badly.

@@ -5,11 +5,13 @@
 
 use crate::lane::inbound::{Lane, NotSent};
 use crate::lane::parcel::Parcel;
+use crate::lane::sent_files::SentFiles;
 use crate::posts::Posts;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Given, Placed};
 use hallway_core::plan::App;
 use hallway_core::ports::Master;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -28,6 +30,7 @@ pub(crate) struct AppDesk {
     /// Whether no worker of it could be started.
     is_down: AtomicBool,
     desk: Mutex<OneDesk>,
+    sent_files: SentFiles,
     posts: Posts,
     master: Arc<dyn Master>,
     beginning: Instant,
@@ -37,10 +40,20 @@ pub(crate) struct AppDesk {
 type ToWake = Option<Arc<Lane>>;
 
 impl AppDesk {
-    pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> Self {
+    /// A desk without workers.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
+    pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> io::Result<Self> {
         let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
         let is_down = AtomicBool::new(false);
-        AppDesk { name: app.name.clone(), timeout_ms, is_down, desk, posts, master, beginning }
+        let sent_files = SentFiles::start(posts.clone())?;
+        Ok(AppDesk { name: app.name.clone(), timeout_ms, is_down, desk, sent_files, posts, master, beginning })
+    }
+
+    /// Where files of its workers are taken.
+    pub(super) fn sent_files(&self) -> &SentFiles {
+        &self.sent_files
     }
 
     /// The application has other settings from now on.
@@ -154,7 +167,13 @@ impl AppDesk {
                     desk.put_back(lane.worker, parcel.ticket);
                     return None;
                 }
-                // Another worker could do no better. One with a free slot has room, or is broken.
+                // Another worker could do no better, and this one has done nothing wrong.
+                Err(NotSent::Unsendable) => {
+                    self.posts.refuse(parcel.ticket, UNSENDABLE);
+                    next = desk.freed(lane.worker, lane.ahead_max(), now_us, &mut withdraw).given;
+                    continue;
+                }
+                // One with a free slot has room, or is broken.
                 Err(NotSent::Full | NotSent::Failed) => {
                     desk.leave(lane.worker);
                     self.master.worker_is_overdue(lane.worker);

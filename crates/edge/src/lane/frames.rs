@@ -5,13 +5,18 @@
 
 use crate::house::House;
 use crate::lane::call::Call;
-use crate::lane::inbound::{Lane, Received};
+use crate::lane::inbound::Lane;
+use crate::lane::outbound;
+use crate::lane::sent_files::SentFile;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::lane::AnswerFrame;
 use hallway_core::semantics::take_app_answer;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Bytes that a piece may keep beyond what it holds.
+const SPARE_BYTES_MAX: usize = 1024;
 
 /// What became of a frame.
 pub(super) enum Taken {
@@ -26,15 +31,16 @@ pub(super) enum Taken {
 pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Taken {
     let Some(frame) = AnswerFrame::decode(bytes) else { return Taken::Broken };
     let (ticket, last, frees) = match frame {
-        AnswerFrame::Hello if lane.is_greeted() => return Taken::Broken,
+        AnswerFrame::Hello if lane.is_leaving() || lane.is_greeted() => return Taken::Broken,
         AnswerFrame::Hello => {
             lane.desk.join(lane);
             house.master.worker_has_joined(lane.worker);
             return Taken::Fully;
         }
+        AnswerFrame::Leave if lane.note_leaving() => return Taken::Broken,
         AnswerFrame::Leave => {
             // What it was given and has not begun goes to others now, not when its process has ended.
-            lane.note_leaving();
+            house.master.worker_is_leaving(lane.worker);
             house.posts.gone(lane.worker);
             return Taken::Fully;
         }
@@ -52,17 +58,27 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         AnswerFrame::Abort { ticket } => (ticket, true, true),
     };
     let Some(call) = house.calls.find(ticket, lane.worker) else { return Taken::Broken };
-    call.note_progress(house.clock.coarse_ms());
+    let is_head = matches!(frame, AnswerFrame::Start { .. });
     let Some((body_bytes, end)) = put(lane, &call, frame) else { return Taken::Broken };
     if call.is_abandoned() {
+        // Who goes on with it makes no progress.
         house.outbounds.cancel(lane.worker, ticket);
     } else if body_bytes > 0 {
-        call.add(Piece::end_of(std::mem::take(bytes), body_bytes));
+        call.note_progress(house.clock.coarse_ms());
+        call.add(piece_of(bytes, body_bytes));
+    } else if last || is_head {
+        // A piece of nothing is none either.
+        call.note_progress(house.clock.coarse_ms());
     }
     if !last {
         return if call.body().has_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
     }
-    house.calls.end(&call, end);
+    if let Some(end) = end {
+        house.calls.end(&call, end);
+    }
+    if lane.note_served() {
+        house.master.worker_has_served(lane.worker);
+    }
     if frees {
         lane.desk.freed(lane);
     } else {
@@ -71,10 +87,24 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
     Taken::Fully
 }
 
-/// Gives a call what a frame says, all but the bytes of its body at the end of the frame; how many
-/// these are, and how the call ends if this is the last frame. Nothing where the frame lies.
-fn put(lane: &Lane, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, Result<(), Fault>)> {
+/// The body at the end of a frame. A vector that was for a longer frame stays: what waits takes no more memory than
+/// is counted.
+fn piece_of(frame: &mut Vec<u8>, body_bytes: usize) -> Piece {
+    if frame.capacity() > 2 * frame.len() + SPARE_BYTES_MAX {
+        return Piece::from(frame[frame.len() - body_bytes..].to_vec());
+    }
+    Piece::end_of(std::mem::take(frame), body_bytes)
+}
+
+/// How a call ends if this is its last frame; nothing while a file is awaited.
+type End = Option<Result<(), Fault>>;
+
+/// Gives a call what a frame says, all but the bytes of its body at the end of the frame; how many these are, and how
+/// the call ends if this is the last frame. Nothing where the frame lies: a head that comes twice, a body before it.
+fn put(lane: &Arc<Lane>, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, End)> {
     match frame {
+        AnswerFrame::Start { .. } if call.has_begun() => None,
+        AnswerFrame::Piece { .. } | AnswerFrame::File { .. } if !call.has_begun() => None,
         AnswerFrame::Start { length, status, reason, lines, body, .. } => {
             let mut head = take_app_answer(status, reason, lines);
             if let (Ok(head), Some(length)) = (&mut head, length)
@@ -83,18 +113,46 @@ fn put(lane: &Lane, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, Resul
                 (head.length, head.is_counted) = (Some(length), true);
             }
             call.begin(head);
-            Some((body.len(), Ok(())))
+            Some((body.len(), Some(Ok(()))))
         }
-        AnswerFrame::Piece { body, .. } => Some((body.len(), Ok(()))),
-        AnswerFrame::File { ticket, offset, bytes, .. } => match lane.receive_file(ticket) {
-            Received::File(file) => {
-                call.add(Piece::File { file: Arc::new(file), range: offset..offset + bytes });
-                Some((0, Ok(())))
+        AnswerFrame::Piece { body, .. } => Some((body.len(), Some(Ok(())))),
+        AnswerFrame::File { ticket, offset, bytes, .. } => {
+            call.await_file(offset..offset.checked_add(bytes)?);
+            if lane.desk.sent_files().take(lane.clone(), ticket) {
+                return Some((0, None));
             }
-            Received::Lost => Some((0, Err(Fault::Internal("An answer's file was lost: too many files are open.")))),
-            Received::Nothing => None,
-        },
-        AnswerFrame::Abort { .. } => Some((0, Err(Fault::AppFailed))),
-        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => Some((0, Ok(()))),
+            let _ = call.take_awaited_part();
+            const STUCK: Fault = Fault::Internal("Too many answers of this app wait for their files already.");
+            Some((0, Some(Err(STUCK))))
+        }
+        AnswerFrame::Abort { .. } => Some((0, Some(Err(Fault::AppFailed)))),
+        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => Some((0, Some(Ok(())))),
+    }
+}
+
+/// The file has come with which an answer ends, or what the worker sent instead.
+pub(crate) fn end_with_file(house: &House, ticket: u64, sent: SentFile) {
+    // One that has expired is not there any more.
+    let awaited = house.calls.awaited(ticket);
+    let end = match (sent, &awaited) {
+        (SentFile::Nothing(lane), _) => {
+            outbound::break_off(house, &lane);
+            Err(Fault::WorkerLost)
+        }
+        (SentFile::Lost, _) => Err(Fault::Internal("An answer's file was lost: too many files are open.")),
+        (SentFile::Plain(_, bytes), Some((_, part))) if part.end > bytes => {
+            Err(Fault::BadAnswer("The application's file is shorter than the part of it that was to be sent."))
+        }
+        (SentFile::Plain(file, _), Some((call, part))) => {
+            if !call.is_abandoned() {
+                call.add(Piece::File { file, range: part.clone() });
+            }
+            Ok(())
+        }
+        (SentFile::Plain(..), None) => Ok(()),
+    };
+    if let Some((call, _)) = awaited {
+        call.note_progress(house.clock.coarse_ms());
+        house.calls.end(&call, end);
     }
 }

@@ -5,12 +5,12 @@
 
 use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
+use crate::lane::sent_files::WorkerSocket;
 use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
-use hallway_ring::{Memory, Refused, Sender, Shape, receive_file, send_file};
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use hallway_ring::{Memory, Refused, Sender, Shape, send_file};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,27 +29,15 @@ pub(crate) struct Lane {
     pub(crate) slots: u16,
     pub(super) memory: Arc<Memory>,
     sender: Mutex<Sender>,
-    socket: OwnedFd,
-    /// Files of answers, by the tickets of their calls.
-    files: Mutex<Vec<(u64, Option<OwnedFd>)>>,
+    socket: WorkerSocket,
     /// An event loop saw that the worker is gone.
     dead: AtomicBool,
     /// The worker said hello.
     greeted: AtomicBool,
     /// The worker said that it leaves.
     leaving: AtomicBool,
-}
-
-/// Files of answers that wait to be taken; a worker has few answers at a time.
-const FILES_MAX: usize = 1024;
-
-/// What came for a call whose worker says that it sent a file.
-pub(super) enum Received {
-    File(File),
-    /// It came to a process that has too many files open.
-    Lost,
-    /// There is none, or what is no plain file.
-    Nothing,
+    /// The worker has answered.
+    served: AtomicBool,
 }
 
 /// Why a worker cannot be given a request.
@@ -58,8 +46,10 @@ pub(super) enum NotSent {
     Gone,
     /// It has no room now, because of what is there already.
     Full,
-    /// It broke its lane, or the system has no room.
+    /// It broke its lane.
     Failed,
+    /// The system has no room for it, whoever it is for.
+    Unsendable,
 }
 
 impl Lane {
@@ -73,6 +63,7 @@ impl Lane {
         threads: usize,
         (socket, memory): (OwnedFd, &OwnedFd),
     ) -> io::Result<Self> {
+        let socket = WorkerSocket::new(worker, socket, desk.sent_files());
         let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), threads))?);
         Ok(Lane {
             worker,
@@ -82,10 +73,10 @@ impl Lane {
             sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
             memory,
             socket,
-            files: Mutex::default(),
             dead: AtomicBool::new(false),
             greeted: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            served: AtomicBool::new(false),
         })
     }
 
@@ -103,9 +94,14 @@ impl Lane {
         self.greeted.swap(true, Ordering::SeqCst)
     }
 
-    /// The worker ends because it was told to.
-    pub(crate) fn note_leaving(&self) {
-        self.leaving.store(true, Ordering::SeqCst);
+    /// The worker says that it ends; whether it said so before.
+    pub(crate) fn note_leaving(&self) -> bool {
+        self.leaving.swap(true, Ordering::SeqCst)
+    }
+
+    /// The worker has answered; whether that is the first time.
+    pub(super) fn note_served(&self) -> bool {
+        !self.served.load(Ordering::Relaxed) && !self.served.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -128,7 +124,9 @@ impl Lane {
             open_again(file).and_then(|file| send_file(&self.socket, parcel.ticket, file.as_fd())).map_err(
                 |error| match error.kind() {
                     io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
-                    _ => NotSent::Failed,
+                    // It takes none of those that it was sent.
+                    io::ErrorKind::WouldBlock => NotSent::Failed,
+                    _ => NotSent::Unsendable,
                 },
             )?;
         }
@@ -149,26 +147,14 @@ impl Lane {
         self.sender().withdraw(position)
     }
 
-    /// The file that the worker sent for this call before it said so in its lane. Those of other
-    /// calls, which other event loops look for, are kept for them.
-    pub(super) fn receive_file(&self, ticket: u64) -> Received {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(received) = receive_file(&self.socket) {
-            files.push(received);
-            if files.len() > FILES_MAX {
-                return Received::Nothing;
-            }
-        }
-        let Some(at) = files.iter().position(|(number, _)| *number == ticket) else { return Received::Nothing };
-        let (_, Some(file)) = files.swap_remove(at) else { return Received::Lost };
-        let is_regular = fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-        if is_regular { Received::File(File::from(file)) } else { Received::Nothing }
-    }
-
-    /// Whether the worker's end of the socket is closed.
+    /// Whether the worker's end of the socket is closed. Nothing is read of it: what came beside that would be closed here.
     pub(crate) fn has_ended(&self) -> bool {
-        let (mut byte, flags) = ([0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK);
-        !matches!(recv(&self.socket, &mut byte, flags), Ok((1.., _)) | Err(Errno::AGAIN | Errno::INTR))
+        let mut asked = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut asked, Some(&now)) {
+            Ok(_) => asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR),
+            Err(error) => error != Errno::INTR,
+        }
     }
 
     fn sender(&self) -> MutexGuard<'_, Sender> {

@@ -12,10 +12,13 @@ mod inbound;
 mod open_call;
 pub(crate) mod outbound;
 mod parcel;
+mod sent_files;
 
 pub(crate) use calls::{Calls, end_stuck};
 pub(crate) use desk::AppDesk;
 pub(crate) use fetch::{Destination, fetch};
+pub(crate) use frames::end_with_file;
 pub(crate) use inbound::Lane;
 pub(crate) use open_call::AnswerStream;
 pub(crate) use outbound::Outbounds;
+pub(crate) use sent_files::{SentFile, close_apart};

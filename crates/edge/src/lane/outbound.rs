@@ -8,7 +8,7 @@ use crate::lane::call::Call;
 use crate::lane::frames::{self, Taken};
 use crate::lane::inbound::Lane;
 use crate::watched::watch;
-use hallway_core::lane::cancel_note;
+use hallway_core::lane::{FRAME_BYTES_MAX, cancel_note};
 use hallway_ring::{Bell, Receiver};
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
@@ -19,10 +19,16 @@ use tokio::io::unix::AsyncFd;
 /// How often what came while the loop lay down is taken before it looks after its sockets again.
 const ROUNDS_MAX: usize = 8;
 
+/// Frames of one worker that are taken before others have their turn. All that wait for an honest one come to fewer.
+const FRAMES_MAX: usize = 256;
+/// Frames that a ring holds at most: what a worker that has ended may still have said.
+const FRAMES_OF_RING: usize = 2 * (FRAME_BYTES_MAX + 8).next_power_of_two() / 24;
+
 /// What workers tell this loop.
-#[derive(Default)]
 pub(crate) struct Outbounds {
     lanes: RefCell<Vec<Outbound>>,
+    /// Ends the poll of this loop, which alone has it: a worker could fill a bell that it shares, or have it wait.
+    own_bell: AsyncFd<OwnedFd>,
     frame: RefCell<Vec<u8>>,
     /// Whether workers were told that this loop sleeps.
     is_down: Cell<bool>,
@@ -34,6 +40,7 @@ struct Outbound {
     /// A call that has no room left for its answer; nothing is taken until it has.
     paused: bool,
     /// Registered with the poll, which a ring of it ends; that is all it is for.
+    #[expect(dead_code, reason = "held, so that it is heard")]
     bell: AsyncFd<OwnedFd>,
 }
 
@@ -52,7 +59,9 @@ pub(crate) fn serve_hooks(house: Option<Rc<House>>) {
 pub(crate) fn before_sleep() {
     with_house(|house| {
         for _ in 0..ROUNDS_MAX {
-            take_all(house);
+            if take_all(house) {
+                break;
+            }
             if house.outbounds.lie_down() {
                 return;
             }
@@ -78,31 +87,35 @@ fn with_house(act: impl FnOnce(&Rc<House>)) {
     });
 }
 
-/// Takes the frames of all workers.
-fn take_all(house: &Rc<House>) {
-    let mut at = 0;
+/// Takes the frames of all workers; whether some of one were left.
+fn take_all(house: &Rc<House>) -> bool {
+    let (mut at, mut has_left) = (0, false);
     while let Some(worker) = house.outbounds.worker(at) {
         let outcome = take_from(house, worker);
+        has_left |= outcome == Outcome::Taken(FRAMES_MAX);
         // One that is broken is gone from the list.
         at += usize::from(outcome != Outcome::Broken);
     }
+    has_left
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    Nothing,
-    Some,
+    /// So many frames.
+    Taken(usize),
     Broken,
 }
 
-/// Takes the frames of one worker, in their order, until a call has no room for more.
+/// Takes frames of one worker, in their order, until a call has no room for more or it is another worker's turn.
 fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
-    let mut outcome = Outcome::Nothing;
+    let mut count = 0;
+    let mut outcome = Outcome::Taken(0);
     let mut frame = house.outbounds.frame.take();
-    loop {
+    while count < FRAMES_MAX {
         let taken = match house.outbounds.next(worker, &mut frame) {
             Next::Frame(lane) => {
-                outcome = Outcome::Some;
+                count += 1;
+                outcome = Outcome::Taken(count);
                 let taken = frames::take(house, &lane, &mut frame);
                 (lane, taken)
             }
@@ -117,9 +130,7 @@ fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
                 break;
             }
             (lane, Taken::Broken) => {
-                house.log.error(&format!("{}: worker {} broke its lane and is replaced", lane.desk.name, lane.pid));
-                house.master.worker_is_overdue(worker);
-                bury(house, &lane);
+                break_off(house, &lane);
                 outcome = Outcome::Broken;
                 break;
             }
@@ -130,6 +141,15 @@ fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
     outcome
 }
 
+/// Has nothing more to do with a worker that lies.
+pub(super) fn break_off(house: &House, lane: &Lane) {
+    if !lane.is_dead() {
+        house.log.error(&format!("{}: worker {} broke its lane and is replaced", lane.desk.name, lane.pid));
+        house.master.worker_is_overdue(lane.worker);
+    }
+    bury(house, lane);
+}
+
 /// Goes on with a worker when the client of its call has taken enough.
 async fn resume(house: Rc<House>, lane: Arc<Lane>, call: Rc<Call>) {
     call.body().make_room().await;
@@ -137,13 +157,15 @@ async fn resume(house: Rc<House>, lane: Arc<Lane>, call: Rc<Call>) {
     take_from(&house, lane.worker);
 }
 
-/// A worker has ended: what it sent before is taken, then its calls end.
+/// A worker has ended: what it sent before is taken, then its calls end. One that only says so may go on sending.
 pub(crate) fn end(house: &Rc<House>, worker: u32) {
+    let mut left = FRAMES_OF_RING;
     while let Some(lane) = house.outbounds.lane(worker) {
         // What is left of a call without room is more than its client may ever take.
         house.outbounds.pause(worker, false);
-        if take_from(house, worker) == Outcome::Nothing {
-            bury(house, &lane);
+        match take_from(house, worker) {
+            Outcome::Taken(count) if count > 0 && left > count => left -= count,
+            _ => bury(house, &lane),
         }
     }
 }
@@ -162,6 +184,15 @@ enum Next {
 }
 
 impl Outbounds {
+    /// Those of an event loop without workers. To be called on that loop.
+    ///
+    /// # Errors
+    /// Those of `eventfd` and `epoll_ctl`.
+    pub(crate) fn new() -> std::io::Result<Outbounds> {
+        let own_bell = watch(OwnedFd::from(Bell::create()?))?;
+        Ok(Outbounds { lanes: RefCell::default(), own_bell, frame: RefCell::default(), is_down: Cell::new(false) })
+    }
+
     /// Begins to hear a worker. To be called on the event loop that this ring of it leads to.
     pub(crate) fn add(&self, thread: u16, lane: Arc<Lane>, bell: OwnedFd) -> std::io::Result<()> {
         let bell = watch(bell)?;
@@ -217,10 +248,8 @@ impl Outbounds {
 
     /// Has the poll end at once.
     fn stay_awake(&self) {
-        let lanes = self.lanes.borrow();
-        if let Some(Ok(bell)) = lanes.first().map(|it| it.bell.get_ref().try_clone()) {
-            let _ = Bell::from(bell).ring();
-        }
+        // It can only fail when it was rung 2^64 times.
+        let _ = rustix::io::write(self.own_bell.get_ref(), &1u64.to_ne_bytes());
     }
 
     fn rise(&self) {

@@ -1,0 +1,180 @@
+//! In:     descriptors that workers of an app send beside their lanes: of anything.
+//! Out:    plain files, to the event loops whose answers they are for; all else closed.
+//! Actors: one thread for each app.
+//! Never:  does an event loop take, look at or close what a worker has sent: each of these may wait for as long as the
+//!         worker likes. Even a descriptor that is not taken is closed by whoever reads or closes the socket.
+
+use crate::lane::inbound::Lane;
+use crate::posts::Posts;
+use hallway_ring::receive_file;
+use rustix::fs::{FileType, fstat};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Answers of one app that wait for their files, at most.
+const WAITING_MAX: usize = 1024;
+/// Files of one worker that have come before the frames that say so.
+const EARLY_MAX: usize = 64;
+/// How soon a file is closed that its answer does not need any more.
+const LOOK: Duration = Duration::from_millis(100);
+/// What is not touched of a stack takes no memory.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The way to the thread.
+pub(crate) struct SentFiles {
+    tasks: Sender<Task>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What came for an answer whose worker says that it sent a file.
+pub(crate) enum SentFile {
+    /// A plain file, and its length.
+    Plain(Arc<File>, u64),
+    /// It came to a process that has too many files open.
+    Lost,
+    /// Nothing, or what is no plain file: the worker lies.
+    Nothing(Arc<Lane>),
+}
+
+enum Task {
+    Take {
+        lane: Arc<Lane>,
+        ticket: u64,
+    },
+    /// The edge's end of a worker's socket, with all that is still in it.
+    Close {
+        worker: u32,
+        socket: OwnedFd,
+    },
+}
+
+impl SentFiles {
+    /// Starts the thread, which ends with this value and all that it lent.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
+    pub(super) fn start(posts: Posts) -> io::Result<SentFiles> {
+        let (tasks, queue) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let taker = Taker { posts, waiting: waiting.clone(), early: HashMap::new(), lent: Vec::new() };
+        let builder = std::thread::Builder::new().name("sent files".into()).stack_size(STACK_BYTES);
+        builder.spawn(move || taker.work(&queue))?;
+        Ok(SentFiles { tasks, waiting })
+    }
+
+    /// Has the file of an answer taken; the event loop that owns the ticket is told. `false` where too many wait
+    /// already, because something that the app sent cannot be closed.
+    pub(super) fn take(&self, lane: Arc<Lane>, ticket: u64) -> bool {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        self.tasks.send(Task::Take { lane, ticket }).is_ok()
+    }
+}
+
+/// The edge's end of the socket beside a worker's lanes.
+pub(super) struct WorkerSocket {
+    worker: u32,
+    socket: Option<OwnedFd>,
+    tasks: Sender<Task>,
+}
+
+impl WorkerSocket {
+    pub(super) fn new(worker: u32, socket: OwnedFd, files: &SentFiles) -> WorkerSocket {
+        WorkerSocket { worker, socket: Some(socket), tasks: files.tasks.clone() }
+    }
+}
+
+impl AsFd for WorkerSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // There is a socket until it is dropped.
+        self.socket.as_ref().map_or(rustix::fs::CWD, AsFd::as_fd)
+    }
+}
+
+impl Drop for WorkerSocket {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            let _ = self.tasks.send(Task::Close { worker: self.worker, socket });
+        }
+    }
+}
+
+/// Closes the socket of a worker that nobody will serve, wherever that may take long.
+pub(crate) fn close_apart(socket: OwnedFd) {
+    // Without a thread it stays open.
+    let kept = std::mem::ManuallyDrop::new(socket);
+    let _ = std::thread::Builder::new()
+        .name("sent files".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || drop(std::mem::ManuallyDrop::into_inner(kept)));
+}
+
+/// The thread's own.
+struct Taker {
+    posts: Posts,
+    waiting: Arc<AtomicUsize>,
+    /// By the numbers of the workers: files, by the tickets of their answers.
+    early: HashMap<u32, Vec<(u64, Option<OwnedFd>)>>,
+    /// Files that answers have, each held here too, so that it is here that they are closed.
+    lent: Vec<Arc<File>>,
+}
+
+impl Taker {
+    fn work(mut self, queue: &Receiver<Task>) {
+        let mut looked = Instant::now();
+        loop {
+            let task = match self.lent.is_empty() {
+                true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => queue.recv_timeout(LOOK),
+            };
+            match task {
+                Ok(Task::Take { lane, ticket }) => {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    let taken = self.take(lane, ticket);
+                    self.posts.file(ticket, taken);
+                }
+                Ok(Task::Close { worker, socket }) => {
+                    self.early.remove(&worker);
+                    drop(socket);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if self.lent.is_empty() => return,
+                // Answers of an app that is no more: a channel without a sender does not wait.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.lent.retain(|file| Arc::strong_count(file) > 1);
+            }
+        }
+    }
+
+    /// The file that the worker sent for this answer before it said so in its lane. Those of other answers, which other
+    /// event loops ask for, are kept for them.
+    fn take(&mut self, lane: Arc<Lane>, ticket: u64) -> SentFile {
+        let early = self.early.entry(lane.worker).or_default();
+        while early.len() < EARLY_MAX
+            && let Some(received) = receive_file(&*lane)
+        {
+            early.push(received);
+        }
+        let Some(at) = early.iter().position(|(number, _)| *number == ticket) else { return SentFile::Nothing(lane) };
+        let (_, Some(file)) = early.swap_remove(at) else { return SentFile::Lost };
+        match fstat(&file) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                let file = Arc::new(File::from(file));
+                self.lent.push(file.clone());
+                SentFile::Plain(file, u64::try_from(stat.st_size).unwrap_or(0))
+            }
+            _ => SentFile::Nothing(lane),
+        }
+    }
+}
