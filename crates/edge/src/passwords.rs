@@ -89,7 +89,7 @@ pub(crate) async fn authenticate(
     let Checks { own, others } = auth.checks(&name);
     let (answer, judged) = oneshot::channel();
     let others = others.into_iter().map(str::to_owned).collect();
-    passwords.add(client, Job { password, own: own.map(str::to_owned), others, answer });
+    passwords.add((client, &name), Job { password, own: own.map(str::to_owned), others, answer });
     if !judged.await.unwrap_or(Err(Fault::Busy))? {
         return Err(Fault::Unauthorized);
     }
@@ -98,9 +98,9 @@ pub(crate) async fn authenticate(
 }
 
 impl Passwords {
-    /// Puts a password where it waits for its client's turn.
-    fn add(&self, client: Option<IpAddr>, job: Job) {
-        let queued = locked(&self.queue).push(client.map(whole_customer), job);
+    /// Puts a password where it waits for its turn: that of its client, and there that of its name.
+    fn add(&self, (client, name): (Option<IpAddr>, &str), job: Job) {
+        let queued = locked(&self.queue).push(client.map(whole_customer), name, job);
         match queued {
             Queued::Waits => self.has_more.notify_one(),
             Queued::InPlaceOf(job) => {
