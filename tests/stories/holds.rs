@@ -6,6 +6,7 @@
 use super::client::{Connection, get, request};
 use super::served::Served;
 use super::stage::{Stage, signal, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 
 const PROXY: &str = r#"
@@ -203,7 +204,9 @@ routes = [{ path = "/*", app = "a" }]
     for title in ["hallway: edge", "hallway: app", "hallway: edge", "hallway: app"] {
         served.hallway.signal("HUP");
         for pid in served.hallway.children(title) {
-            signal(pid, "KILL");
+            // It may have been replaced by now.
+            let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            let _ = kill_process(process, Signal::KILL);
         }
         let is_up = || {
             let mut connection = std::net::TcpStream::connect(served.http).ok()?;

@@ -29,7 +29,7 @@ def app(environ, start_response):
         return (bytes([n % 251]) * 100_000 for n in range(300))
     return [b"".join(bytes([n % 251]) * 100_000 for n in range(300))]
 "#;
-    let hallway = Stage::with_app(app).run(&["-w", "2", "--queue-max-wait", "2s", "app:app"]);
+    let hallway = Stage::with_app(app).run(&["-w", "2", "--queue-max-wait", "50s", "app:app"]);
     let mut unread: Vec<Connection> = (0..6).map(|_| Connection::open(hallway.address)).collect();
     for (at, connection) in unread.iter_mut().enumerate() {
         let path = if at % 2 == 0 { "/stream" } else { "/whole" };

@@ -34,10 +34,19 @@ fn who_came_first_is_served_first() {
             .replace("[pool.all]", "[log]\naccess = { format = \"$request\" }\n[pool.all]"),
     );
     let http = served.http;
-    // Each waits for longer than anything is looked at again by time alone.
-    let waiting: Vec<_> = (0..20)
-        .map(|number| {
+    // Each is known before the first one asks, so that nothing but the order of the requests decides.
+    let connections: Vec<_> = (0..20)
+        .map(|_| {
             let mut connection = Connection::open(http);
+            assert_eq!(connection.send("GET /slow?s=0 HTTP/1.1\r\nHost: s\r\n\r\n").answer().status, 200);
+            connection
+        })
+        .collect();
+    // Each waits for longer than anything is looked at again by time alone.
+    let waiting: Vec<_> = connections
+        .into_iter()
+        .enumerate()
+        .map(|(number, mut connection)| {
             connection.send(format!("GET /slow?s=0.08&n={number}& HTTP/1.1\r\nHost: s\r\n\r\n"));
             let asking = std::thread::spawn(move || connection.answer().status);
             std::thread::sleep(Duration::from_millis(30));
