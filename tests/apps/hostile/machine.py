@@ -15,9 +15,11 @@ from pathlib import Path
 # Beyond this nobody is waited for.
 PATIENCE_SECONDS = 60
 # How long somebody may wait for a server that does nothing meanwhile, and how much longer for each second that a byte
-# takes there and back at that moment.
+# takes there and back at that moment, and for each one that the server's work takes there.
 IDLE_SECONDS_MAX = 10
 TIMES = 20
+WORK_TIMES = 2
+SPIN_SECONDS = 0.05
 
 ECHO = """
 import socket, sys, threading
@@ -63,11 +65,18 @@ class Machine:
             client.recv(1)
         return time.monotonic() - begun
 
+    def slowness(self) -> float:
+        """How long a second of work takes beside all that others do."""
+        begun, worked = time.monotonic(), time.process_time()
+        while time.process_time() - worked < SPIN_SECONDS:
+            pass
+        return (time.monotonic() - begun) / SPIN_SECONDS
+
     def judge(self, took: float, worked: float, worked_max: float) -> str:
         """What was wrong with an answer that took so long, for so much of which the server was at work: for others,
         since the answer itself takes next to nothing."""
         if worked > worked_max:
             return f"the server was at work for {worked:.2f} s meanwhile"
-        if took > IDLE_SECONDS_MAX and took > IDLE_SECONDS_MAX + TIMES * self.look():
+        if took > IDLE_SECONDS_MAX and took > IDLE_SECONDS_MAX + TIMES * self.look() + WORK_TIMES * worked * self.slowness():
             return f"the server was at work for {worked:.2f} s of {took:.2f} s"
         return ""
