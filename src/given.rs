@@ -3,8 +3,8 @@
 //! Actors: none.
 //! Never:  is a socket taken that was meant for another process, or an address of the plan widened.
 
+use crate::inherited::Inherited;
 use hallway_core::plan::{Listen, Listener, Plan};
-use hallway_workers::take_inherited;
 use rustix::net::{SocketAddrAny, SocketAddrUnix, getsockname, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -53,16 +53,16 @@ pub(crate) fn has_encrypted() -> bool {
 ///
 /// # Errors
 /// What is no socket at which connections arrive, in the words of a person.
-pub(crate) fn take() -> Result<Vec<Given>, String> {
-    (FIRST..).zip(names()).map(|(number, name)| take_one(number, name)).collect()
+pub(crate) fn take(inherited: &mut Inherited) -> Result<Vec<Given>, String> {
+    (FIRST..).zip(names()).map(|(number, name)| take_one(number, name, inherited.take(number))).collect()
 }
 
-fn take_one(number: i32, name: String) -> Result<Given, String> {
+fn take_one(number: i32, name: String, socket: Option<OwnedFd>) -> Result<Given, String> {
     let shown = if name.is_empty() { format!("fd {number}") } else { format!("'{name}' (fd {number})") };
     let refused = |why: &str| {
         format!("systemd gave {shown}, {why}; write ListenStream= and Accept=no in its .socket unit, or take it out")
     };
-    let socket = take_inherited(number).map_err(|error| refused(&format!("which cannot be used: {error}")))?;
+    let socket = socket.ok_or_else(|| refused("which was not passed"))?;
     if !sockopt::socket_acceptconn(&socket).unwrap_or(false) {
         return Err(refused("which is no socket that connections arrive at"));
     }

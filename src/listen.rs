@@ -4,6 +4,7 @@
 //! Never:  is a stranger's port joined: SO_REUSEPORT alone would do that silently for the same user.
 
 use crate::given::{self, Given};
+use crate::inherited::Inherited;
 use crate::port_holder;
 use crate::users::told;
 use hallway_core::plan::{Listen, Plan};
@@ -28,6 +29,8 @@ pub(crate) struct Listeners {
     held: Vec<Held>,
     /// Those that were there before.
     given: Vec<Given>,
+    /// Others that were left open, until the first plan has taken its own.
+    inherited: Inherited,
 }
 
 /// The sockets of one address.
@@ -48,8 +51,8 @@ impl Listeners {
     ///
     /// # Errors
     /// What cannot be listened at, in the words of a person.
-    pub(crate) fn of_process() -> Result<Listeners, String> {
-        Ok(Listeners { held: Vec::new(), given: given::take()? })
+    pub(crate) fn of_process(mut inherited: Inherited) -> Result<Listeners, String> {
+        Ok(Listeners { held: Vec::new(), given: given::take(&mut inherited)?, inherited })
     }
 
     /// Binds every address of the plan that is not bound yet, and writes the port into the plan where the
@@ -71,8 +74,8 @@ impl Listeners {
                 Listen::Unix(path) => bind_unix_as_owner(path).map(|(socket, inode)| (vec![socket], Some(inode)))?,
                 Listen::Inherited(number) => {
                     let given = self.given.iter().find(|given| given.number == *number).map(Given::socket);
-                    let socket =
-                        given.map_or_else(|| take_over(*number), |it| it.map_err(|error| error.to_string()))?;
+                    let passed = || take_over(*number, self.inherited.take(*number));
+                    let socket = given.map_or_else(passed, |it| it.map_err(|error| error.to_string()))?;
                     listener.local = getsockname(&socket).ok().and_then(|at| SocketAddr::try_from(at).ok());
                     if listener.local.is_some() {
                         let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
@@ -83,6 +86,7 @@ impl Listeners {
             new.push(Held { asked, at: listener.at.clone(), sockets, local: listener.local, inode });
         }
         self.held.extend(new);
+        self.inherited.close();
         Ok(())
     }
 
@@ -185,9 +189,10 @@ fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
     Ok((socket, inode))
 }
 
-fn take_over(number: i32) -> Result<OwnedFd, String> {
-    let socket =
-        hallway_workers::take_inherited(number).map_err(|error| format!("fd://{number} was not inherited: {error}"))?;
+fn take_over(number: i32, socket: Option<OwnedFd>) -> Result<OwnedFd, String> {
+    let socket = socket.ok_or_else(|| {
+        format!("fd://{number} was not inherited; what is not named at the start is closed then: start hallway with it")
+    })?;
     match sockopt::socket_acceptconn(&socket) {
         Ok(true) => Ok(socket),
         _ => Err(format!("fd://{number} is not a listening socket")),

@@ -13,6 +13,7 @@ mod exec;
 mod explain;
 mod given;
 mod htpasswd;
+mod inherited;
 mod instance;
 mod listen;
 mod master;
@@ -27,6 +28,7 @@ mod wire;
 mod words;
 
 use hallway_core::plan::Plan;
+use inherited::Inherited;
 use instance::Instance;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -86,6 +88,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
     if let cli::Errand::Ask(ask) = errand {
         return order(&file, instance, &ask);
     }
+    let inherited = matches!(errand, cli::Errand::Serve { .. }).then(Inherited::of_process);
     // What is missing for one app is for `check` to say; whatever is done with the others goes on.
     let wanted = match errand {
         cli::Errand::Check => config::Wanted::Everything,
@@ -111,10 +114,11 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
                 true => String::new(),
                 false => format!("{file}: this check loads no app; whether one loads shows when it is served\n"),
             };
-            print(&format!("{apps}{file}: valid: {}\n", config::summary(&plan)))
+            let users: String = users::told_users(&plan).iter().map(|line| format!("{file}: {line}\n")).collect();
+            print(&format!("{apps}{users}{file}: valid: {}\n", config::summary(&plan)))
         }
         cli::Errand::Routes => print(&config::routes(&plan)),
-        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok(), &plan.apps)),
+        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok(), &plan)),
         cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
         cli::Errand::Explain(question) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
@@ -122,7 +126,10 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
         },
         cli::Errand::Ask(_) => ExitCode::from(USAGE),
         cli::Errand::Serve { watch } => match Instance::new(&file, instance) {
-            Ok(instance) => serve(plan, Some(master::Served { file: &file, instance, reread: &load, watch })),
+            Ok(instance) => {
+                let served = master::Served { file: &file, instance, reread: &load, watch };
+                serve(plan, Some(served), inherited.unwrap_or_else(Inherited::of_process))
+            }
             Err(problem) => fail(problem, ERROR),
         },
     }
@@ -149,7 +156,12 @@ fn complain(problem: &str) {
     let _ = writeln!(std::io::stderr(), "hallway: {problem}");
 }
 
+/// What who runs everything as root is told.
+const AS_ROOT: &str = "everything runs as root, the app as well; start it as a user of its own (User= of systemd), or write \
+                       a file for 'hallway serve', which gives edge and app users";
+
 fn run(raw: &cli::Raw) -> ExitCode {
+    let inherited = Inherited::of_process();
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     cli::doubt_variables(names).iter().for_each(|doubt| complain(doubt));
     let plan = match settings::plan_of_run(raw) {
@@ -159,11 +171,14 @@ fn run(raw: &cli::Raw) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    serve(plan, None)
+    if rustix::process::geteuid().is_root() {
+        hallway_edge::Voice::of_process().say(AS_ROOT);
+    }
+    serve(plan, None, inherited)
 }
 
-fn serve(plan: Plan, served: Option<master::Served<'_>>) -> ExitCode {
-    match master::run(plan, served) {
+fn serve(plan: Plan, served: Option<master::Served<'_>>, inherited: Inherited) -> ExitCode {
+    match master::run(plan, served, inherited) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(ERROR)),
         Err(problem) => {
             complain(&problem);

@@ -54,6 +54,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("chdir", None, "DIR", "the app's directory (default: this one)"),
     flag("python", None, "PATH", "the app's interpreter (default $VIRTUAL_ENV, ./.venv, python3)"),
     flag("output", None, "prefixed|raw", "whether what the app prints is logged behind its name, or as it is"),
+    flag("new-privileges", None, "", "let the app get rights by the programs that it starts (sudo, sendmail)"),
     flag("env", Some('e'), "K=V", "a variable for the app; may be repeated"),
     flag("static", None, "PREFIX=DIR", "answer paths below PREFIX from the files in DIR; may be repeated"),
     flag("script-name", None, "PATH", "where the app is mounted: what stands before its own paths, as /shop"),

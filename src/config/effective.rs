@@ -7,15 +7,15 @@ use super::declare::{Key, Kind};
 use super::node::{Data, Node, Table};
 use super::problem::Sources;
 use super::tables::FILE;
-use hallway_core::plan::App;
+use hallway_core::plan::{App, Plan};
 
 /// Columns before an origin.
 const WIDTH: usize = 64;
 
 /// The whole file.
-pub(super) fn show(table: &Table, sources: &Sources, apps: &[App]) -> String {
+pub(super) fn show(table: &Table, sources: &Sources, plan: &Plan) -> String {
     let mut lines = Vec::new();
-    let known = Known { sources, apps };
+    let known = Known { sources, plan };
     put_table(&mut lines, "", table, FILE, &known);
     lines.join("\n") + "\n"
 }
@@ -23,7 +23,7 @@ pub(super) fn show(table: &Table, sources: &Sources, apps: &[App]) -> String {
 /// What a value is told with.
 struct Known<'a> {
     sources: &'a Sources,
-    apps: &'a [App],
+    plan: &'a Plan,
 }
 
 fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static [Key], told_with: &Known<'_>) {
@@ -48,7 +48,8 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
                 }
                 _ => put_value(lines, key, node, sources),
             },
-            (None, _) if key.name == "python" => lines.extend(interpreter(name, told_with.apps)),
+            (None, _) if key.name == "python" => lines.extend(interpreter(name, &told_with.plan.apps)),
+            (None, _) if key.name == "user" => lines.extend(user(name, told_with.plan)),
             (None, _) if key.default.is_empty() || name.is_empty() => {}
             (None, _) => lines.push(told(&format!("# {} = {}", key.name, key.default), "default")),
         }
@@ -62,6 +63,18 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
 fn interpreter(table: &str, apps: &[App]) -> Option<String> {
     let app = apps.iter().find(|app| table == format!("app.{}", quoted(&app.name)))?;
     Some(told(&format!("# python = {:?}", app.python.display().to_string()), &app.python_origin))
+}
+
+/// Who the edge or an app runs as that names nobody, and why.
+fn user(table: &str, plan: &Plan) -> Option<String> {
+    let of_app = |app: &&App| table == format!("app.{}", quoted(&app.name));
+    let (user, origin) = match plan.apps.iter().find(of_app) {
+        Some(app) => (&app.user, &app.user_origin),
+        None if table == "server" => (&plan.user, &plan.user_origin),
+        None => return None,
+    };
+    let name = user.as_ref().map_or_else(crate::users::own_name, |user| user.name.clone());
+    Some(told(&format!("# user = {name:?}"), origin))
 }
 
 /// The table among several kinds.

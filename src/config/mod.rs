@@ -22,7 +22,7 @@ pub(crate) use read::neighbours;
 pub(crate) use schema::schema;
 pub(crate) use show::{routes, summary};
 
-use hallway_core::plan::{App, Plan};
+use hallway_core::plan::Plan;
 use problem::{Problems, Sources};
 use std::path::Path;
 
@@ -57,8 +57,8 @@ pub(crate) fn load(
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.
-pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>, apps: &[App]) -> String {
+pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>, plan: &Plan) -> String {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, environment, &mut sources, &mut problems);
-    effective::show(&table, &sources, apps)
+    effective::show(&table, &sources, plan)
 }

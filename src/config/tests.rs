@@ -252,7 +252,10 @@ basic_auth = { users = { alice = "s3cret-4" } }
 routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } }, request_headers = { set = { X-Key = "s3cret-6" } } }]
 "#;
     fs::write(&file, text).unwrap();
-    let shown = effective(&file, &variable, &[]);
+    let other = dir.join("other.toml");
+    fs::write(&other, "[site.\"*\"]\nroutes = [{ path = \"/\", respond = {} }]\n").unwrap();
+    let plan = load(&other, &variable).unwrap().0;
+    let shown = effective(&file, &variable, &plan);
     assert!(shown.contains("X-Api-Key = …") && shown.contains("secret = …") && !shown.contains("s3cret"), "{shown}");
     // Neither where something is wrong with them.
     let said = said(&dir, text);

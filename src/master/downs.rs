@@ -74,8 +74,8 @@ pub(super) fn explain_start(app: &App, (step, error): (Step, &io::Error), named:
             format!("{chdir} is no directory; name one with {}", named("chdir"))
         }
         (Step::Directory, ErrorKind::PermissionDenied) => format!(
-            "its directory {chdir} may not be read by the user '{user}', as which it runs; let that user read it, or \
-             name another with {}",
+            "its directory {chdir} cannot be entered: the user '{user}', as which it runs, may not do that; let that \
+             user in, or name another one with {}",
             named("chdir")
         ),
         (Step::Directory, _) => format!("its directory {chdir} cannot be entered: {error}"),

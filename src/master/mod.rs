@@ -25,6 +25,7 @@ use self::proposal::{Proposal, Verdict};
 use crate::asked::Rolls;
 use crate::certificates::{self, Stamp};
 use crate::htpasswd;
+use crate::inherited::Inherited;
 use crate::instance::Instance;
 use crate::listen::Listeners;
 use crate::signals::{Meaning, Signals};
@@ -75,7 +76,7 @@ pub(crate) struct Served<'a> {
 }
 
 /// Runs the whole tree until it has ended; returns the exit code.
-pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, String> {
+pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>, inherited: Inherited) -> Result<i32, String> {
     for (number, app) in plan.apps.iter_mut().enumerate() {
         app.number = number;
     }
@@ -84,7 +85,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>) -> Result<i32, Str
     }
     certificates::read_missing(&mut plan)?;
     let control = served.as_ref().map(|served| Control::listen(served.instance.clone())).transpose()?;
-    let mut listeners = Listeners::of_process()?;
+    let mut listeners = Listeners::of_process(inherited)?;
     listeners.bind(&mut plan)?;
     hallway_workers::set_title("hallway: master");
     // Sockets and keys are in this process. Only root can write its title behind this.
@@ -270,6 +271,7 @@ impl Master {
         };
         master.weigh_soon();
         master.note_certificates();
+        crate::users::surprises(&master.plan).iter().for_each(|line| say(line));
         Ok(master)
     }
 

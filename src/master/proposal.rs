@@ -84,6 +84,9 @@ impl Master {
         if plan.user != self.plan.user {
             say("another user counts from the next start on");
             plan.user.clone_from(&self.plan.user);
+            plan.user_origin.clone_from(&self.plan.user_origin);
+            // Who is chosen for apps is never the edge's user, as that is now.
+            crate::users::choose_for_apps(plan.user.as_ref(), &mut plan.apps);
         }
         if plan.edge_threads != self.plan.edge_threads {
             say("another number of threads counts from the next start on");

@@ -210,6 +210,7 @@ if __name__ == "__main__":
     NAME, at, *encrypted = sys.argv[1:]
     if at.startswith("/"):
         server = UnixServer(at, Handler)
+        os.chmod(at, 0o666)  # An edge that root has started is somebody else.
         where = at
     else:
         host, port = at.rsplit(":", 1)

@@ -59,7 +59,7 @@ fn pages_of_php() {
     let stage = Stage::new().file("site/index.php", PAGE).file("site/deep/page.php", PAGE);
     let stage = stage.file("site/admin/index.php", PAGE).file("site/ill.php", "<?php http_response_code(500);").file(
         "fpm.conf",
-        "[global]\nerror_log = DIR/fpm.log\ndaemonize = no\n[www]\nlisten = DIR/php.sock\nuser = root\ngroup = root\n\
+        "[global]\nerror_log = DIR/fpm.log\ndaemonize = no\n[www]\nlisten = DIR/php.sock\nlisten.mode = 0666\nuser = root\ngroup = root\n\
          pm = static\npm.max_children = 2\ncatch_workers_output = no\n",
     );
     let conf = stage.dir.join("fpm.conf");
@@ -199,6 +199,7 @@ def moved():
             .arg(&packages)
             .arg("--chdir")
             .arg(&stage.dir)
+            .arg("--chmod-socket=666")
             .arg("--socket")
             .arg(&socket),
     );

@@ -4,7 +4,7 @@
 //! Never:  does an environment that happens to be activated change what a file serves.
 
 use super::client::get;
-use super::served::free_address;
+use super::served::{as_starter, free_address};
 use super::stage::{Running, Stage, wait_until};
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn file(stage: &Stage, address: std::net::SocketAddr) {
         app("own"),
         app("bare")
     );
-    std::fs::write(stage.dir.join("hallway.toml"), text).unwrap();
+    std::fs::write(stage.dir.join("hallway.toml"), as_starter(&text)).unwrap();
 }
 
 fn hallway(stage: &Stage, word: &str, activated: bool) -> Command {

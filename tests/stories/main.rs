@@ -80,6 +80,7 @@ mod told;
 mod trusted_proxies;
 mod upstream_h2;
 mod waiting;
+mod walls;
 mod watchdog;
 mod websocket;
 mod words;

@@ -73,7 +73,7 @@ routes = [{ path = "/closed", app = "closed" }, { path = "/interpreter", app = "
     let served = Served::start_all(stage, file, ANY);
     assert_eq!(get(served.http, "/a.txt").text(), "seen");
     let reasons = if rustix::process::geteuid().is_root() {
-        ["may not be read by the user 'nobody'", "is not for the user 'nobody'"]
+        ["cannot be entered: the user 'nobody'", "is not for the user 'nobody'"]
     } else {
         ["only root can start something as 'nobody'"; 2]
     };

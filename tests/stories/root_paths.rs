@@ -233,7 +233,10 @@ fn refused(stage: &Stage, state: &Path, run: &Path) -> (Option<i32>, String) {
 #[test]
 fn directories_of_somebody_elses_making_are_not_used() {
     let stage = stage().file("tmp/keep", "");
-    let text = "[server]\nhttps = \"127.0.0.1:0\"\n[site.\"*\"]\ntls = \"internal\"\nroutes = [{ path = \"/*\", respond = {} }]\n";
+    // Not who has the directory that is theirs.
+    let user = if is_root() { "user = \"games\"\n" } else { "" };
+    let site = "[site.\"*\"]\ntls = \"internal\"\nroutes = [{ path = \"/*\", respond = {} }]\n";
+    let text = format!("[server]\nhttps = \"127.0.0.1:0\"\n{user}{site}");
     fs::write(stage.dir.join("hallway.toml"), text).unwrap();
     let tmp = stage.dir.join("tmp");
     fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777)).unwrap();

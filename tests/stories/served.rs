@@ -33,6 +33,17 @@ impl Served {
         Served::launch(stage, file, file.matches("[app.").count(), words)
     }
 
+    /// The same by a command that is changed first: another environment, other descriptors.
+    pub fn start_changed(stage: Stage, file: &str, change: impl FnOnce(Command) -> Command) -> Served {
+        let addresses = [free_address(), free_address(), free_address()];
+        let text = filled(file, &stage, addresses);
+        let stage = stage.file("hallway.toml", &text);
+        let command = change(command(&stage, &["serve"]));
+        let hallway = Running::start_all(command, Some(stage), file.matches("[app.").count());
+        let [http, https, other] = addresses;
+        Served { hallway, http, https, other, changes: 0 }
+    }
+
     /// The same for apps that have so many workers together.
     pub fn start_all(stage: Stage, file: &str, workers: usize) -> Served {
         Served::launch(stage, file, workers, &["serve"])
@@ -107,10 +118,39 @@ fn command(stage: &Stage, words: &[&str]) -> Command {
     command
 }
 
+/// The text of a file. Apps of stories are who starts them: as root that has to be written. Stories of users write it, or
+/// `user = "default"`.
 fn filled(file: &str, stage: &Stage, [http, https, other]: [SocketAddr; 3]) -> String {
-    file.replace("PYTHON", &python().display().to_string())
+    as_starter(file)
+        .replace("user = \"default\"\n", "")
+        .replace("PYTHON", &python().display().to_string())
         .replace("DIR", &stage.dir.display().to_string())
         .replace("HTTPS", &https.to_string())
         .replace("HTTP", &http.to_string())
         .replace("OTHER", &other.to_string())
+}
+
+/// The same file whose apps that name nobody are who starts it: as root, `user = "root"` at the end of each.
+pub fn as_starter(file: &str) -> String {
+    if !rustix::process::geteuid().is_root() {
+        return file.to_owned();
+    }
+    let mut lines: Vec<&str> = Vec::new();
+    // Whether the table above is an app, and names nobody.
+    let mut is_open = false;
+    for line in file.lines() {
+        let word = line.trim_start();
+        if word.starts_with('[') {
+            if std::mem::replace(&mut is_open, word.starts_with("[app.")) {
+                lines.push("user = \"root\"");
+            }
+        } else if word.starts_with("user = ") {
+            is_open = false;
+        }
+        lines.push(line);
+    }
+    if is_open {
+        lines.push("user = \"root\"");
+    }
+    lines.join("\n") + "\n"
 }

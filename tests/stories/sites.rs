@@ -4,6 +4,7 @@
 //! Never:  does one site answer for another.
 
 use super::client::{Answer, Connection};
+use super::served::as_starter;
 use super::stage::{Running, Stage, python, wait_until};
 use std::process::Command;
 
@@ -75,7 +76,7 @@ routes = [
 fn stage() -> Stage {
     let stage = Stage::with_app(APP).file("static/a.txt", "shop's").file("other/a.txt", "blog's");
     let stage = stage.file("404.html", "<h1>nothing</h1>").file("spa/index.html", "<app>").file("spa/a.js", "code");
-    stage.file("hallway.toml", &file())
+    stage.file("hallway.toml", &as_starter(&file()))
 }
 
 fn start() -> Running {

@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,6 +43,8 @@ impl Stage {
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("hallway-story-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
+        // The edge that root starts is somebody else.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         Stage { dir }
     }
 

@@ -6,7 +6,7 @@
 //! Never:  does a service manager that does not listen hold anything up.
 
 use super::client::get;
-use super::served::{Served, free_address};
+use super::served::{Served, as_starter, free_address};
 use super::stage::{PATIENCE, Running, Stage, python, wait_until};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -61,7 +61,7 @@ impl Manager {
 fn start(file: &str, variables: &[(&str, &str)]) -> (Running, Manager, std::net::SocketAddr) {
     let address = free_address();
     let file = file.replace("HTTP", &address.to_string()).replace("PYTHON", &python().display().to_string());
-    let stage = Stage::with_app(APP).file("hallway.toml", &file);
+    let stage = Stage::with_app(APP).file("hallway.toml", &as_starter(&file));
     let manager = Manager(UnixDatagram::bind(stage.dir.join("notify")).unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_hallway"));
     command.arg("serve").arg("-c").arg(stage.dir.join("hallway.toml"));

@@ -57,7 +57,7 @@ fn uwsgi(stage: &Stage) -> Server {
     command.args(["--plugins-dir", "/usr/lib/uwsgi/plugins", "--plugin", "python3", "--module", "app:app", "--master"]);
     command
         .args(["--need-app", "--die-on-term", "--threads", "2"])
-        .arg("--socket")
+        .args(["--chmod-socket=666", "--socket"])
         .arg(&socket)
         .arg("--chdir")
         .arg(&stage.dir);

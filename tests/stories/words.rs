@@ -4,7 +4,7 @@
 //! Never:  does a word lead somewhere where nobody answers.
 
 use super::client::{get, request};
-use super::served::{Served, free_address};
+use super::served::{Served, as_starter, free_address};
 use super::stage::{Running, Stage, python, wait_until};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -300,7 +300,7 @@ fn systemd_opens_the_sockets_of_a_file() {
             python().display()
         )
     });
-    let stage = dir.file("hallway.toml", &file(""));
+    let stage = dir.file("hallway.toml", &as_starter(&file("")));
     let serve = |stage: &Stage| {
         let mut serve = Command::new(env!("CARGO_BIN_EXE_hallway"));
         serve.arg("serve").arg("-c").arg(stage.dir.join("hallway.toml"));
@@ -325,7 +325,8 @@ fn systemd_opens_the_sockets_of_a_file() {
     assert_eq!(hallway.wait_for_end().code(), Some(0));
     // An address of the file is taken over, whatever its name; the others are opened; a reload changes nothing of it.
     let stage = hallway.stage.take().unwrap();
-    let stage = stage.file("hallway.toml", &file(&format!("http = [\"{other}\"]\nhttps = [\"{encrypted}\"]")));
+    let stage =
+        stage.file("hallway.toml", &as_starter(&file(&format!("http = [\"{other}\"]\nhttps = [\"{encrypted}\"]"))));
     let sockets = format!("any=127.0.0.1={}", encrypted.port());
     let command = in_stage(&stage, as_systemd(&sockets, &serve(&stage)));
     let mut hallway = Running::launch(command, Some(stage));

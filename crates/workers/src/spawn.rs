@@ -77,7 +77,7 @@ pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool) -> io:
     // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md). Without
     // workers it would wait for strangers.
     let policy = has_workers.then_some(libc::SCHED_BATCH);
-    start(command, &[], policy, false)
+    start(command, &[], policy, Ties { may_gain: false, is_other: user.is_some() })
 }
 
 /// What a worker is started with.
@@ -113,7 +113,8 @@ pub fn spawn_worker(hiring: Hiring<'_>, app: &App, place: u32) -> io::Result<(Sp
     fcntl_setfl(&reads, OFlags::NONBLOCK)?;
     command.stdout(writes.try_clone()?).stderr(writes);
     let environment = carry("hallway environment", &encode(hiring.environment))?;
-    Ok((start(command, &[hiring.extension, environment.as_fd()], None, app.new_privileges)?, reads))
+    let ties = Ties { may_gain: app.new_privileges, is_other: app.user.is_some() };
+    Ok((start(command, &[hiring.extension, environment.as_fd()], None, ties)?, reads))
 }
 
 /// After how many requests this worker is replaced.
@@ -124,27 +125,42 @@ fn requests_limit(app: &App) -> io::Result<u64> {
     Ok(if app.max_requests == 0 { 0 } else { app.max_requests.saturating_add(extra) })
 }
 
+/// What a child keeps of the master.
+#[derive(Clone, Copy)]
+struct Ties {
+    /// Whether programs that it starts may have more rights than it has.
+    may_gain: bool,
+    /// Whether it will be another user.
+    is_other: bool,
+}
+
+/// The operation of keyctl(2) that begins a session without the keys of the one before.
+const JOIN_SESSION_KEYRING: libc::c_long = 1;
+
 /// Starts a child with a new channel and these descriptors, whose numbers end its command line, under a scheduling
-/// policy, where one is named. It has no other descriptor but standard ones, whatever this process has open, and unless it
-/// `may_gain` them it gets no rights from the programs that it starts (no_new_privs).
-fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, may_gain: bool) -> io::Result<Spawned> {
+/// policy, where one is named. It has no other descriptor but standard ones, whatever this process has open, and no terminal.
+fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, ties: Ties) -> io::Result<Spawned> {
     let (ours, theirs) = Channel::pair()?;
     let descriptors = theirs.descriptors();
     let numbers: Vec<RawFd> = descriptors.iter().chain(given).map(AsRawFd::as_raw_fd).collect();
     command.arg(theirs.word()).args(given.iter().map(|descriptor| descriptor.as_raw_fd().to_string()));
     command.stdin(Stdio::null());
-    // SAFETY: between fork and exec the closure only calls setsid, sched_setscheduler, prctl, close_range and fcntl,
-    // plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on numbers that
+    // SAFETY: between fork and exec the closure only calls setsid, keyctl, sched_setscheduler, prctl, close_range and
+    // fcntl, plain system calls, on descriptors that are open in the parent for as long as `start` runs, and on numbers that
     // were put there before; it allocates nothing. close_range closes nothing before the exec.
     unsafe {
         command.pre_exec(move || {
             // No terminal of the master's: not its Ctrl-C, and nothing that could be typed into it in its name.
             libc::setsid();
+            if ties.is_other {
+                // Nor the keys of the session of who started it (session-keyring(7)); not every kernel has such.
+                libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0);
+            }
             if let Some(policy) = policy {
                 // Where it is forbidden the child runs as any other.
                 libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority: 0 });
             }
-            if !may_gain && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
+            if !ties.may_gain && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
                 return Err(io::Error::last_os_error());
             }
             // Where it is not known (Linux before 5.11) each descriptor of ours has that flag by itself.

@@ -3,23 +3,20 @@
 //! Actors: the file system is asked for directories, interpreters and files of variables.
 //! Never:  does what is missing for one app keep a file from being served; `check` calls it a problem all the same.
 
-use super::{Builder, bytes, env_file, named, switch, time_ms, whole, why_no_directory, why_unreadable};
+use super::{Builder, bytes, env_file, named, switch, texts, time_ms, whole, why_no_directory, why_unreadable};
 use crate::config::node::{Entry, Node, Span, Table};
+use crate::environment;
 use crate::settings::{Venvs, callable, default_interpreter};
-use hallway_core::plan::{App, User};
+use hallway_core::plan::App;
 use std::path::{Path, PathBuf};
 
 /// The longest file of variables.
 const VARIABLES_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Builder<'_> {
-    /// The applications; those that name no user run as this one.
-    pub(super) fn apps(&mut self, table: &Table, user: Option<&User>) -> Vec<App> {
-        let mut apps: Vec<App> = named(table, "app").map(|(entry, app)| self.app(entry, app)).collect();
-        for app in apps.iter_mut().filter(|app| app.user.is_none()) {
-            app.user = user.cloned();
-        }
-        apps
+    /// The applications.
+    pub(super) fn apps(&mut self, table: &Table) -> Vec<App> {
+        named(table, "app").map(|(entry, app)| self.app(entry, app)).collect()
     }
 
     /// What is missing for this app alone; with `hinders` it cannot be started as long as this file is gone by.
@@ -50,6 +47,7 @@ impl Builder<'_> {
             max_rss_bytes: table.get("max_rss").and_then(bytes).unwrap_or(defaults.max_rss_bytes),
             queue_size: queue_size.map_or(defaults.queue_size, |size| usize::try_from(size).unwrap_or(usize::MAX)),
             queue_max_wait_ms: queue_wait.unwrap_or(defaults.queue_max_wait_ms),
+            new_privileges: table.get("new_privileges").and_then(switch).unwrap_or(defaults.new_privileges),
             is_raw: table.text("output") == Some("raw"),
             request_lines: table.get("request_headers").map(|node| self.request_lines(node)).unwrap_or_default(),
             ..defaults
@@ -59,6 +57,7 @@ impl Builder<'_> {
         self.put_python(&mut app, table);
         self.put_user(&mut app, table);
         app.env = self.variables(&mut app, table);
+        self.put_passed(&mut app, table);
         app
     }
 
@@ -86,6 +85,19 @@ impl Builder<'_> {
         match crate::users::find(name) {
             Ok(user) => app.user = Some(user),
             Err(mend) => self.fault((app, node.span), mend, true),
+        }
+    }
+
+    fn put_passed(&mut self, app: &mut App, table: &Table) {
+        for (name, span) in texts(table.get("pass_env")) {
+            if environment::is_own(name.as_ref()) {
+                let text = format!("'{name}' is said to hallway itself, and would not be true of an app; take it out");
+                self.problems.add(span, text);
+            } else if name.is_empty() || name.contains(['=', '\0', '*', '$']) {
+                self.problems.add(span, format!("'{name}': write the name of a variable, as in \"AWS_REGION\""));
+            } else {
+                app.pass_env.push(name.into());
+            }
         }
     }
 

@@ -56,8 +56,9 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         || crate::given::has_encrypted();
     let (certificates, logs, zones, pools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut builder = Builder { sources, problems, file: table, cores, has_https, certificates, logs, zones, pools };
-    let user = builder.user(table);
-    let apps = builder.apps(table, user.as_ref());
+    let mut user = builder.user(table);
+    let mut apps = builder.apps(table);
+    let user_origin = crate::users::choose(&mut user, &mut apps);
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
     builder.pools(table);
     let log = builder.access_log(table);
@@ -80,6 +81,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         reloads: false,
         by_flags: false,
         user,
+        user_origin,
         zones: std::mem::take(&mut builder.zones),
         logs: std::mem::take(&mut builder.logs),
         log,

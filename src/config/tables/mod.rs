@@ -62,7 +62,12 @@ pub(crate) const SERVER: &[Key] = &[
         "The name servers that are asked for servers of pools; those of this machine where none is named.",
     ),
     key("acme", Kind::Later, "How certificates are obtained."),
-    key("user", TEXT, "Who the edge runs as, and apps that name nobody; only root can become somebody else."),
+    key_or(
+        "user",
+        TEXT,
+        "Who the edge runs as, where hallway is started as root; only root can become somebody else.",
+        "hallway where there is such a user, else nobody",
+    ),
     key_or(
         "graceful_timeout",
         Kind::Duration,
@@ -126,7 +131,23 @@ pub(crate) const APP: &[Key] = &[
         "Whether what its workers print is logged behind their names, or as it is.",
         "\"prefixed\"",
     ),
-    key_or("user", TEXT, "Who its workers run as.", "that of [server]"),
+    key(
+        "pass_env",
+        Kind::OneOrMore(&TEXT),
+        "Variables that hallway was started with, which its workers have, too, by name: they have none of them but PATH, LANG, LC_* and TZ.",
+    ),
+    key_or(
+        "user",
+        TEXT,
+        "Who its workers run as, where hallway is started as root.",
+        "the owner of chdir; where that is root or the edge's user, nobody or daemon",
+    ),
+    key_or(
+        "new_privileges",
+        Kind::Switch,
+        "Whether programs that it starts may have rights that it has not, as sudo and sendmail need.",
+        "false",
+    ),
     key("jobs", Kind::Later, "Workers for background jobs."),
     key("php", Kind::Later, "A PHP application."),
     key("sendfile", Kind::Later, "Directories from which it may have files sent."),

@@ -46,6 +46,8 @@ pub struct App {
     pub faults: Vec<String>,
     /// Who its workers run as, where it is not who started hallway.
     pub user: Option<User>,
+    /// Why it is that one, for messages.
+    pub user_origin: String,
     /// Worker processes.
     pub workers: u32,
     /// Requests that one worker works on at a time, each in a thread of its own.
@@ -87,6 +89,7 @@ impl App {
             hindrance: None,
             faults: Vec::new(),
             user: None,
+            user_origin: String::new(),
             workers,
             threads: 1,
             timeout_ms: 30_000,

@@ -49,6 +49,8 @@ pub struct Plan {
     pub certificates: Vec<Certificate>,
     /// Who the edge runs as, where it is not who started it.
     pub user: Option<User>,
+    /// Why it is that one, for messages.
+    pub user_origin: String,
     /// The forward proxy, where there is one.
     pub forward_proxy: Option<ForwardProxy>,
     /// What is counted for whom.
