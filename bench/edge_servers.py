@@ -23,6 +23,7 @@ http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
 threads = 1
 idle_timeout = "10m"
+client_connections = 0
 [site."*"]
 tls = {{ cert = "{certificate}", key = "{key}" }}
 https_redirect = false

@@ -20,6 +20,17 @@ const ALIGNED_TO: usize = 16;
 /// mimalloc.
 pub(crate) struct Allocator;
 
+unsafe extern "C" {
+    /// Gives back what this thread and the process have free; with `force` also what was freed in the last second.
+    fn mi_collect(force: bool);
+}
+
+/// Gives memory that is free back to the system: the library does it only while it is asked for more.
+pub(crate) fn give_back(force: bool) {
+    // SAFETY: it may be called at any time, by any thread.
+    unsafe { mi_collect(force) }
+}
+
 fn is_plain(layout: Layout, size: usize) -> bool {
     layout.align() <= ALIGNED_TO && layout.align() <= size
 }

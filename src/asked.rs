@@ -150,6 +150,15 @@ pub(crate) fn show_status(status: &Value) -> String {
     let listeners: Vec<String> = list(&status["listeners"]).iter().map(text).collect();
     lines.push(format!("  serves  {}", listeners.join(", ")));
     lines.push(format!("  edge    pid {}, {}", number(&status["edge"]["pid"]), mib(&status["edge"]["rss_bytes"])));
+    if let Some(spool) = status["spool"].as_object() {
+        let (bytes, most, waiting) = (mib(&spool["bytes"]), mib(&spool["bytes_max"]), number(&spool["responses"]));
+        let mut line = format!("  spool   {bytes} of {most}, {waiting} responses wait there");
+        let (cut, refused) = (number(&spool["responses_cut"]), number(&spool["uploads_refused"]));
+        if cut + refused > 0 {
+            line += &format!("; it was full: {cut} responses were cut, {refused} uploads refused");
+        }
+        lines.push(line);
+    }
     for app in list(&status["apps"]) {
         lines.push(format!(
             "  app     {}: {} of {} workers ready",

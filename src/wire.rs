@@ -235,7 +235,8 @@ fn serve(channel: Channel) -> io::Result<()> {
 fn start(inbox: &mut Inbox, plan: Plan, serial: u32, (channel, beats): (Channel, Arc<Beats>)) -> io::Result<Edge> {
     let sockets = inbox.deal(&plan, plan.edge_threads, &[])?;
     let (logs, master) = (std::mem::take(&mut inbox.logs), Arc::new(MasterOnChannel(channel)));
-    Edge::start(Ground { plan, serial, sockets, logs, master, beats })
+    let give_back = crate::allocator::give_back;
+    Edge::start(Ground { plan, serial, sockets, logs, master, beats, give_back })
 }
 
 /// Goes by another plan; its listeners, once it does.

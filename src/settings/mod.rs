@@ -48,6 +48,7 @@ pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
         user: None,
         user_origin: String::new(),
         forward_proxy: None,
+        spool_bytes_max: None,
         stop_timeout_ms: None,
         watchdog_ms: WATCHDOG_MS,
         reloads: parsed(raw, "reload", switch)?.unwrap_or(false),
@@ -75,8 +76,14 @@ fn limits(raw: &Raw) -> Result<Limits, String> {
         line_bytes_max: size("head-line-max", defaults.line_bytes_max)?,
         lines_max: parsed(raw, "head-lines-max", lines)?.unwrap_or(defaults.lines_max),
         body_bytes_max: parsed(raw, "body-max", size_bytes)?.map_or(defaults.body_bytes_max, unless_zero),
+        client_connections: parsed(raw, "client-connections", client_connections)?
+            .unwrap_or(defaults.client_connections),
         ..defaults
     })
+}
+
+fn client_connections(text: &str) -> Result<u32, String> {
+    u32::try_from(number(text)?).map_err(|_| "that is more than there can be; write 0 for any number".into())
 }
 
 fn app(raw: &Raw, cores: usize) -> Result<App, String> {

@@ -116,7 +116,8 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"x" * 1048576] if environ["PATH_INFO"] == "/large" else [str(length).encode()]
 "#;
-    let hallway = Stage::with_app(APP).run(&["-w", "1", "--edge-threads", "1", "app:app"]);
+    let flags = ["-w", "1", "--edge-threads", "1", "--client-connections", "0", "app:app"];
+    let hallway = Stage::with_app(APP).run(&flags);
     let mut slow: Vec<Connection> = (0..1000).map(|_| Connection::open(hallway.address)).collect();
     for (at, connection) in slow.iter_mut().enumerate() {
         if at % 2 == 0 {

@@ -13,6 +13,7 @@ const FILE: &str = r#"
 http = "HTTP"
 https = "HTTPS"
 threads = 1
+client_connections = 0
 write_timeout = "2s"
 head_timeout = "2s"
 body_timeout = "2s"

@@ -54,7 +54,7 @@ fn a_log_on_a_full_disk_is_told_of() {
 #[test]
 fn a_file_that_may_not_grow_ends_nothing() {
     // In blocks of 512 bytes: enough for hallway's own memory files, too little for this body's.
-    let mut hallway = limited("-f 40000", &["--bind", "127.0.0.1:0", "-w", "1", "app:app"]);
+    let mut hallway = limited("-f 40000", &["--bind", "127.0.0.1:0", "-w", "1", "--body-max", "0", "app:app"]);
     let edge = hallway.children("hallway: edge");
     let mut connection = Connection::open(hallway.address);
     connection.send("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 60000000\r\n\r\n");

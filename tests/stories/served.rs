@@ -49,11 +49,39 @@ impl Served {
         Served::launch(stage, file, workers, &["serve"])
     }
 
+    /// The same in a mount namespace of its own, in which this script of the shell runs first; it is run by root, or by
+    /// who is root there.
+    pub fn start_apart(stage: Stage, file: &str, script: &str) -> Served {
+        let script = format!("set -e; cd {}; {script}\nexec \"$0\" \"$@\"", stage.dir.display());
+        let wrap = |plain: Command| {
+            let mut command = Command::new("unshare");
+            let flags = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
+            command.args([flags, "--propagation", "private", "sh", "-c", &script]);
+            command.arg(plain.get_program()).args(plain.get_args());
+            for (name, value) in plain.get_envs() {
+                if let Some(value) = value {
+                    command.env(name, value);
+                }
+            }
+            command
+        };
+        Served::launch_by(stage, file, (file.matches("[app.").count(), &["serve"]), wrap)
+    }
+
     fn launch(stage: Stage, file: &str, workers: usize, words: &[&str]) -> Served {
+        Served::launch_by(stage, file, (workers, words), |command| command)
+    }
+
+    fn launch_by(
+        stage: Stage,
+        file: &str,
+        (workers, words): (usize, &[&str]),
+        wrap: impl Fn(Command) -> Command,
+    ) -> Served {
         let [http, https, other] = [free_address(), free_address(), free_address()];
         let text = filled(file, &stage, [http, https, other]);
         let stage = stage.file("hallway.toml", &text);
-        let command = command(&stage, words);
+        let command = wrap(command(&stage, words));
         let hallway = Running::start_all(command, Some(stage), workers);
         Served { hallway, http, https, other, changes: 0 }
     }

@@ -78,6 +78,8 @@ pub enum Fault {
     NoServer,
     /// 503: as many as may are at it already.
     Busy,
+    /// 503: there is no room for a long body (`spool_max`, a full disk, one that does not answer).
+    SpoolFull,
     /// 503: the site is closed for work.
     Maintenance,
     /// 503: no worker of the application could be started.
@@ -86,6 +88,10 @@ pub enum Fault {
     QueueFull,
     /// 503: the request waited in the queue for longer than `queue.max_wait`.
     QueueTimeout,
+    /// 504: a file system did not answer in time.
+    FilesLate,
+    /// 504: a name server did not answer in time.
+    NamesLate,
     /// 504: the application took longer than `timeout`.
     AppTimeout,
     /// 504: the server took no connection in time.
@@ -120,9 +126,10 @@ impl Fault {
             Fault::NotImplemented(_) => 501,
             Fault::Unreachable | Fault::ServerTls | Fault::ServerCertificate | Fault::ServerLost => 502,
             Fault::WorkerLost | Fault::BadAnswer(_) => 502,
-            Fault::NoServer | Fault::Busy | Fault::Maintenance => 503,
+            Fault::NoServer | Fault::Busy | Fault::SpoolFull | Fault::Maintenance => 503,
             Fault::AppDown | Fault::QueueFull | Fault::QueueTimeout => 503,
-            Fault::AppTimeout | Fault::ConnectTimeout | Fault::ServerTimeout => 504,
+            Fault::FilesLate | Fault::NamesLate | Fault::AppTimeout => 504,
+            Fault::ConnectTimeout | Fault::ServerTimeout => 504,
             Fault::VersionUnsupported => 505,
         }
     }
@@ -135,6 +142,9 @@ impl Fault {
             Fault::Unauthorized => "This address is for those who show their name and password.",
             Fault::TooManyRequests(_) => "There were too many requests. Try again in a moment.",
             Fault::Busy => "There are too many requests at a time. Try again in a moment.",
+            Fault::SpoolFull => "There is no room for a long body at the moment (spool_max). Try again in a moment.",
+            Fault::FilesLate => "The file system that this is on did not answer in time.",
+            Fault::NamesLate => "The address of that server could not be found in time.",
             Fault::Maintenance => "This site is closed for a moment, for work on it.",
             Fault::Forbidden => "This address is not for everybody.",
             Fault::NotFound => "There is nothing at this address.",
@@ -217,6 +227,7 @@ impl Fault {
             // It is tried again after ten seconds at the latest.
             Fault::AppDown => Some(10),
             Fault::NoServer | Fault::Busy | Fault::QueueFull | Fault::QueueTimeout => Some(1),
+            Fault::SpoolFull | Fault::FilesLate => Some(5),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 use crate::deadline::{Deadline, SWEEP, Wait};
 use crate::exchange::{Arrival, Reached};
 use crate::house::House;
+use crate::limits::InCrowd;
 use crate::linger::{LINGER_MS, see_off};
 use crate::listen::Gate;
 use crate::stream::{Peer, Socket, Stream};
@@ -18,7 +19,7 @@ use tokio::io::AsyncReadExt;
 /// Serves a connection until it ends.
 pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
     if gate.is_forward() {
-        let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
+        let Some(_counted) = count(&house, &peer) else { return };
         let arrival = Arrival { peer, gate, tls: None, reached: None };
         return http1::serve(house, Stream::Plain(socket), arrival).await;
     }
@@ -27,8 +28,16 @@ pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: R
         // What only few connections need is not kept by the others.
         return Box::pin(arrive_by_steps(house, socket, peer, gate, is_behind)).await;
     }
-    let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
+    let Some(_counted) = count(&house, &peer) else { return };
     http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached: None }).await;
+}
+
+/// Counts a connection with those of its client, unless that is a proxy, which has those of all its clients; nothing
+/// where there are as many as one may have.
+fn count(house: &House, peer: &Peer) -> Option<InCrowd> {
+    let rules = house.rules.borrow();
+    let is_proxy = rules.plan.trust.believes(peer.address);
+    house.crowd.enter(peer.address.filter(|_| !is_proxy), rules.plan.limits.client_connections)
 }
 
 async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, gate: Rc<Gate>, is_behind: bool) {
@@ -46,7 +55,7 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
             Ok(None) | Err(_) => return,
         }
     }
-    let Some(_counted) = house.crowd.enter(peer.address, house.limits().client_connections) else { return };
+    let Some(_counted) = count(&house, &peer) else { return };
     let mut first = [0];
     let is_plain = if gate.is_tls() {
         let seen = deadline.wait(Wait::Fresh, due_ms, socket.peek(&mut first)).await;

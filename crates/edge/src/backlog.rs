@@ -1,16 +1,20 @@
 //! In:     pieces of an answer as they come.
 //! Out:    the same as its client takes them, in their order.
 //! Actors: one task puts in, the task of the request takes out.
-//! Never:  does whoever answers wait for a client: what the client has not taken goes to a file.
+//! Never:  does a worker wait for a client that is slow: what is not taken goes to a file, and where there is no room
+//!         for that, the answer of such a client is cut.
 
-use crate::overflow::{Overflow, Writing};
+use crate::overflow::{Overflow, Space, Writing};
 use crate::piece::Piece;
+use crate::spool_room::Spool;
 use hallway_core::Fault;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// Body bytes of one answer that wait in memory; and when many answers wait.
 const MEMORY_BYTES_MAX: usize = 256 * 1024;
@@ -20,10 +24,25 @@ const ALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes read back from a file at a time: the client has them in hand while it takes them.
 const READ_BYTES: u64 = 64 * 1024;
 const TIGHT_READ_BYTES: u64 = 16 * 1024;
+/// Between two looks whether there is room, or a client is too slow.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Who gives the pieces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Giver {
+    /// A worker, which has others to serve.
+    Worker,
+    /// A server, which can wait.
+    Server,
+}
 
 /// The part of an answer that has come and was not taken.
 pub(crate) struct Backlog {
     inbox: RefCell<Inbox>,
+    from: Giver,
+    spool: Arc<Spool>,
+    /// There was no room for it.
+    cut: Cell<bool>,
     /// Nobody waits for the answer any more; what comes is dropped.
     abandoned: Cell<bool>,
     /// What is said once all is taken that has come, where nothing more will.
@@ -56,8 +75,9 @@ enum Step {
 }
 
 impl Backlog {
-    pub(crate) fn new(all_bytes: Rc<Cell<usize>>) -> Backlog {
-        Backlog { inbox: RefCell::default(), abandoned: Cell::new(false), expired: Cell::new(None), all_bytes }
+    pub(crate) fn new(from: Giver, spool: Arc<Spool>, all_bytes: Rc<Cell<usize>>) -> Backlog {
+        let (inbox, abandoned, expired) = (RefCell::default(), Cell::new(false), Cell::new(None));
+        Backlog { inbox, from, spool, cut: Cell::new(false), abandoned, expired, all_bytes }
     }
 
     /// Forgets what has come.
@@ -69,13 +89,31 @@ impl Backlog {
         self.abandoned.get()
     }
 
+    /// Whether nobody gets the rest of it: there was no room for what its client does not take.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut.get() || self.inbox.borrow().overflow.was_cut()
+    }
+
     /// Nobody waits for it any more.
     pub(crate) fn abandon(&self) {
         self.abandoned.set(true);
+        self.drop_waiting();
+    }
+
+    /// Nobody takes what is in memory.
+    fn drop_waiting(&self) {
         self.change(|inbox| {
             (inbox.pieces, inbox.newest, inbox.memory_bytes) = (VecDeque::new(), VecDeque::new(), 0);
             wake(&mut inbox.giver);
+            wake(&mut inbox.taker);
         });
+    }
+
+    /// The rest of it is for nobody.
+    fn give_up(&self) {
+        self.cut.set(true);
+        self.spool.note_cut();
+        self.drop_waiting();
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -99,6 +137,9 @@ impl Backlog {
 
     /// A piece has come.
     pub(crate) fn add(&self, piece: Piece) {
+        if self.was_cut() {
+            return self.drop_waiting();
+        }
         self.change(|inbox| {
             inbox.memory_bytes += piece.bytes().len();
             let is_oldest = inbox.overflow.is_empty() && inbox.newest.is_empty();
@@ -139,31 +180,69 @@ impl Backlog {
 
     /// Whether more of the answer may come.
     pub(crate) fn has_room(&self) -> bool {
-        self.inbox.borrow().memory_bytes < self.memory_bytes_max() || self.abandoned.get()
+        self.inbox.borrow().memory_bytes < self.memory_bytes_max() || self.abandoned.get() || self.was_cut()
     }
 
-    /// Makes room for more of the answer: what is past the memory goes to a file, and only when that
-    /// is full, or there is none, whoever answers has to wait for the client.
+    /// Makes room for more of the answer: what is past the memory goes to a file. Only when that is full, or there is
+    /// none, a server has to wait for the client; a worker only where this answer has all that one may.
     pub(crate) async fn make_room(&self) {
         // A client that is fast takes it now.
         tokio::task::yield_now().await;
         while !self.has_room() {
             let is_tight = self.is_tight();
-            let batch = self.change(|inbox| inbox.take_batch(is_tight));
-            let Some((writing, bytes)) = batch else { return self.await_room().await };
-            let written = writing.write().await;
-            self.change(|inbox| {
-                match written {
-                    Ok(file) => inbox.overflow.note_written(Some(file), bytes),
-                    Err(batch) => {
-                        // No disk, or a full one: then memory and patience have to do.
-                        inbox.overflow.note_written(None, bytes);
-                        inbox.memory_bytes += batch.len();
-                        inbox.newest.push_front(batch.into());
-                    }
-                }
-                wake(&mut inbox.taker);
-            });
+            let bytes = self.inbox.borrow().batch_bytes(is_tight);
+            let space = self.inbox.borrow_mut().overflow.reserve(bytes, &self.spool);
+            match (space, self.from) {
+                (Space::Taken, _) => self.write(is_tight).await,
+                (Space::FileFull, _) | (Space::SpoolFull | Space::NoFile, Giver::Server) => self.await_room().await,
+                (Space::SpoolFull, Giver::Worker) => self.have_room(bytes).await,
+                (Space::NoFile, Giver::Worker) => self.be_taken().await,
+            }
+        }
+    }
+
+    /// Writes a batch whose room was taken.
+    async fn write(&self, is_tight: bool) {
+        let (writing, bytes) = self.change(|inbox| inbox.take_batch(is_tight, &self.spool));
+        let written = writing.write().await;
+        let is_lost = written == Err(None);
+        self.change(|inbox| {
+            inbox.overflow.note_written(bytes, written.is_ok());
+            if let Err(Some(batch)) = written {
+                // No disk, or a full one: then memory and patience have to do.
+                inbox.memory_bytes += batch.len();
+                inbox.newest.push_front(batch.into());
+            }
+            wake(&mut inbox.taker);
+        });
+        if is_lost {
+            self.give_up();
+        }
+    }
+
+    /// Waits until the spool has room for a batch: the answers of slow clients are cut for that, also this one; who takes
+    /// its answer is waited for.
+    async fn have_room(&self, bytes: usize) {
+        while !self.has_room() {
+            // What is cut is free once its file is closed.
+            let is_coming = self.spool.make_room(bytes as u64);
+            if self.inbox.borrow().overflow.has_space(bytes) {
+                return;
+            }
+            if !is_coming && self.inbox.borrow().overflow.is_slow() {
+                return self.give_up();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the client has taken enough; where it takes nothing, its answer ends.
+    async fn be_taken(&self) {
+        while !self.has_room() {
+            if self.inbox.borrow().overflow.is_slow() {
+                return self.give_up();
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -193,8 +272,13 @@ impl Backlog {
             Step::Read => {
                 let bytes_max = if self.is_tight() { TIGHT_READ_BYTES } else { READ_BYTES };
                 let reading = self.inbox.borrow().overflow.reading(bytes_max);
-                let piece = reading.read().await.map_err(|_| Fault::Internal("A spool file could not be read."))?;
+                let read = reading.read().await;
+                if self.was_cut() {
+                    return Err(Fault::SpoolFull);
+                }
+                let piece = read.map_err(|_| Fault::Internal("A spool file could not be read."))?;
                 let last = self.change(|inbox| {
+                    inbox.overflow.note_taken(piece.len());
                     inbox.overflow.note_read(piece.len());
                     inbox.given_bytes = piece.len();
                     inbox.is_done()
@@ -205,6 +289,9 @@ impl Backlog {
     }
 
     fn poll_step(&self, task: &Context<'_>) -> Poll<Result<Step, Fault>> {
+        if self.was_cut() {
+            return Poll::Ready(Err(Fault::SpoolFull));
+        }
         let from_memory = self.change(Inbox::take_from_memory);
         let mut inbox = self.inbox.borrow_mut();
         match (from_memory, inbox.end) {
@@ -236,6 +323,7 @@ impl Inbox {
         let piece = self.pieces.pop_front().or_else(|| newest(self))?;
         self.given_bytes = piece.bytes().len();
         self.memory_bytes -= self.given_bytes;
+        self.overflow.note_taken(self.given_bytes);
         Some(piece)
     }
 
@@ -248,27 +336,29 @@ impl Inbox {
         self.pieces.is_empty() && self.newest.is_empty() && self.overflow.is_empty()
     }
 
-    /// Takes what is to go to the file next: all but the oldest piece, which is most likely wanted
-    /// next; where memory is tight, that one too. Nothing when the file is full.
-    fn take_batch(&mut self, is_tight: bool) -> Option<(Writing, usize)> {
+    /// How many pieces stay in memory: the oldest one, which is most likely wanted next; where memory is tight, none.
+    fn kept(&self, is_tight: bool) -> usize {
+        usize::from(!is_tight && self.overflow.is_empty())
+    }
+
+    /// Bytes that are to go to the file next.
+    fn batch_bytes(&self, is_tight: bool) -> usize {
+        let oldest = self.pieces.iter().skip(self.kept(is_tight)).filter(|_| self.overflow.is_empty());
+        oldest.chain(&self.newest).map(|piece| piece.bytes().len()).sum()
+    }
+
+    /// Takes them.
+    fn take_batch(&mut self, is_tight: bool, spool: &Arc<Spool>) -> (Writing, usize) {
         let mut batch = Vec::new();
-        let keep = usize::from(!is_tight && self.overflow.is_empty());
+        let keep = self.kept(is_tight);
         if self.overflow.is_empty() && self.pieces.len() > keep {
             let rest = self.pieces.split_off(keep);
             rest.iter().for_each(|piece| batch.extend_from_slice(piece.bytes()));
         }
         self.newest.drain(..).for_each(|piece| batch.extend_from_slice(piece.bytes()));
         let bytes = batch.len();
-        match self.overflow.writing(batch) {
-            Ok(writing) => {
-                self.memory_bytes -= bytes;
-                Some((writing, bytes))
-            }
-            Err(batch) => {
-                self.newest.extend((!batch.is_empty()).then_some(Piece::from(batch)));
-                None
-            }
-        }
+        self.memory_bytes -= bytes;
+        (self.overflow.writing(batch, spool), bytes)
     }
 }
 

@@ -65,6 +65,11 @@ impl Deadlines {
         self.fire(|entry| matches!(entry.wait, Wait::Fresh | Wait::KeptAlive) && entry.due_ms <= latest_ms);
     }
 
+    /// Lets go of the room for many, where there are none.
+    pub(crate) fn shrink(&self) {
+        self.entries.borrow_mut().shrink_to_fit();
+    }
+
     fn fire(&self, is_due: impl Fn(&Entry) -> bool) {
         for (_, entry) in self.entries.borrow_mut().iter_mut() {
             if entry.due_ms != u64::MAX && is_due(entry) {

@@ -95,6 +95,10 @@ async fn first_piece<W: Wire>(
     if !is_fed {
         let mut next = pin!(answer.body.next(house));
         let ready = poll_fn(|task| Poll::Ready(now(next.as_mut().poll(task)))).await.transpose()?;
+        if let Some((piece, _)) = ready.as_ref().filter(|(piece, _)| piece.may_fail()) {
+            // As long as nothing is sent, a file system that hangs is a 504 and no cut.
+            Box::pin(piece.begin()).await?;
+        }
         begin(exchange.wire, trip, &answer.head, delimited);
         if let Some(first) = ready {
             return Ok(first);

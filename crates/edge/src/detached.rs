@@ -4,14 +4,13 @@
 //! Never:  does anything of its answer reach a client by this way.
 
 use crate::exchange::Wire;
-use crate::files::read_part;
+use crate::files::{StoredFile, read_part};
 use crate::piece::Piece;
 use crate::stream::Stream;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
-use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) enum Whole {
     Memory(Rc<Vec<u8>>),
-    File { file: Arc<File>, bytes: u64 },
+    File { file: Arc<StoredFile>, bytes: u64 },
 }
 
 impl Whole {

@@ -3,6 +3,7 @@
 //! Actors: the program's own thread.
 //! Never:  does a plan that cannot be used change anything.
 
+use crate::files::FilePools;
 use crate::lane::{AppDesk, Lane, close_apart};
 use crate::limits::{Limiter, Pacer};
 use crate::listen::{Bound, Socket};
@@ -10,10 +11,12 @@ use crate::log::{self, Batches, Sink};
 use crate::passwords;
 use crate::posts::{Post, Posts};
 use crate::rules::{Parsed, Parts, Rules};
+use crate::spool_room::Spool;
+use crate::thread_pool::ThreadPool;
 use crate::threads::{Shared, end_on_panic, open_max, raise_descriptor_limit, run_loop};
 use crate::upstream::{self, Discoverer, PoolDesk, Watched};
 use crate::voice::Voice;
-use hallway_core::plan::{AccessLog, Plan, Pool, Zone};
+use hallway_core::plan::{AccessLog, Plan, Pool, Target, Zone};
 use hallway_core::ports::Master;
 use hallway_core::record::Style;
 use hallway_ring::Beats;
@@ -31,6 +34,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 /// Where fewer connections than this are possible the operator is told.
 const FEW_CONNECTIONS: usize = 256;
+/// Threads that wait for name servers on behalf of the forward proxy.
+const NAME_THREADS_MAX: usize = 16;
 /// For an answer to be taken by who asked how everything is.
 const ASKER_TIME: Duration = Duration::from_millis(2_000);
 /// And how many are told at a time.
@@ -50,6 +55,8 @@ pub struct Ground {
     pub master: Arc<dyn Master>,
     /// Where the event loops show that they turn.
     pub beats: Arc<Beats>,
+    /// Gives free memory of this thread back to the system; all of it, or what is not likely to be wanted again.
+    pub give_back: fn(bool),
 }
 
 /// A running edge.
@@ -65,6 +72,8 @@ struct Keeper {
     posts: Posts,
     master: Arc<dyn Master>,
     beginning: Instant,
+    file_pools: Arc<FilePools>,
+    spool: Arc<Spool>,
     /// By the numbers of their apps.
     desks: HashMap<usize, Arc<AppDesk>>,
     /// By their names.
@@ -99,6 +108,8 @@ impl Edge {
             posts: posts.clone(),
             master: ground.master,
             beginning: Instant::now(),
+            file_pools: FilePools::new(receivers.len()),
+            spool: Spool::new(receivers.len(), ground.plan.spool_bytes_max),
             desks: HashMap::new(),
             pools: HashMap::new(),
             pooled: Vec::new(),
@@ -115,6 +126,10 @@ impl Edge {
             beats: ground.beats,
             beginning: keeper.beginning,
             crowd: Arc::default(),
+            give_back: ground.give_back,
+            file_pools: keeper.file_pools.clone(),
+            spool: keeper.spool.clone(),
+            name_threads: ThreadPool::new("names of servers".into(), 1, NAME_THREADS_MAX),
             starting: Arc::new(AtomicUsize::new(receivers.len())),
             serving: Arc::new(AtomicUsize::new(receivers.len())),
             cut: Arc::default(),
@@ -134,7 +149,9 @@ impl Edge {
     /// # Errors
     /// What of the plan cannot be used, or the system's; then nothing has changed.
     pub fn adopt(&mut self, plan: Plan, serial: u32, sockets: Vec<Vec<Bound>>, logs: Vec<File>) -> io::Result<()> {
+        let spool_bytes_max = plan.spool_bytes_max;
         let rules = Arc::new(self.keeper.rules(plan, serial, logs)?);
+        self.keeper.spool.resize(spool_bytes_max);
         self.posts.to_all(sockets.into_iter().map(|sockets| Post::Rules(rules.clone(), sockets)));
         Ok(())
     }
@@ -189,7 +206,8 @@ impl Edge {
             return;
         }
         let pools: Vec<Value> = self.keeper.pooled.iter().map(|(pool, desk)| upstream::status(pool, desk)).collect();
-        let (askers, text) = (self.askers.clone(), json!({ "pools": pools }).to_string());
+        let (askers, text) =
+            (self.askers.clone(), json!({ "pools": pools, "spool": self.keeper.spool.status() }).to_string());
         let telling = std::thread::Builder::new().name("status".into()).spawn(move || {
             tell(UnixStream::from(asker), text.as_bytes());
             askers.fetch_sub(1, Ordering::AcqRel);
@@ -221,18 +239,34 @@ impl Keeper {
         self.desks.retain(|number, _| plan.apps.iter().any(|app| app.number == *number));
         let mut desks = Vec::new();
         for app in &plan.apps {
-            let new = || AppDesk::new(app, self.posts.clone(), self.master.clone(), self.beginning).map(Arc::new);
+            let pools = &self.file_pools;
+            let new = || AppDesk::new(app, pools, self.posts.clone(), self.master.clone(), self.beginning);
+            let new = || new().map(Arc::new);
             let desk = self.desks.get(&app.number).cloned().map_or_else(new, Ok)?;
             desk.renew(app);
             self.desks.insert(app.number, desk.clone());
             desks.push(desk);
         }
+        self.start_threads(&plan);
         let pools = self.pools(&plan, serial);
         let limiters = plan.zones.iter().map(|zone| self.limiter(zone)).collect();
         self.limiters.retain(|name, _| plan.zones.iter().any(|zone| zone.name == *name));
         let pacers = self.pacers(&plan);
         let master = self.master.clone();
         Ok(Rules::new(plan, serial, parsed, Parts { limiters, pacers, desks, sinks, pools, master }))
+    }
+
+    /// Has the threads for the files of a plan started, so that nobody has to start them when there may be none left.
+    fn start_threads(&self, plan: &Plan) {
+        for route in plan.sites.iter().flat_map(|site| &site.routes) {
+            if let Target::Files(files) = &route.target {
+                // Where it is is looked for now, by one of them.
+                self.file_pools.root(&files.directory).local_mount();
+            }
+        }
+        for script in plan.pools.iter().map(|pool| &pool.script).filter(|script| !script.root.is_empty()) {
+            self.file_pools.root(Path::new(&script.root)).local_mount();
+        }
     }
 
     /// Pools that there were before keep what is known of their servers.

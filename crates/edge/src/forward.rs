@@ -11,6 +11,7 @@ use crate::passwords::authenticate;
 use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::stream::{Socket, Stream};
+use crate::thread_pool::NotDone;
 use crate::trip::Trip;
 use crate::upstream::relay;
 use hallway_core::http1::AnswerBody;
@@ -19,7 +20,7 @@ use hallway_core::route::{host_of, port_of};
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head, permit};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -74,15 +75,29 @@ async fn reach(house: &House, rules: &Rules, head: &Head, arrival: &Arrival) -> 
     let host = host.trim_matches(['[', ']']);
     let port = port_of(head.host()).unwrap_or(80);
     let target = allowed(proxy, host, port).ok_or(Fault::Forbidden)?;
-    connect(target, host, port).await.map_err(|_| Fault::Unreachable)
+    let found = resolve(house, host, port).await?;
+    connect(target, found).await.map_err(|_| Fault::Unreachable)
 }
 
 fn allowed<'p>(proxy: &'p ForwardProxy, host: &str, port: u16) -> Option<&'p AllowedTarget> {
     proxy.allow.iter().find(|target| target.holds(host, port))
 }
 
-async fn connect(target: &AllowedTarget, host: &str, port: u16) -> io::Result<TcpStream> {
-    let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+/// The addresses of a name, by way of this machine's own resolver, which a thread waits for.
+async fn resolve(house: &House, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let name = host.to_owned();
+    let found = house.name_threads.run(move || (&*name, port).to_socket_addrs().map(Vec::from_iter)).await;
+    match found {
+        Ok(found) => found.map_err(|_| Fault::Unreachable),
+        Err(NotDone::Late) => Err(Fault::NamesLate),
+        Err(NotDone::Refused) => Err(Fault::Busy),
+    }
+}
+
+async fn connect(target: &AllowedTarget, found: Vec<SocketAddr>) -> io::Result<TcpStream> {
     // Whoever owns a name says where it leads: not to what only this machine can reach, unless that was named.
     let reachable = found.into_iter().filter(|address| target.is_address() || is_public(address.ip()));
     let mut failed = io::Error::from(io::ErrorKind::NotFound);

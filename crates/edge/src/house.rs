@@ -5,7 +5,7 @@
 
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
-use crate::files::Shelf;
+use crate::files::{FilePools, Shelf};
 use crate::ids::RequestIds;
 use crate::lane::{Calls, Lane, Outbounds};
 use crate::limits::Crowd;
@@ -15,6 +15,8 @@ use crate::piece::Piece;
 use crate::posts::Posts;
 use crate::pulse::Pulse;
 use crate::rules::{LoopRules, Rules};
+use crate::spool_room::Spool;
+use crate::thread_pool::ThreadPool;
 use crate::upstream::Upstreams;
 use hallway_core::Head;
 use hallway_core::plan::Limits;
@@ -49,6 +51,12 @@ pub(crate) struct House {
     pub(crate) outbounds: Outbounds,
     /// Files that were asked for.
     pub(crate) shelf: Shelf,
+    /// Where they are read.
+    pub(crate) file_pools: Arc<FilePools>,
+    /// Where what does not fit into memory waits.
+    pub(crate) spool: Arc<Spool>,
+    /// What waits for name servers.
+    pub(crate) name_threads: ThreadPool,
     /// The way to the other loops.
     pub(crate) posts: Posts,
     pub(crate) ids: RequestIds,
@@ -87,6 +95,13 @@ impl House {
         self.rules.borrow().note_adopted();
     }
 
+    /// Lets go of what is kept for work that may never come again.
+    pub(crate) fn shrink(&self) {
+        self.spares.clear();
+        self.deadlines.shrink();
+        self.calls.shrink();
+    }
+
     /// A request on this worker took too long: it gets nothing more, and is replaced. While it works
     /// on others too, they may be finished first.
     pub(crate) fn end_worker(&self, lane: &Lane) {
@@ -113,6 +128,11 @@ impl Spares {
 
     pub(crate) fn buffer(&self) -> Vec<u8> {
         self.buffers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    fn clear(&self) {
+        self.heads.take();
+        self.buffers.take();
     }
 
     pub(crate) fn keep_head(&self, head: Head) {

@@ -85,7 +85,7 @@ async fn answer<W: Wire>(house: &Rc<House>, exchange: &mut Exchange<'_, W>, trip
     if let Some(answer) = rules.enter(exchange, site, trip.is_https(exchange.arrival))? {
         return Ok(Answer::whole(answer, Vec::new()));
     }
-    rules.attend(site, client, house.clock.coarse_ms()).await?;
+    rules.attend(site, client, house).await?;
     let spelled = rules.spelled(site, head)?;
     let head = spelled.as_ref().unwrap_or(head);
     let mut exchange = Exchange { head, arrival: exchange.arrival, rules, wire: &mut *exchange.wire };
@@ -186,6 +186,7 @@ fn complain(house: &House, head: &Head, trip: &Trip, fault: Fault) {
             say(&format!("server {}: its answer is cut: {why}", last.server.name));
         }
         (Fault::BadAnswer(_) | Fault::Internal(_), _) => say(fault.detail()),
+        (Fault::FilesLate | Fault::NamesLate | Fault::SpoolFull, _) => say(fault.detail()),
         _ => {}
     }
 }

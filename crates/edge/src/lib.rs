@@ -1,6 +1,6 @@
 //! In:     listening sockets, lanes to workers, a plan.
 //! Out:    every request on those sockets answered; reports to the master.
-//! Actors: one event loop for each core; a few threads for files; one that writes the log.
+//! Actors: one event loop for each core; threads for files, spool files and names; one that writes the log.
 //! Never:  does anything on an event loop wait for a disk, a worker or a client.
 
 mod answer;
@@ -37,8 +37,10 @@ mod posts;
 mod pulse;
 mod rules;
 mod spool;
+mod spool_room;
 mod stream;
 mod target;
+mod thread_pool;
 mod threads;
 mod tls;
 mod trip;

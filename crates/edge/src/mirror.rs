@@ -12,9 +12,7 @@ use crate::upstream::{self, Fetched};
 use hallway_core::plan::{Limits, Mirror, Target};
 use hallway_core::route::{Matched, rewrite, target_of};
 use hallway_core::{Fault, Head, head::Framing};
-use std::fs::File;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Copies that are on their way at a time, for one event loop; what is beyond is not copied.
@@ -34,7 +32,7 @@ pub(crate) async fn copied<'w, W: Wire>(
         Framing::None => None,
         _ => {
             let limits = Limits { body_bytes_max, ..rules.plan.limits };
-            Some(whole(gather(exchange.wire, &limits).await?))
+            Some(whole(gather(&house.spool, exchange.wire, &limits).await?))
         }
     };
     let is_chosen = house.upstreams.dice() % 100 < u64::from(mirror.percent);
@@ -88,6 +86,6 @@ impl Copy {
 pub(crate) fn whole(spooled: Spooled) -> Whole {
     match spooled {
         Spooled::Memory(bytes) => Whole::Memory(Rc::new(bytes)),
-        Spooled::File { file, bytes } => Whole::File { file: Arc::new(File::from(file)), bytes },
+        Spooled::File { file, bytes } => Whole::File { file, bytes },
     }
 }

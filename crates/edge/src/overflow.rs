@@ -1,23 +1,28 @@
 //! In:     pieces of an answer that its client has not taken yet.
 //! Out:    the same from a nameless file, in their order.
-//! Actors: threads for files.
+//! Actors: threads for spool files.
 //! Never:  does one answer take more of the disk than the limit, or is a byte read before it is written.
 
-use crate::spool::{nameless_file, tell_unwritten};
-use std::fs::File;
+use crate::files::StoredFile;
+use crate::spool::{nameless_file, write_at};
+use crate::spool_room::{Reader, Spool};
+use rustix::fs::{FallocateFlags, fallocate};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Bytes of one answer in its file; when all are read, it begins anew.
+/// Bytes of one answer in its file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes that were read are given back to the disk so many at a time.
+const FREED_BYTES: u64 = 1024 * 1024;
 
 /// The file of one answer, made when it is first needed.
 #[derive(Default)]
 pub(crate) struct Overflow {
-    file: Option<Arc<File>>,
+    reader: Option<Arc<Reader>>,
     read_bytes: u64,
     written_bytes: u64,
+    /// The first of these bytes of the file are no longer on the disk.
+    freed_bytes: u64,
     is_writing: bool,
     /// There is no file to be had: the disk is full, or there is no directory.
     is_unusable: bool,
@@ -25,16 +30,29 @@ pub(crate) struct Overflow {
 
 /// A write that is to be done.
 pub(crate) struct Writing {
-    file: Option<Arc<File>>,
+    reader: Arc<Reader>,
+    spool: Arc<Spool>,
     at: u64,
     batch: Vec<u8>,
 }
 
 /// A read that is to be done.
 pub(crate) struct Reading {
-    file: Option<Arc<File>>,
+    file: Option<Arc<StoredFile>>,
     at: u64,
     bytes: u64,
+}
+
+/// Whether there is room for a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Space {
+    Taken,
+    /// All spool files together are as large as they may be.
+    SpoolFull,
+    /// This one is.
+    FileFull,
+    /// There is no file to be had.
+    NoFile,
 }
 
 impl Overflow {
@@ -48,73 +66,136 @@ impl Overflow {
         self.written_bytes - self.read_bytes
     }
 
-    /// Begins to write a batch behind what is there; gives it back where there is no room for it.
-    pub(crate) fn writing(&mut self, batch: Vec<u8>) -> Result<Writing, Vec<u8>> {
-        if self.unread_bytes() == 0 && !self.is_writing {
-            // All was read: from the beginning again, so that the file does not grow for ever.
-            (self.read_bytes, self.written_bytes) = (0, 0);
-        }
-        let has_room = self.written_bytes + batch.len() as u64 <= FILE_BYTES_MAX;
-        if batch.is_empty() || !has_room || self.is_unusable || self.is_writing {
-            return Err(batch);
-        }
-        self.is_writing = true;
-        Ok(Writing { file: self.file.clone(), at: self.written_bytes, batch })
+    /// Whether the answer was cut so that others have room.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.was_cut())
     }
 
-    /// A write of this many bytes has ended, into this file; into none, badly.
-    pub(crate) fn note_written(&mut self, file: Option<Arc<File>>, bytes: usize) {
+    /// Whether its client takes nothing, or next to nothing.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.is_slow())
+    }
+
+    /// The client has taken so much, from wherever it was.
+    pub(crate) fn note_taken(&self, bytes: usize) {
+        if let Some(reader) = &self.reader {
+            reader.note_taken(bytes);
+        }
+    }
+
+    /// Takes room for a batch of so many bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize, spool: &Arc<Spool>) -> Space {
+        let room = &self.reader.get_or_insert_with(|| spool.reader()).room;
+        if self.is_unusable {
+            return Space::NoFile;
+        }
+        if self.is_writing || bytes == 0 || room.bytes() + bytes as u64 > FILE_BYTES_MAX {
+            return Space::FileFull;
+        }
+        if room.grow(bytes as u64) { Space::Taken } else { Space::SpoolFull }
+    }
+
+    /// Whether the spool has room for so many bytes now.
+    pub(crate) fn has_space(&self, bytes: usize) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.room.could_grow(bytes as u64))
+    }
+
+    /// Begins to write a batch behind what is there, whose room was taken.
+    pub(crate) fn writing(&mut self, batch: Vec<u8>, spool: &Arc<Spool>) -> Writing {
+        self.is_writing = true;
+        let reader = self.reader.get_or_insert_with(|| spool.reader()).clone();
+        Writing { reader, spool: spool.clone(), at: self.written_bytes, batch }
+    }
+
+    /// A write of this many bytes has ended, well or badly.
+    pub(crate) fn note_written(&mut self, bytes: usize, is_written: bool) {
         self.is_writing = false;
-        match file {
-            Some(file) => {
-                self.file = Some(file);
-                self.written_bytes += bytes as u64;
+        match &self.reader {
+            Some(_) if is_written => self.written_bytes += bytes as u64,
+            reader => {
+                self.is_unusable = true;
+                reader.iter().for_each(|reader| reader.room.shrink(bytes as u64));
             }
-            None => self.is_unusable = true,
         }
     }
 
     /// The next piece to read, of at most this length.
     pub(crate) fn reading(&self, bytes_max: u64) -> Reading {
-        Reading { file: self.file.clone(), at: self.read_bytes, bytes: self.unread_bytes().min(bytes_max) }
+        let file = self.reader.as_ref().and_then(|reader| reader.file());
+        Reading { file, at: self.read_bytes, bytes: self.unread_bytes().min(bytes_max) }
     }
 
-    /// A read has ended.
+    /// A read has ended: what is no longer needed goes back to the disk, so that an answer that is taken as fast as it
+    /// comes has no end by the size of its file.
     pub(crate) fn note_read(&mut self, bytes: usize) {
         self.read_bytes += bytes as u64;
+        let (at, length) = (self.freed_bytes, self.read_bytes - self.freed_bytes);
+        if length < FREED_BYTES {
+            return;
+        }
+        let Some((reader, file)) = self.reader.as_ref().and_then(|reader| Some((reader, reader.file()?))) else {
+            return;
+        };
+        self.freed_bytes = self.read_bytes;
+        let room = reader.room.clone();
+        let threads = file.threads().clone();
+        threads.run_apart(move || {
+            // Where the file system cannot, its bytes count until it is closed.
+            if fallocate(&*file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, length).is_ok() {
+                room.shrink(length);
+            }
+        });
+    }
+}
+
+impl Drop for Overflow {
+    fn drop(&mut self) {
+        self.reader.iter().for_each(|reader| reader.end());
     }
 }
 
 impl Writing {
-    /// Writes, into a new file if there is none yet; gives the batch back where it could not.
-    pub(crate) async fn write(self) -> Result<Arc<File>, Vec<u8>> {
-        let Writing { file, at, batch } = self;
+    /// Writes, into a new file if there is none yet; gives the batch back where that failed, and nothing where it is
+    /// not known how it went.
+    pub(crate) async fn write(self) -> Result<(), Option<Vec<u8>>> {
+        let Writing { reader, spool, at, batch } = self;
+        let threads = spool.threads().clone();
         let write = move || {
-            let file = file.map_or_else(|| nameless_file().map(Arc::new), Ok);
-            let written = |file: Arc<File>| match file.write_all_at(&batch, at) {
-                Ok(()) => Ok(file),
-                Err(error) => {
-                    tell_unwritten(&file, &error);
-                    Err(error)
-                }
+            let file = match reader.file() {
+                Some(file) => Ok(file),
+                None if reader.was_cut() => return Ok(()),
+                None => nameless_file().map(|file| {
+                    let file = Arc::new(StoredFile::of_spool(file, &threads, reader.room.clone()));
+                    reader.keep(file.clone());
+                    file
+                }),
             };
-            match file.and_then(written) {
-                Ok(file) => Ok(file),
+            match file.and_then(|file| write_at(&file, &batch, at)) {
+                Ok(()) => Ok(()),
                 Err(_) => Err(batch),
             }
         };
-        // A panic in that thread ends the process, so the batch is never lost this way.
-        tokio::task::spawn_blocking(write).await.unwrap_or(Err(Vec::new()))
+        spool.threads().run(write).await.map_err(|_| None)?.map_err(Some)
     }
 }
 
 impl Reading {
     pub(crate) async fn read(self) -> io::Result<Vec<u8>> {
         let Reading { file: Some(file), at, bytes } = self else { return Err(io::ErrorKind::NotFound.into()) };
-        let read = move || {
+        let threads = file.threads().clone();
+        let read = move || -> io::Result<Vec<u8>> {
             let mut piece = vec![0; bytes as usize];
-            file.read_exact_at(&mut piece, at).map(|()| piece)
+            let mut read = 0;
+            while read < piece.len() {
+                match rustix::io::pread(&*file, &mut piece[read..], at + read as u64) {
+                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(more) => read += more,
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(piece)
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+        threads.run(read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -3,10 +3,9 @@
 //! Actors: none.
 //! Never:  does anything but the body show.
 
-use crate::files::read_part;
+use crate::files::{StoredFile, read_part};
 use bytes::Bytes;
 use hallway_core::Fault;
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ pub(crate) enum Piece {
     /// Bytes that others hold too.
     Shared { bytes: Arc<[u8]>, range: Range<usize> },
     /// Bytes of a file.
-    File { file: Arc<File>, range: Range<u64> },
+    File { file: Arc<StoredFile>, range: Range<u64> },
 }
 
 impl Piece {
@@ -102,6 +101,20 @@ impl Piece {
         }
         into.extend_from_slice(self.bytes());
         Ok(())
+    }
+
+    /// Whether its first bytes may have to be waited for, and may not come at all.
+    pub(crate) fn may_fail(&self) -> bool {
+        matches!(self, Piece::File { file, range } if !file.is_local() && !range.is_empty())
+    }
+
+    /// Waits until the first of its bytes are there.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub(crate) async fn begin(&self) -> Result<(), Fault> {
+        let Piece::File { file, range } = self else { return Ok(()) };
+        read_part(file, range.start..range.start + 1).await.map(drop)
     }
 
     /// Its bytes, where they are in memory.

@@ -4,6 +4,7 @@
 //! Never:  does a request go by two of them.
 
 use crate::exchange::Exchange;
+use crate::house::House;
 use crate::lane::AppDesk;
 use crate::limits::{Limiter, Pacer};
 use crate::log::Sink;
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -197,18 +199,21 @@ impl Rules {
     ///
     /// # Errors
     /// 503 while it is closed for work.
-    pub(crate) async fn attend(&self, site: usize, client: Option<IpAddr>, now_ms: u64) -> Result<(), Fault> {
+    pub(crate) async fn attend(&self, site: usize, client: Option<IpAddr>, house: &House) -> Result<(), Fault> {
         let Some(maintenance) = &self.plan.sites[site].maintenance else { return Ok(()) };
-        let mark = &self.closed[site];
+        let (mark, now_ms) = (&self.closed[site], house.clock.coarse_ms());
         let mut seen = mark.load(Ordering::Relaxed);
         let later = (now_ms + LOOK_MS) << 1 | seen & 1;
         let is_due = seen == 0 || seen >> 1 <= now_ms;
         // One request looks; the others go by what was seen last.
         if is_due && mark.compare_exchange(seen, later, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let file = maintenance.file.clone();
-            let is_closed = tokio::task::spawn_blocking(move || file.exists()).await.unwrap_or(false);
-            seen = later & !1 | u64::from(is_closed);
-            mark.store(seen, Ordering::Relaxed);
+            let threads = house.file_pools.root(file.parent().unwrap_or(Path::new("/"))).threads(Path::new(""));
+            // Where a file system does not say, it is as it was.
+            if let Ok(is_closed) = threads.run(move || file.exists()).await {
+                seen = later & !1 | u64::from(is_closed);
+                mark.store(seen, Ordering::Relaxed);
+            }
         }
         let is_let_in = client.is_some_and(|client| maintenance.allow.iter().any(|network| network.holds(client)));
         if seen & 1 == 0 || is_let_in { Ok(()) } else { Err(Fault::Maintenance) }

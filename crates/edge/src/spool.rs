@@ -4,17 +4,19 @@
 //! Never:  does one body hold more memory than the limit and one batch.
 
 use crate::exchange::Wire;
+use crate::files::StoredFile;
+use crate::spool_room::{Room, Spool};
 use crate::voice::Voice;
 use hallway_core::Fault;
 use hallway_core::plan::Limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{Error, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes gathered before a thread writes them to the file.
@@ -26,53 +28,94 @@ const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// A whole request body.
 pub(crate) enum Spooled {
     Memory(Vec<u8>),
-    File { file: OwnedFd, bytes: u64 },
+    File { file: Arc<StoredFile>, bytes: u64 },
 }
 
 /// Reads a whole body (RFC 9112, 6), at most `body_bytes_max` of it.
-pub(crate) async fn gather<W: Wire>(wire: &mut W, limits: &Limits) -> Result<Spooled, Fault> {
+pub(crate) async fn gather<W: Wire>(spool: &Arc<Spool>, wire: &mut W, limits: &Limits) -> Result<Spooled, Fault> {
     let mut batch = Vec::new();
-    let mut spool: Option<(File, u64)> = None;
+    let mut file: Option<SpoolFile> = None;
     while wire.read_body(&mut batch).await? {
-        let spooled = spool.as_ref().map_or(0, |(_, bytes)| *bytes);
+        let spooled = file.as_ref().map_or(0, |file| file.bytes);
         if spooled + batch.len() as u64 > limits.body_bytes_max {
             return Err(Fault::BodyTooLarge);
         }
-        let room = if spool.is_some() { BATCH_BYTES } else { limits.body_memory_bytes };
+        let room = if file.is_some() { BATCH_BYTES } else { limits.body_memory_bytes };
         if batch.len() > room {
-            let (file, written) = append(spool.take(), std::mem::take(&mut batch)).await?;
-            (batch, spool) = (written.0, Some((file, spooled + written.1)));
+            batch = append(spool, &mut file, batch).await?;
         }
     }
-    let Some((file, bytes)) = spool else {
-        return Ok(Spooled::Memory(batch));
-    };
-    let last = batch.len() as u64;
-    let (file, _) = append(Some((file, bytes)), batch).await?;
-    Ok(Spooled::File { file: file.into(), bytes: bytes + last })
+    if file.is_some() {
+        batch = append(spool, &mut file, batch).await?;
+    }
+    Ok(match file {
+        None => Spooled::Memory(batch),
+        Some(SpoolFile { file, bytes, .. }) => Spooled::File { file, bytes },
+    })
 }
 
-const CANNOT_SPOOL: Fault = Fault::Internal("The request body could not be written to a spool file.");
+/// A body that is being written.
+struct SpoolFile {
+    file: Arc<StoredFile>,
+    room: Arc<Room>,
+    bytes: u64,
+}
 
-/// Writes a batch on a thread for files; gives back the file, the empty batch and its former length.
-async fn append(spool: Option<(File, u64)>, mut batch: Vec<u8>) -> Result<(File, (Vec<u8>, u64)), Fault> {
-    let write = move || -> std::io::Result<(File, (Vec<u8>, u64))> {
-        let mut file = match spool {
-            Some((file, _)) => file,
-            None => nameless_file()?,
-        };
-        if let Err(error) = file.write_all(&batch) {
-            tell_unwritten(&file, &error);
-            return Err(error);
-        }
-        let bytes = batch.len() as u64;
-        batch.clear();
-        Ok((file, (batch, bytes)))
-    };
-    match tokio::task::spawn_blocking(write).await {
-        Ok(Ok(written)) => Ok(written),
-        _ => Err(CANNOT_SPOOL),
+/// Writes a batch on a thread; gives it back empty.
+async fn append(spool: &Arc<Spool>, file: &mut Option<SpoolFile>, mut batch: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    let room = file.as_ref().map_or_else(|| spool.room(), |file| file.room.clone());
+    if !room.grow(batch.len() as u64) {
+        spool.note_refused();
+        return Err(Fault::SpoolFull);
     }
+    let (known, threads) = (file.as_ref().map(|file| (file.file.clone(), file.bytes)), spool.threads().clone());
+    let (bytes, own) = (batch.len() as u64, room.clone());
+    let write = move || -> std::io::Result<(Arc<StoredFile>, Vec<u8>)> {
+        let (file, at) = match known {
+            Some(known) => known,
+            None => (Arc::new(StoredFile::of_spool(nameless_file()?, &threads, own)), 0),
+        };
+        write_at(&file, &batch, at)?;
+        batch.clear();
+        Ok((file, batch))
+    };
+    let (written, batch) = match spool.threads().run(write).await {
+        Ok(Ok(written)) => written,
+        // A disk that is full has room again later.
+        Ok(Err(error)) if is_full(&error) => return Err(Fault::SpoolFull),
+        Ok(Err(_)) => return Err(Fault::Internal("The request body could not be written to a spool file.")),
+        Err(_) => return Err(Fault::SpoolFull),
+    };
+    let file = file.get_or_insert(SpoolFile { file: written, room, bytes: 0 });
+    file.bytes += bytes;
+    Ok(batch)
+}
+
+/// Writes all of it; tells the operator where that cannot be.
+pub(crate) fn write_at(file: &StoredFile, mut bytes: &[u8], mut at: u64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(file, bytes, at) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => (bytes, at) = (&bytes[written..], at + written as u64),
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                tell_unwritten(file, &error.into());
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_full(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Bytes that are free where spool files are made; nothing where there is no such place.
+pub(crate) fn free_bytes() -> Option<u64> {
+    let file = spool_directories().find_map(|directory| nameless_file_in(&directory).ok())?;
+    let free = rustix::fs::fstatvfs(file).ok()?;
+    Some(free.f_bavail.saturating_mul(free.f_frsize))
 }
 
 /// A file that nobody else can open and that is gone when its last descriptor is closed, in the
@@ -82,14 +125,18 @@ pub(crate) fn nameless_file() -> std::io::Result<File> {
 }
 
 fn nameless_file_among(directories: impl Iterator<Item = PathBuf>) -> std::io::Result<File> {
-    let mut failed = Vec::new();
+    let (mut failed, mut kind) = (Vec::new(), ErrorKind::Other);
     for directory in directories {
         match nameless_file_in(&directory) {
             Ok(file) => return Ok(file),
-            Err(error) => failed.push(format!("{}: {}", directory.display(), std::io::Error::from(error))),
+            Err(error) => {
+                let error = Error::from(error);
+                kind = if is_full(&error) { error.kind() } else { kind };
+                failed.push(format!("{}: {error}", directory.display()));
+            }
         }
     }
-    Err(std::io::Error::other(failed.join("; ")))
+    Err(Error::new(kind, failed.join("; ")))
 }
 
 /// Where spool files are made, in this order.
@@ -126,8 +173,8 @@ fn doubt_directories(directories: impl Iterator<Item = PathBuf>) -> Option<Strin
 }
 
 /// Tells which directory has no room.
-pub(crate) fn tell_unwritten(file: &File, error: &std::io::Error) {
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+fn tell_unwritten(file: &StoredFile, error: &std::io::Error) {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())).unwrap_or_default();
     tell_unusable(&format!("the spool file {} cannot be written", path.display()), error);
 }
 

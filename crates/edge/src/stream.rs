@@ -6,7 +6,6 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -117,9 +116,9 @@ impl Stream {
     }
 
     /// Sends bytes of a file (`sendfile`); how many. Nothing where they have to be encrypted first.
-    pub(crate) async fn send_file(&self, file: &File, at: u64, most: usize) -> Option<io::Result<usize>> {
+    pub(crate) async fn send_file(&self, file: impl AsFd, at: u64, most: usize) -> Option<io::Result<usize>> {
         let Stream::Plain(socket) = self else { return None };
-        Some(socket.when_writable(|socket| Ok(sendfile(socket, file, Some(&mut at.clone()), most)?)).await)
+        Some(socket.when_writable(|socket| Ok(sendfile(socket, &file, Some(&mut at.clone()), most)?)).await)
     }
 
     /// Whether the kernel can send files here by itself.

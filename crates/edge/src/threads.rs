@@ -5,7 +5,7 @@
 
 use crate::clock::Clock;
 use crate::deadline::{Deadlines, SWEEP, Wait};
-use crate::files::Shelf;
+use crate::files::{FilePools, Shelf};
 use crate::house::{House, Spares};
 use crate::ids::RequestIds;
 use crate::lane::{self, Calls, Lane, Outbounds, outbound};
@@ -16,6 +16,8 @@ use crate::packer::Packers;
 use crate::posts::{Post, Posts};
 use crate::pulse::{self, Pulse};
 use crate::rules::{LoopRules, Rules};
+use crate::spool_room::Spool;
+use crate::thread_pool::ThreadPool;
 use crate::upstream::{Upstreams, look_after};
 use crate::voice::Voice;
 use crate::watched;
@@ -33,9 +35,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Descriptors that are never given to clients.
 const RESERVED_DESCRIPTORS: u64 = 100;
-/// Threads for files of one event loop, and how long an idle one stays.
-const FILE_THREADS: usize = 4;
-const FILE_THREAD_IDLE: Duration = Duration::from_secs(10);
+/// For how long a loop has had nothing to do when it gives all memory back, and how often one that is busy gives back
+/// what it does not need any more.
+const IDLE: Duration = Duration::from_secs(1);
+const BETWEEN_GIVING_MS: u64 = 10_000;
 /// For the accepting tasks to empty their queues when the door closes.
 const CLOSING: Duration = Duration::from_millis(2);
 /// For a head that has begun to arrive before the door closed, beyond that.
@@ -52,6 +55,10 @@ pub(crate) struct Shared {
     pub(crate) beginning: Instant,
     pub(crate) beats: Arc<Beats>,
     pub(crate) crowd: Arc<Crowd>,
+    pub(crate) give_back: fn(bool),
+    pub(crate) file_pools: Arc<FilePools>,
+    pub(crate) spool: Arc<Spool>,
+    pub(crate) name_threads: ThreadPool,
     pub(crate) starting: Arc<AtomicUsize>,
     pub(crate) serving: Arc<AtomicUsize>,
     /// Requests that the end of all has cut.
@@ -70,8 +77,6 @@ pub(crate) fn run_loop(thread: u16, shared: Shared, sockets: Vec<Bound>, inbox: 
         .event_interval(256)
         .on_thread_park(outbound::before_sleep)
         .on_thread_unpark(outbound::after_sleep)
-        .max_blocking_threads(FILE_THREADS)
-        .thread_keep_alive(FILE_THREAD_IDLE)
         .build_local(tokio::runtime::LocalOptions::default());
     // The runtime ends here, and with it the tasks of whatever is still open.
     let served = runtime.and_then(|runtime| runtime.block_on(serve(thread, shared, sockets, inbox)));
@@ -106,10 +111,11 @@ async fn serve(
     mut inbox: UnboundedReceiver<Post>,
 ) -> io::Result<Rc<House>> {
     let (loops, house) = (shared.rules.plan.edge_threads, open_house(thread, &shared)?);
+    let give_back = shared.give_back;
     outbound::serve_hooks(Some(house.clone()));
     let door = Door::new(house.clone(), shared.posts, open_max(loops));
     door.adopt(shared.rules, sockets);
-    tokio::task::spawn_local(sweep(door.clone()));
+    tokio::task::spawn_local(sweep(door.clone(), give_back));
     tokio::task::spawn_local(pulse::keep(house.clone()));
     if thread == 0 {
         look_after(&house);
@@ -166,12 +172,15 @@ fn open_house(thread: u16, shared: &Shared) -> io::Result<Rc<House>> {
         clock: Clock::new(shared.beginning),
         pulse: Pulse::begin(shared.beats.clone(), thread),
         deadlines: Rc::new(Deadlines::default()),
-        calls: Rc::new(Calls::new(thread, answer_bytes.clone())),
+        calls: Rc::new(Calls::new(thread, shared.spool.clone(), answer_bytes.clone())),
         answer_bytes,
         copies: Cell::new(0),
         upstreams: Upstreams::new(ids.chance()),
         outbounds: Outbounds::new()?,
         shelf: Shelf::default(),
+        file_pools: shared.file_pools.clone(),
+        spool: shared.spool.clone(),
+        name_threads: shared.name_threads.clone(),
         posts: shared.posts.clone(),
         ids,
         log: Log::default(),
@@ -225,13 +234,18 @@ async fn close(door: &Rc<Door>, thread: u16) {
 }
 
 /// Fires deadlines and sends gathered log lines, a few times a second while anything is open.
-async fn sweep(door: Rc<Door>) {
+async fn sweep(door: Rc<Door>, give_back: fn(bool)) {
     let house = door.house.clone();
+    let mut given_ms = 0;
     loop {
         if door.open.get() == 0 && door.house.calls.is_empty() && door.house.upstreams.is_empty() {
             door.house.log.send();
             door.house.shelf.clear();
-            door.house.work.notified().await;
+            if tokio::time::timeout(IDLE, house.work.notified()).await.is_err() {
+                house.shrink();
+                give_back(true);
+                house.work.notified().await;
+            }
         }
         tokio::time::sleep(SWEEP).await;
         house.clock.refresh();
@@ -241,6 +255,10 @@ async fn sweep(door: Rc<Door>) {
         house.upstreams.sweep(house.clock.coarse_ms());
         lane::end_stuck(&house);
         house.log.send();
+        if house.clock.coarse_ms() > given_ms + BETWEEN_GIVING_MS {
+            given_ms = house.clock.coarse_ms();
+            give_back(false);
+        }
     }
 }
 

@@ -73,6 +73,8 @@ pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool) -> io:
     // The name stays the program's path: tools that run programs (valgrind) look for the file by it.
     command.arg(EDGE).arg(word_of(user));
     command.env_clear().envs(OF_EDGE.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    // For the allocator: pages of 2 MiB would be most of what an edge takes that has little to do.
+    command.env("MIMALLOC_ALLOW_THP", "0");
     // The edge is woken for every answer. On a core that it shares with workers it would interrupt them
     // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md). Without
     // workers it would wait for strangers.

@@ -76,6 +76,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
         apps,
         trust: builder.trust(table),
         forward_proxy: builder.forward_proxy(table),
+        spool_bytes_max: builder.spool_bytes_max(table),
         stop_timeout_ms: builder.stop_timeout_ms(table),
         watchdog_ms: builder.watchdog_ms(table),
         reloads: false,

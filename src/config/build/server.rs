@@ -16,6 +16,9 @@ use hallway_core::plan::{
 use hallway_core::supervise::{WATCHDOG_MS_MAX, WATCHDOG_MS_MIN};
 use std::io::ErrorKind;
 
+/// A spool that is smaller is a mistake.
+const SPOOL_BYTES_MIN: u64 = 1024 * 1024;
+
 impl Builder<'_> {
     pub(super) fn listeners(&mut self, table: &Table) -> Vec<Listener> {
         let given = |key: &str| section(table, "server").and_then(|server| server.get(key));
@@ -55,6 +58,19 @@ impl Builder<'_> {
             self.problems.add(node.span, text);
         }
         time
+    }
+
+    /// Bytes of all spool files together.
+    pub(super) fn spool_bytes_max(&mut self, table: &Table) -> Option<u64> {
+        let node = section(table, "server")?.get("spool_max")?;
+        let given = bytes(node)?;
+        if given < SPOOL_BYTES_MIN {
+            self.problems.add(
+                node.span,
+                "long bodies and what slow clients have not taken yet would have no place; write \"1MiB\" or more",
+            );
+        }
+        Some(given)
     }
 
     /// Who the edge runs as.
@@ -132,7 +148,8 @@ impl Builder<'_> {
         limits.head_timeout_ms = time("head_timeout", limits.head_timeout_ms);
         limits.body_timeout_ms = time("body_timeout", limits.body_timeout_ms);
         limits.write_timeout_ms = time("write_timeout", limits.write_timeout_ms);
-        limits.client_connections = server.get("client_connections").and_then(whole).map_or(0, |count| count as u32);
+        limits.client_connections =
+            server.get("client_connections").and_then(whole).map_or(limits.client_connections, |count| count as u32);
         limits.idle_timeout_ms = time("idle_timeout", limits.idle_timeout_ms);
         limits
     }

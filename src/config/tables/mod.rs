@@ -84,11 +84,22 @@ pub(crate) const SERVER: &[Key] = &[
     key_or("head_line_max", Kind::Size, "The longest header line, with its end.", "8190"),
     key_or("head_lines_max", Kind::Whole(1, 1_000), "The most header lines of a request.", "100"),
     key_or("target_max", Kind::Size, "The longest request target.", "8KiB"),
-    key_or("body_max", Kind::Size, "The largest request body; 0 for no limit.", "128MiB"),
+    key_or("body_max", Kind::Size, "The largest request body; 0 for no limit.", "32MiB"),
+    key_or(
+        "spool_max",
+        Kind::Size,
+        "All spool files together: long request bodies, and what slow clients have not taken of their responses.",
+        "a quarter of what their file system has free at the start, from 64MiB to 8GiB",
+    ),
     key_or("head_timeout", Kind::Duration, "Time for a request head to arrive.", "30s"),
     key_or("body_timeout", Kind::Duration, "Longest pause in a request body.", "30s"),
     key_or("write_timeout", Kind::Duration, "Longest pause of a client that takes its answer.", "60s"),
-    key_or("client_connections", Kind::Whole(0, 1_000_000), "Connections that one client may have.", "0: any number"),
+    key_or(
+        "client_connections",
+        Kind::Whole(0, 1_000_000),
+        "Connections that one client may have, which is no trusted proxy; 0 for any number.",
+        "256",
+    ),
     key_or("idle_timeout", Kind::Duration, "How long a connection may be idle.", "75s"),
 ];
 

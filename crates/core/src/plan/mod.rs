@@ -63,6 +63,8 @@ pub struct Plan {
     pub log: Option<usize>,
     /// Sizes and times that bound every client.
     pub limits: Limits,
+    /// Bytes of all spool files together, where that is said.
+    pub spool_bytes_max: Option<u64>,
     /// How long a stop waits for requests in flight, where that is said. Milliseconds.
     pub stop_timeout_ms: Option<u64>,
     /// How long an event loop of the edge may be silent before another edge takes over; 0 for ever.
@@ -223,7 +225,7 @@ pub struct Limits {
     pub write_timeout_ms: u64,
     /// How long a connection may be idle between requests.
     pub idle_timeout_ms: u64,
-    /// Connections that one client may have; 0 for any number.
+    /// Connections that one client may have that is no trusted proxy; 0 for any number.
     pub client_connections: u32,
 }
 
@@ -241,13 +243,13 @@ impl Default for Limits {
             target_bytes_max: 8 * 1024,
             line_bytes_max: 8190,
             lines_max: 100,
-            body_bytes_max: 128 * 1024 * 1024,
+            body_bytes_max: 32 * 1024 * 1024,
             body_memory_bytes: 64 * 1024,
             head_timeout_ms: 30_000,
             body_timeout_ms: 30_000,
             write_timeout_ms: 60_000,
             idle_timeout_ms: 75_000,
-            client_connections: 0,
+            client_connections: 256,
         }
     }
 }

@@ -10,13 +10,17 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Opens a path beneath a directory. With `cached` only what the kernel has in memory is looked at.
+/// Opens a path beneath a directory. With `cached` only what the kernel has in memory is looked at, and only on the
+/// mount of the directory.
 ///
 /// # Errors
-/// Those of `openat2`: `EXDEV` for what lies outside, `EAGAIN` for what is not in memory.
+/// Those of `openat2`: `EXDEV` for what lies outside, `EAGAIN` for what is not in memory, or not on that mount.
 pub(super) fn open_beneath(root: &OwnedFd, path: &Path, flags: OFlags, cached: bool) -> rustix::io::Result<OwnedFd> {
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let how = if cached { how | ResolveFlags::NO_XDEV } else { how };
     match openat2(root, path, flags, Mode::empty(), resolve(how, cached)) {
+        // It is outside, or on a mount that may hang: a thread sees which.
+        Err(Errno::XDEV) if cached => Err(Errno::AGAIN),
         Err(Errno::NOSYS) if cached => Err(Errno::AGAIN),
         Err(Errno::NOSYS) => open_and_look(root.as_fd(), path, flags),
         opened => opened,

@@ -15,9 +15,10 @@ pub(super) const BETWEEN_WORDS_MS: u64 = 60_000;
 pub(super) const WORDS_MAX: u32 = 20;
 
 /// Tells the operator.
-pub(super) async fn tell(house: &House, head: &Head, file: PathBuf) -> Fault {
+pub(super) async fn tell(house: &House, head: &Head, (directory, path): (&Path, PathBuf)) -> Fault {
     if house.shelf.may_tell(head.path(), house.clock.coarse_ms()) {
-        let why = tokio::task::spawn_blocking(move || explain(&file)).await.unwrap_or_default();
+        let (threads, file) = (house.file_pools.root(directory).threads(&path), directory.join(path));
+        let Ok(why) = threads.run(move || explain(&file)).await else { return Fault::Forbidden };
         let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
         house.log.error(&format!("{method} {path}: {why}"));
     }

@@ -4,6 +4,8 @@
 //! Never:  is anything opened outside of the directory: the kernel resolves beneath it, without symlinks out.
 
 use super::beneath::{open_beneath, open_root};
+use super::pools::{Root, mount_of};
+use super::stored::StoredFile;
 use hallway_core::files::{State, Vouched, content_tag, is_utf8, media_type, own_coding};
 use hallway_core::semantics::{Coding, Validators};
 use rustix::fs::{FileType, OFlags};
@@ -45,7 +47,7 @@ pub(super) struct Variant {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Memory(Arc<[u8]>),
-    File(Arc<File>),
+    File(Arc<StoredFile>),
 }
 
 /// What tells one state of a file from another.
@@ -80,14 +82,17 @@ pub(super) enum Patience {
 /// # Errors
 /// Those of `openat2`; `EISDIR` for a directory, `ENOENT` for what is no regular file.
 pub(super) fn load(
-    directory: &Path,
+    directory: &Arc<Root>,
     path: &Path,
     before: Option<&Document>,
     patience: Patience,
 ) -> rustix::io::Result<Document> {
     let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let opening = Opening { before, patience, now_ns: u64::try_from(now_ns).unwrap_or(0) };
-    let root = open_root(directory, OFlags::PATH, patience == Patience::None)?;
+    let opening = Opening { directory, before, patience, now_ns: u64::try_from(now_ns).unwrap_or(0) };
+    let root = match patience {
+        Patience::Full => open_root(directory.directory(), OFlags::PATH, false)?,
+        Patience::None => open_local(directory)?,
+    };
     let mut variants = vec![opening.variant(&root, path, Coding::Identity)?];
     let own_coding = own_coding(path);
     for coding in Coding::STORED.into_iter().filter(|_| own_coding.is_none()) {
@@ -103,7 +108,19 @@ pub(super) fn load(
     Ok(Document { media_type: media_type(path, variants[0].is_utf8), own_coding, variants })
 }
 
+/// The directory itself, where all that may take time is a disk of this machine: an event loop asks nobody else.
+fn open_local(directory: &Arc<Root>) -> rustix::io::Result<OwnedFd> {
+    let mount = directory.local_mount().ok_or(Errno::AGAIN)?;
+    let root = open_root(directory.directory(), OFlags::PATH, true)?;
+    if mount_of(&root) == Some(mount) {
+        return Ok(root);
+    }
+    directory.forget();
+    Err(Errno::AGAIN)
+}
+
 struct Opening<'a> {
+    directory: &'a Arc<Root>,
     before: Option<&'a Document>,
     patience: Patience,
     now_ns: u64,
@@ -129,7 +146,7 @@ impl Opening<'_> {
         } else {
             let has_charset = coding == Coding::Identity && media_type(path, true).contains("charset");
             let is_utf8 = has_charset && is_utf8(&self.read(&file, SMALL_BYTES_MAX as usize)?, false);
-            (Content::File(Arc::new(File::from(file))), is_utf8, stamp.state.tag(vouched.is_settled))
+            (self.keep(file), is_utf8, stamp.state.tag(vouched.is_settled))
         };
         if coding != Coding::Identity {
             // Another coding is another representation, and needs a tag of its own (RFC 9110, 8.8.3.3).
@@ -138,6 +155,14 @@ impl Opening<'_> {
         let date = |modified_s| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(modified_s));
         let last_modified = vouched.modified_s.map(date).unwrap_or_default();
         Ok(Variant { coding, stamp, vouched, is_utf8, etag, last_modified, content })
+    }
+
+    fn keep(&self, file: OwnedFd) -> Content {
+        let place = match self.patience {
+            Patience::None => (self.directory.threads(Path::new("")), true),
+            Patience::Full => self.directory.of_file(&file),
+        };
+        Content::File(Arc::new(StoredFile::new(File::from(file), place)))
     }
 
     fn read(&self, file: &OwnedFd, bytes: usize) -> rustix::io::Result<Vec<u8>> {

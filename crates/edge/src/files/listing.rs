@@ -44,10 +44,11 @@ pub(super) async fn show(
     // What is looked for is beside the index that is not there.
     let inside = relative_path(rest).and_then(|index| index.parent().map(Path::to_owned)).ok_or(Fault::NotFound)?;
     let (root, named) = (directory.to_owned(), inside.clone());
-    let entries = match tokio::task::spawn_blocking(move || read(&root, &named)).await {
-        Ok(Ok(entries)) => entries,
-        Ok(Err(Errno::ACCESS)) => return Err(denied::tell(house, head, directory.join(inside)).await),
-        Ok(Err(_)) | Err(_) => return Err(Fault::NotFound),
+    let threads = house.file_pools.root(directory).threads(&inside);
+    let entries = match threads.run(move || read(&root, &named)).await.map_err(Fault::from)? {
+        Ok(entries) => entries,
+        Err(Errno::ACCESS) => return Err(denied::tell(house, head, (directory, inside)).await),
+        Err(_) => return Err(Fault::NotFound),
     };
     let page = page(&String::from_utf8_lossy(head.path()), &entries);
     // It changes with every file, and nothing tells one state from another.

@@ -7,11 +7,15 @@ mod beneath;
 mod denied;
 mod document;
 mod listing;
+mod mounts;
 mod part;
+mod pools;
 mod shelf;
+mod stored;
 
 use crate::house::House;
 use crate::piece::Piece;
+use crate::thread_pool::NotDone;
 use document::{Content, Document, Patience, Variant};
 use hallway_core::files::{has_fingerprint, is_well_known, relative_path};
 use hallway_core::method::Methods;
@@ -29,7 +33,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use part::read_part;
+pub(crate) use pools::{FilePools, mount_of};
 pub(crate) use shelf::Shelf;
+pub(crate) use stored::StoredFile;
 
 /// A body that is there, piece by piece.
 #[derive(Default)]
@@ -115,9 +121,11 @@ async fn fetch_one(
     match find(house, (scope, name), rest, directory).await {
         Ok(document) => answer(house, head, &document, setting.codings),
         Err(Errno::ISDIR) => Ok(add_slash(head)),
+        Err(Errno::TIMEDOUT) => Err(Fault::FilesLate),
+        Err(Errno::BUSY) => Err(Fault::Busy),
         Err(Errno::ACCESS) => {
             let path = relative_path(rest).ok_or(Fault::NotFound)?;
-            Err(denied::tell(house, head, directory.join(path)).await)
+            Err(denied::tell(house, head, (directory, path)).await)
         }
         // XDEV and LOOP: the path leads out of the directory.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::XDEV | Errno::LOOP | Errno::NXIO) => {
@@ -136,12 +144,13 @@ async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) 
         Known::Not => None,
     };
     let file = relative_path(rest).ok_or(Errno::NOENT)?;
-    let mut loaded = document::load(directory, &file, before.as_deref(), Patience::None);
+    let root = house.file_pools.root(directory);
+    let mut loaded = document::load(&root, &file, before.as_deref(), Patience::None);
     // INVAL: a kernel before 5.12 does not know how to look only at what it has in memory.
     if let Err(Errno::AGAIN | Errno::INVAL) = loaded {
-        let directory = directory.to_owned();
-        let load = move || document::load(&directory, &file, before.as_deref(), Patience::Full);
-        loaded = tokio::task::spawn_blocking(load).await.unwrap_or(Err(Errno::IO));
+        let threads = root.threads(&file);
+        let load = move || document::load(&root, &file, before.as_deref(), Patience::Full);
+        loaded = threads.run(load).await.unwrap_or_else(|why| Err(errno_of(why)));
     }
     match loaded {
         Ok(document) => Ok(house.shelf.keep(path, Arc::new(document), now_ms)),
@@ -149,6 +158,14 @@ async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) 
             house.shelf.drop(path);
             Err(error)
         }
+    }
+}
+
+/// As the file system would say it.
+fn errno_of(why: NotDone) -> Errno {
+    match why {
+        NotDone::Late => Errno::TIMEDOUT,
+        NotDone::Refused => Errno::BUSY,
     }
 }
 

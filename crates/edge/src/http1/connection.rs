@@ -4,6 +4,7 @@
 //! Never:  does an idle connection hold a buffer, or any connection wait without a deadline.
 
 use crate::deadline::{Deadline, Elapsed, Wait};
+use crate::files::StoredFile;
 use crate::house::House;
 use crate::linger::{LINGER_MS, take_rest};
 use crate::listen::Gate;
@@ -13,7 +14,6 @@ use hallway_core::fault::HeadLimit;
 use hallway_core::http1::{Found, Scan, parse_head, refuse_method};
 use hallway_core::plan::Limits;
 use hallway_core::{Fault, Head};
-use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -302,7 +302,7 @@ impl Connection {
     }
 
     /// Has the kernel send some bytes of a file; how many. 0 at the end of the file.
-    pub(super) async fn send_from(&mut self, file: &File, at: u64, most: usize) -> Result<usize, Fault> {
+    pub(super) async fn send_from(&mut self, file: &StoredFile, at: u64, most: usize) -> Result<usize, Fault> {
         let begun_ms = self.house.clock.coarse_ms();
         let due_ms = self.due_ms(self.limits().write_timeout_ms);
         let sent = self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await;

@@ -4,13 +4,11 @@
 //! Never:  does the event loop wait for a disk, or a short file pass for a whole one.
 
 use super::connection::Connection;
-use crate::files::read_part;
+use crate::files::{StoredFile, read_part};
 use hallway_core::Fault;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io::IoSliceMut;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Bytes that are looked for in memory, and sent, at a time.
@@ -22,11 +20,12 @@ const READ_BYTES: usize = 256 * 1024;
 
 impl Connection {
     /// Writes `out`, then this part of the file; the client may pause for `write_timeout`.
-    pub(super) async fn send_file(&mut self, file: &Arc<File>, range: Range<u64>) -> Result<(), Fault> {
+    pub(super) async fn send_file(&mut self, file: &Arc<StoredFile>, range: Range<u64>) -> Result<(), Fault> {
         if range.is_empty() {
             return self.flush_with(b"", b"").await;
         }
-        if !self.takes_files() {
+        // What is not of a disk here may have to be asked for again, and the kernel's own hand would wait for that.
+        if !self.takes_files() || !file.is_local() {
             return self.send_copy(file, range).await;
         }
         // The head and the first bytes of the file leave in one packet.
@@ -52,7 +51,7 @@ impl Connection {
     }
 
     /// The same where the bytes have to be encrypted on their way.
-    async fn send_copy(&mut self, file: &Arc<File>, range: Range<u64>) -> Result<(), Fault> {
+    async fn send_copy(&mut self, file: &Arc<StoredFile>, range: Range<u64>) -> Result<(), Fault> {
         let mut at = range.start;
         while at < range.end {
             let bytes = read_part(file, at..range.end).await?;
@@ -64,28 +63,28 @@ impl Connection {
 }
 
 /// Has a thread read what the kernel does not have in memory: `sendfile` would wait for it.
-async fn bring_in(file: &Arc<File>, part: Range<u64>) -> Result<(), Fault> {
+async fn bring_in(file: &Arc<StoredFile>, part: Range<u64>) -> Result<(), Fault> {
     let failed = Fault::Internal("A file could not be read.");
     // The last byte speaks for those before it: reading ahead fills gaps from the front.
     if is_in_memory(file, part.end - 1).map_err(|_| failed)? {
         return Ok(());
     }
-    let file = file.clone();
-    let read = move || -> io::Result<()> {
+    let own = file.clone();
+    let read = move || -> Result<(), Errno> {
         let mut room = vec![0; READ_BYTES];
         let mut at = part.start;
         while at < part.end {
-            match file.read_at(&mut room, at)? {
+            match rustix::io::pread(&*own, &mut room[..], at)? {
                 0 => return Ok(()),
                 bytes => at = at.saturating_add(bytes as u64),
             }
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(read).await.map_err(|_| failed)?.map_err(|_| failed)
+    file.threads().run(read).await.map_err(Fault::from)?.map_err(|_| failed)
 }
 
-fn is_in_memory(file: &File, at: u64) -> Result<bool, Errno> {
+fn is_in_memory(file: &StoredFile, at: u64) -> Result<bool, Errno> {
     let mut byte = [0];
     match preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) {
         // The end of a file that became shorter is found when it is sent.

@@ -6,7 +6,7 @@
 use super::Talk;
 use crate::deadline::{Deadline, SWEEP};
 use crate::exchange::Wire;
-use crate::files::read_part;
+use crate::files::{StoredFile, read_part};
 use crate::linger::{LINGER_BYTES_MAX, LINGER_MS};
 use crate::piece::Piece;
 use bytes::Bytes;
@@ -17,7 +17,6 @@ use hallway_core::fields::{Fields, Name};
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use std::fs::File;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
@@ -170,7 +169,7 @@ impl<'t> Http2<'t> {
     }
 
     /// The same for a part of a file: nothing is read of it before there is room for it.
-    async fn send_file(&mut self, file: &Arc<File>, range: Range<u64>, last: bool) -> Result<(), Fault> {
+    async fn send_file(&mut self, file: &Arc<StoredFile>, range: Range<u64>, last: bool) -> Result<(), Fault> {
         let mut at = range.start;
         while at < range.end {
             let wanted = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(FILE_BYTES);

@@ -3,10 +3,11 @@
 //! Actors: the lane task of its worker puts in, the task of its request takes out.
 //! Never:  is a frame taken for a call that has another worker.
 
-use crate::backlog::{Backlog, wake};
+use crate::backlog::{Backlog, Giver, wake};
 use crate::lane::inbound::Lane;
 use crate::lane::parcel::Parcel;
 use crate::piece::Piece;
+use crate::spool_room::Spool;
 use hallway_core::Fault;
 use hallway_core::semantics::AnswerHead;
 use std::cell::{Cell, RefCell};
@@ -38,8 +39,8 @@ struct Start {
 }
 
 impl Call {
-    pub(super) fn new(ticket: u64, all_bytes: Rc<Cell<usize>>) -> Self {
-        let body = Backlog::new(all_bytes);
+    pub(super) fn new(ticket: u64, spool: Arc<Spool>, all_bytes: Rc<Cell<usize>>) -> Self {
+        let body = Backlog::new(Giver::Worker, spool, all_bytes);
         let (parcel, head, awaited_part) = (RefCell::default(), RefCell::default(), Cell::new(None));
         Call { ticket, parcel, head, body, awaited_part, progress_ms: Cell::new(0) }
     }
@@ -125,7 +126,7 @@ impl Call {
     fn waits_for_worker(&self) -> bool {
         let start = self.head.borrow();
         let all_taken = start.begun && start.head.is_none() && self.body.is_empty();
-        !self.has_ended() && (self.is_abandoned() || all_taken)
+        !self.has_ended() && (self.is_abandoned() || self.body.was_cut() || all_taken)
     }
 
     /// The head of the answer has come.

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::inbound::Lane;
 use super::open_call::OpenCall;
 use crate::house::House;
+use crate::spool_room::Spool;
 use hallway_core::Fault;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -27,6 +28,7 @@ pub(crate) struct Calls {
     held: RefCell<Vec<Held>>,
     /// Bytes of answers that wait in memory.
     all_bytes: Rc<Cell<usize>>,
+    spool: Arc<Spool>,
 }
 
 /// A slot that is not free although its answer is whole.
@@ -37,8 +39,9 @@ struct Held {
 }
 
 impl Calls {
-    pub(crate) fn new(thread: u16, all_bytes: Rc<Cell<usize>>) -> Self {
-        Calls { thread, serial: Cell::new(0), table: RefCell::default(), held: RefCell::default(), all_bytes }
+    pub(crate) fn new(thread: u16, spool: Arc<Spool>, all_bytes: Rc<Cell<usize>>) -> Self {
+        let (table, held) = (RefCell::default(), RefCell::default());
+        Calls { thread, serial: Cell::new(0), table, held, all_bytes, spool }
     }
 
     /// Which outbound lane answers come by.
@@ -63,7 +66,7 @@ impl Calls {
         self.serial.set(serial);
         let serial = (serial << KEY_BITS) & ((1 << THREAD_SHIFT) - 1);
         let ticket = (u64::from(self.thread) << THREAD_SHIFT) | serial | key;
-        let call = Rc::new(Call::new(ticket, self.all_bytes.clone()));
+        let call = Rc::new(Call::new(ticket, self.spool.clone(), self.all_bytes.clone()));
         entry.insert(call.clone());
         Some(OpenCall::new(self.clone(), call))
     }
@@ -94,6 +97,11 @@ impl Calls {
     /// Whether nothing is under way.
     pub(crate) fn is_empty(&self) -> bool {
         self.table.borrow().is_empty() && self.held.borrow().is_empty()
+    }
+
+    /// Lets go of the room for many, where there are none.
+    pub(crate) fn shrink(&self) {
+        self.table.borrow_mut().shrink_to_fit();
     }
 
     /// An answer is whole, and its worker still has its slot.

@@ -3,10 +3,12 @@
 //! Actors: every event loop, for about a microsecond each.
 //! Never:  is the lock held while anything is waited for, or a worker woken.
 
+use crate::files::FilePools;
 use crate::lane::inbound::{Lane, NotSent};
 use crate::lane::parcel::Parcel;
 use crate::lane::sent_files::SentFiles;
 use crate::posts::Posts;
+use crate::thread_pool::ThreadPool;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Given, Placed};
 use hallway_core::plan::App;
@@ -15,6 +17,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Threads that wait for the files of one app.
+const FILE_THREADS_MAX: usize = 4;
 
 const UNSENDABLE: Fault = Fault::Internal("The request could not be handed to a worker.");
 
@@ -44,10 +49,17 @@ impl AppDesk {
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub(crate) fn new(app: &App, posts: Posts, master: Arc<dyn Master>, beginning: Instant) -> io::Result<Self> {
+    pub(crate) fn new(
+        app: &App,
+        pools: &Arc<FilePools>,
+        posts: Posts,
+        master: Arc<dyn Master>,
+        beginning: Instant,
+    ) -> io::Result<Self> {
         let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
         let is_down = AtomicBool::new(false);
-        let sent_files = SentFiles::start(posts.clone())?;
+        let threads = ThreadPool::new(format!("{}: files that it sends", app.name), 1, FILE_THREADS_MAX);
+        let sent_files = SentFiles::start(posts.clone(), threads, pools.clone())?;
         Ok(AppDesk { name: app.name.clone(), timeout_ms, is_down, desk, sent_files, posts, master, beginning })
     }
 

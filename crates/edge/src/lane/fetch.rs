@@ -50,7 +50,7 @@ pub(crate) async fn fetch<W: Wire>(
         // There is no room for both in one frame.
         limits.body_memory_bytes = 0;
     }
-    let body = gather(exchange.wire, &limits).await?;
+    let body = gather(&house.spool, exchange.wire, &limits).await?;
     let call = house.calls.open().ok_or(Fault::QueueFull)?;
     let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to)));
     // The path as it is matched may be three times as long as it came.

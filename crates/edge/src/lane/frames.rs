@@ -60,7 +60,7 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
     let Some(call) = house.calls.find(ticket, lane.worker) else { return Taken::Broken };
     let is_head = matches!(frame, AnswerFrame::Start { .. });
     let Some((body_bytes, end)) = put(lane, &call, frame) else { return Taken::Broken };
-    if call.is_abandoned() {
+    if call.is_abandoned() || call.body().was_cut() {
         // Who goes on with it makes no progress.
         house.outbounds.cancel(lane.worker, ticket);
     } else if body_bytes > 0 {

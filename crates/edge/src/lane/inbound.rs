@@ -3,6 +3,7 @@
 //! Actors: whichever event loop claimed the slot, under the lock of the desk.
 //! Never:  does a send wait; a worker with a free slot has room, or is broken.
 
+use crate::files::StoredFile;
 use crate::lane::desk::AppDesk;
 use crate::lane::parcel::Parcel;
 use crate::lane::sent_files::WorkerSocket;
@@ -171,7 +172,7 @@ impl AsFd for Lane {
 
 /// The file of a body, opened anew for each worker that gets it: read-only, and with a position of
 /// its own, which no worker that had it before can move.
-fn open_again(file: &OwnedFd) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+fn open_again(file: &StoredFile) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -3,8 +3,8 @@
 //! Actors: the loop that owns the connection, and the one that hands it over.
 //! Never:  do two workers have it, or one that was not told.
 
+use crate::files::StoredFile;
 use crate::lane::inbound::{Lane, NotSent};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A request on its way to a worker. Shared by the loop that owns the connection and the one that
@@ -15,7 +15,7 @@ pub(crate) struct Parcel {
     pub(crate) frame: Vec<u8>,
     /// Its body, unless that is in the file.
     pub(crate) body: Vec<u8>,
-    pub(crate) file: Option<OwnedFd>,
+    pub(crate) file: Option<Arc<StoredFile>>,
     holder: Mutex<Option<Holder>>,
 }
 
@@ -29,7 +29,7 @@ struct Holder {
 }
 
 impl Parcel {
-    pub(crate) fn new(ticket: u64, frame: Vec<u8>, body: Vec<u8>, file: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(ticket: u64, frame: Vec<u8>, body: Vec<u8>, file: Option<Arc<StoredFile>>) -> Self {
         Parcel { ticket, frame, body, file, holder: Mutex::default() }
     }
 

@@ -1,11 +1,13 @@
 //! In:     descriptors that workers of an app send beside their lanes: of anything.
 //! Out:    plain files, to the event loops whose answers they are for; all else closed.
-//! Actors: one thread for each app.
+//! Actors: one thread for each app takes them; further ones read and close them.
 //! Never:  does an event loop take, look at or close what a worker has sent: each of these may wait for as long as the
 //!         worker likes. Even a descriptor that is not taken is closed by whoever reads or closes the socket.
 
+use crate::files::{FilePools, StoredFile, mount_of};
 use crate::lane::inbound::Lane;
 use crate::posts::Posts;
+use crate::thread_pool::ThreadPool;
 use hallway_ring::receive_file;
 use rustix::fs::{FileType, fstat};
 use std::collections::HashMap;
@@ -14,15 +16,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Answers of one app that wait for their files, at most.
 const WAITING_MAX: usize = 1024;
 /// Files of one worker that have come before the frames that say so.
 const EARLY_MAX: usize = 64;
-/// How soon a file is closed that its answer does not need any more.
-const LOOK: Duration = Duration::from_millis(100);
 /// What is not touched of a stack takes no memory.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -35,7 +34,7 @@ pub(crate) struct SentFiles {
 /// What came for an answer whose worker says that it sent a file.
 pub(crate) enum SentFile {
     /// A plain file, and its length.
-    Plain(Arc<File>, u64),
+    Plain(Arc<StoredFile>, u64),
     /// It came to a process that has too many files open.
     Lost,
     /// Nothing, or what is no plain file: the worker lies.
@@ -59,10 +58,10 @@ impl SentFiles {
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub(super) fn start(posts: Posts) -> io::Result<SentFiles> {
+    pub(super) fn start(posts: Posts, threads: ThreadPool, pools: Arc<FilePools>) -> io::Result<SentFiles> {
         let (tasks, queue) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let taker = Taker { posts, waiting: waiting.clone(), early: HashMap::new(), lent: Vec::new() };
+        let taker = Taker { posts, threads, pools, waiting: waiting.clone(), early: HashMap::new() };
         let builder = std::thread::Builder::new().name("sent files".into()).stack_size(STACK_BYTES);
         builder.spawn(move || taker.work(&queue))?;
         Ok(SentFiles { tasks, waiting })
@@ -120,39 +119,27 @@ pub(crate) fn close_apart(socket: OwnedFd) {
 /// The thread's own.
 struct Taker {
     posts: Posts,
+    /// Where answers read these files, and where they are closed.
+    threads: ThreadPool,
+    pools: Arc<FilePools>,
     waiting: Arc<AtomicUsize>,
     /// By the numbers of the workers: files, by the tickets of their answers.
     early: HashMap<u32, Vec<(u64, Option<OwnedFd>)>>,
-    /// Files that answers have, each held here too, so that it is here that they are closed.
-    lent: Vec<Arc<File>>,
 }
 
 impl Taker {
     fn work(mut self, queue: &Receiver<Task>) {
-        let mut looked = Instant::now();
-        loop {
-            let task = match self.lent.is_empty() {
-                true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => queue.recv_timeout(LOOK),
-            };
+        for task in queue {
             match task {
-                Ok(Task::Take { lane, ticket }) => {
+                Task::Take { lane, ticket } => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     let taken = self.take(lane, ticket);
                     self.posts.file(ticket, taken);
                 }
-                Ok(Task::Close { worker, socket }) => {
+                Task::Close { worker, socket } => {
                     self.early.remove(&worker);
                     drop(socket);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) if self.lent.is_empty() => return,
-                // Answers of an app that is no more: a channel without a sender does not wait.
-                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
-            }
-            if looked.elapsed() >= LOOK {
-                looked = Instant::now();
-                self.lent.retain(|file| Arc::strong_count(file) > 1);
             }
         }
     }
@@ -170,9 +157,9 @@ impl Taker {
         let (_, Some(file)) = early.swap_remove(at) else { return SentFile::Lost };
         match fstat(&file) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                let file = Arc::new(File::from(file));
-                self.lent.push(file.clone());
-                SentFile::Plain(file, u64::try_from(stat.st_size).unwrap_or(0))
+                let mount = mount_of(&file).unwrap_or(0);
+                let file = StoredFile::of_worker(File::from(file), mount, &self.pools, &self.threads);
+                SentFile::Plain(Arc::new(file), u64::try_from(stat.st_size).unwrap_or(0))
             }
             _ => SentFile::Nothing(lane),
         }

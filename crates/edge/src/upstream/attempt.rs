@@ -171,7 +171,7 @@ impl Attempt<'_> {
         if script.root.is_empty() {
             return Ok(None);
         }
-        let named = script::find(script, path_behind(head, self.to.prefix_bytes)).await;
+        let named = script::find(self.house, script, path_behind(head, self.to.prefix_bytes)).await?;
         named.map(Some).ok_or(Fault::NotFound)
     }
 

@@ -6,10 +6,10 @@
 use super::choose::Held;
 use super::flight::Flight;
 use super::trailing::Trailing;
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Giver};
 use crate::deadline::{Deadline, SWEEP};
 use crate::detached::Whole;
-use crate::files::read_part;
+use crate::files::{StoredFile, read_part};
 use crate::house::House;
 use crate::piece::Piece;
 use hallway_core::Fault;
@@ -18,7 +18,6 @@ use hallway_core::gateway::{put_stdin, put_stdin_end};
 use hallway_core::http1::{CHUNK_END, put_chunk_start, put_last_chunk};
 use hallway_core::plan::Pool;
 use std::cell::RefCell;
-use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -81,7 +80,7 @@ enum Then {
     Nothing,
     Memory(Rc<Vec<u8>>),
     File {
-        file: Arc<File>,
+        file: Arc<StoredFile>,
         at: u64,
         end: u64,
         reading: Option<Reading>,
@@ -337,7 +336,7 @@ impl Stream {
             return;
         }
         if let State::Direct(running) = std::mem::replace(&mut self.state, State::Done) {
-            let backlog = Rc::new(Backlog::new(house.answer_bytes.clone()));
+            let backlog = Rc::new(Backlog::new(Giver::Server, house.spool.clone(), house.answer_bytes.clone()));
             let task = gather(house.clone(), *running, backlog.clone(), self.trailers.clone());
             self.state = State::Apart(backlog, tokio::task::spawn_local(task));
         }
@@ -377,5 +376,8 @@ async fn gather(house: Rc<House>, mut running: Running, backlog: Rc<Backlog>, tr
             }
         }
         backlog.make_room().await;
+        if backlog.was_cut() {
+            return;
+        }
     }
 }

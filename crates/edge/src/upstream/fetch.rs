@@ -83,7 +83,7 @@ pub(crate) async fn fetch<W: Wire>(
     let pool: Arc<Pool> = rules.plan.pools[to.pool].clone();
     let budget = Budget::new(pool.retry_percent);
     rules.pools[to.pool].earn_retry(budget);
-    let body = gathered(exchange, &pool, to.body_bytes_max).await?;
+    let body = gathered(house, exchange, &pool, to.body_bytes_max).await?;
     let wanted = pool
         .sticky
         .as_ref()
@@ -270,6 +270,7 @@ impl Tries<'_> {
 
 /// The body of a request, where it has one and the pool wants it as a whole.
 async fn gathered<W: Wire>(
+    house: &House,
     exchange: &mut Exchange<'_, W>,
     pool: &Pool,
     body_bytes_max: u64,
@@ -278,7 +279,7 @@ async fn gathered<W: Wire>(
         return Ok(None);
     }
     let limits = Limits { body_bytes_max, ..exchange.rules.plan.limits };
-    Ok(Some(whole(Box::pin(gather(exchange.wire, &limits)).await?)))
+    Ok(Some(whole(Box::pin(gather(&house.spool, exchange.wire, &limits)).await?)))
 }
 
 /// Chooses while the client waits for it; adds to `queue_us` how long that took, where nobody had room.

@@ -3,25 +3,31 @@
 //! Actors: threads for files, which look whether it is there.
 //! Never:  does the event loop wait for a disk.
 
+use crate::house::House;
+use hallway_core::Fault;
 use hallway_core::gateway::{Named, Seen, name_script};
 use hallway_core::plan::Script;
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 /// The script; nothing where the path names none. Most paths that one script has all of name none, and nobody looks.
-pub(super) async fn find(script: &Script, path: &[u8]) -> Option<Named> {
+///
+/// # Errors
+/// 504 where the file system does not say whether it is there.
+pub(super) async fn find(house: &House, script: &Script, path: &[u8]) -> Result<Option<Named>, Fault> {
     let mut looks = false;
     let spelled = name_script(script, path, |_| {
         looks = true;
         Seen::Nothing
     });
     if !looks {
-        return spelled;
+        return Ok(spelled);
     }
     let (script, path) = (script.clone(), path.to_vec());
-    let finding = tokio::task::spawn_blocking(move || name_script(&script, &path, |name| look(&script.root, name)));
-    finding.await.ok().flatten()
+    let threads = house.file_pools.root(Path::new(&script.root)).threads(Path::new(""));
+    Ok(threads.run(move || name_script(&script, &path, |name| look(&script.root, name))).await?)
 }
 
 /// What this machine sees there, which need not be what the server sees.
