@@ -142,3 +142,35 @@ impl EdgeLives {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Child, Command, Event, Settings, Supervisor};
+
+    /// Whatever kills them: they cost a pause, never the whole tree.
+    #[test]
+    fn edges_that_die_as_soon_as_they_are_there_pause() {
+        // Of files and pools alone: there is no app by which the tree could tell that it has served.
+        let mut tree = Supervisor::new(Settings { apps: Vec::new(), graceful_timeout_ms: 30_000, gives_up: false });
+        tree.step(0, Event::Start);
+        let mut pauses = Vec::new();
+        for round in 1..=10u64 {
+            let now_ms = round * 10_000;
+            tree.step(now_ms, Event::Ready(Child::Edge));
+            let commands = tree.step(now_ms + 10, Event::Exited(Child::Edge, None));
+            let is_there = commands == [Command::SpawnEdge];
+            pauses.push(if is_there { 0 } else { tree.wake_at().unwrap() - now_ms - 10 });
+            let later = tree.step(now_ms + 5_000, Event::Tick);
+            assert_eq!(is_there, later.is_empty(), "{later:?}");
+        }
+        assert_eq!(pauses, [0, 0, 0, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
+        // One that cannot even start is tried again and again, as what keeps it from that may pass.
+        tree.step(200_000, Event::Ready(Child::Edge));
+        assert_eq!(tree.step(300_000, Event::Exited(Child::Edge, Some(1))), [Command::SpawnEdge], "this one has lived");
+        for pause_ms in [100, 200, 400] {
+            assert_eq!(tree.step(300_100, Event::Exited(Child::Edge, Some(1))), []);
+            assert_eq!(tree.wake_at(), Some(300_100 + pause_ms));
+            assert_eq!(tree.step(300_100 + pause_ms, Event::Tick), [Command::SpawnEdge]);
+        }
+    }
+}
