@@ -13,7 +13,10 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
 
-.PHONY: run build test soak lint bench instructions fuzz clean
+# What looks at licences and origins of crates; its own version is fixed as theirs are.
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: run build test soak lint bench instructions fuzz clean audit
 
 ## Builds hallway for release and serves the example at http://127.0.0.1:8000.
 run: build $(VENVS)/example/.made
@@ -37,12 +40,17 @@ test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/ngin
 soak: $(VENVS)/test/.made /usr/bin/curl
 	SOAK_SECONDS=60 SOAK_REQUESTS=20000 cargo test --test stories one_app_of_three_attacks -- --nocapture
 
-## Formatting, clippy with warnings as errors.
-lint:
+## Formatting, clippy with warnings as errors, licences and origins of crates.
+lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo fmt --check --manifest-path bench/load/Cargo.toml
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
+	$(DENY) --log-level error check bans licenses sources
+
+## Looks up known vulnerabilities of crates, in a database that it fetches from the network.
+audit: $(DENY)
+	$(DENY) check advisories
 
 ## Measures hallway beside its peers; writes bench/results/.
 bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /usr/include/ev.h $(VENVS)/bench/.made
@@ -100,6 +108,10 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 /usr/include/ev.h:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends libev-dev python3-dev
+
+$(DENY):
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --version 0.20.2 --root target/tools cargo-deny
+	rm -rf target/tools/build
 
 /usr/bin/h2load:
 	$(SUDO) apt-get update -qq
