@@ -22,6 +22,7 @@ mod port_holder;
 mod ring;
 mod settings;
 mod signals;
+mod stacks;
 mod state;
 mod users;
 mod wire;

@@ -3,11 +3,12 @@
 //! Actors: the edge's main thread, which waits for the master's orders.
 //! Never:  does any other file know both an adapter and what stands behind its port.
 
+use crate::stacks::Stacks;
 use hallway_core::control::{Order, Report, encode_refusal};
 use hallway_core::plan::{Listen, Listener, Plan};
 use hallway_core::ports::Master;
 use hallway_core::supervise::beat_ms;
-use hallway_edge::{Beats, Bound, Edge, Ground, MAIN, Voice};
+use hallway_edge::{Beats, Bound, Edge, Ground, MAIN, Voice, monotonic_ms};
 use hallway_workers::{Channel, Message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,8 +16,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -78,13 +80,15 @@ pub(crate) fn run_edge(mut arguments: impl Iterator<Item = OsString>) -> ExitCod
     hallway_workers::set_title(hallway_workers::EDGE);
     let mut next = || arguments.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
     let (user, channel) = (next(), next());
+    let stacks = Stacks::listen();
     let confined = hallway_workers::confine_edge(&user).and_then(|()| Channel::inherited(&channel));
     // Only the master ends the edge: a signal to all processes at once must not cut what is in flight.
     // A file that may not grow is an error of its write (EFBIG), not the end of everything.
     for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXFSZ] {
         let _ = signal_hook::flag::register(signal, Arc::default());
     }
-    match confined.and_then(serve) {
+    let shown = confined.and_then(|channel| Ok((channel, stacks?)));
+    match shown.and_then(|(channel, stacks)| serve(channel, stacks)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Voice::of_process().say(&format!("the edge could not start: {error}"));
@@ -104,6 +108,9 @@ struct Inbox {
     logs: Vec<File>,
     /// How often this thread is to show that it turns.
     beat_ms: Option<u64>,
+    /// How stacks are shown, and who says that they are to be.
+    stacks: Stacks,
+    shows: UnixStream,
 }
 
 impl Inbox {
@@ -119,13 +126,35 @@ impl Inbox {
                 tv_sec: (pause_ms / 1000) as i64,
                 tv_nsec: (pause_ms % 1000) as i64 * 1_000_000,
             });
-            match poll(&mut [PollFd::new(&self.channel, PollFlags::IN)], pause.as_ref()) {
+            let sources = [self.channel.as_fd(), self.shows.as_fd()];
+            let mut sources = sources.map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN));
+            match poll(&mut sources, pause.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) if !sources[1].revents().is_empty() => self.show_silent(beats),
                 Ok(_) => {
                     beats.excuse(MAIN);
                     return self.channel.receive();
                 }
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Shows the stacks of those event loops that do not turn; the master is about to end this process for it.
+    fn show_silent(&mut self, beats: &Beats) {
+        let _ = self.shows.read(&mut [0; 64]);
+        let Some(beat_ms) = self.beat_ms else { return };
+        let since_ms = monotonic_ms().saturating_sub(beat_ms + beat_ms / 2);
+        let silent = beats.all().enumerate().filter(|(_, at)| *at != 0 && *at < since_ms);
+        for (slot, _) in silent.filter(|(slot, _)| *slot != MAIN) {
+            let who = format!("event loop {}", slot - MAIN);
+            match self.stacks.of_thread(beats.thread(slot)) {
+                Some(frames) => {
+                    Voice::of_process().say(&format!("{who} is here, innermost first:"));
+                    let lines: String = frames.iter().map(|frame| format!("    {frame}\n")).collect();
+                    Voice::of_process().quote(lines.into_bytes());
+                }
+                None => Voice::of_process().say(&format!("{who} shows no stack")),
             }
         }
     }
@@ -175,10 +204,14 @@ fn read_plan(file: Option<OwnedFd>) -> io::Result<Plan> {
     Ok(serde_json::from_reader(File::from(file))?)
 }
 
-fn serve(channel: Channel) -> io::Result<()> {
+fn serve(channel: Channel, stacks: Stacks) -> io::Result<()> {
     let copy = channel.try_clone()?;
     let (early, sockets) = (VecDeque::new(), VecDeque::new());
-    let mut inbox = Inbox { channel: copy, early, sockets, logs: Vec::new(), beat_ms: None };
+    // A worker shows its stacks by this signal, too.
+    let (shows, written_by) = UnixStream::pair()?;
+    shows.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(SIGQUIT, written_by)?;
+    let mut inbox = Inbox { channel: copy, early, sockets, logs: Vec::new(), beat_ms: None, stacks, shows };
     channel.send(&Report::Confined.encode(), &[])?;
     let Some((plan, serial, beats)) = inbox.first_plan()? else { return Ok(()) };
     let edge_threads = plan.edge_threads;

@@ -17,6 +17,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("src/allocator.rs", "memory is given and taken back by a library in C"),
     ("crates/workers/src/inherit.rs", "a descriptor is taken over by its number"),
     ("crates/workers/src/spawn.rs", "code between fork and exec"),
+    ("src/stacks/mod.rs", "a thread walks its own stack in the handler of a signal"),
     ("crates/pyworker/src/descriptors.rs", "a descriptor is taken over by its number"),
     ("crates/edge/src/watched.rs", "a descriptor is watched by the poll of tokio"),
     ("crates/ring/src/beats.rs", "memory that two processes share"),

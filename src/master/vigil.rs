@@ -87,7 +87,9 @@ impl Master {
         let speaks = matches!(silence, Silence::EventLoop(_)) && !is_stopped(state);
         let (time, how) = (seconds(self.plan.watchdog_ms), told(state));
         let what = if speaks { "it shows its stack, and another edge takes over" } else { "another edge takes over" };
-        say(&format!("{who} has not turned for {time} ({}): it {how}; {what}", self.named("watchdog")));
+        // `run` has no flag for it.
+        let by = if self.plan.by_flags { "" } else { " (watchdog)" };
+        say(&format!("{who} has not turned for {time}{by}: it {how}; {what}"));
         Some(Event::EdgeHangs { speaks })
     }
 }

@@ -129,7 +129,9 @@ impl Running {
         if workers == ANY {
             return;
         }
-        wait_until(|| (self.children("hallway: ").len() == 1 + workers).then_some(()));
+        // One that is about to become a worker has another title.
+        let is_all = || self.children("hallway: edge").len() == 1 && self.children("hallway: app").len() == workers;
+        wait_until(|| is_all().then_some(()));
     }
 
     /// Starts it, and waits for nothing.

@@ -8,8 +8,10 @@ use super::served::Served;
 use super::stage::{Running, Stage, python, signal, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const APP: &str = r#"
@@ -134,6 +136,10 @@ fn an_event_loop_that_blocks_is_replaced() {
     hallway.wait_for_line(|line| {
         line.contains("event loop 1 of the edge (") && line.contains("it waits for something that does not come")
     });
+    // Where it is: below the runtime of the event loop.
+    hallway.wait_for_line(|line| line.contains("event loop 1 is here, innermost first:"));
+    hallway.wait_for_line(|line| line.starts_with("    ") && line.contains("mio::sys::unix::selector"));
+    hallway.wait_for_line(|line| line.starts_with("    ") && line.contains("hallway_edge::threads::run_loop"));
     wait_for_another(&hallway, edge);
     let_go(debugger);
 }
@@ -219,6 +225,58 @@ fn without_a_watchdog_nobody_is_replaced() {
     pause(true);
     served.hallway.wait_for_line(|line| line.contains("has not turned for 2 s (watchdog)"));
     served.hallway.wait_for_child("hallway: edge", &[edge]);
+}
+
+/// One request on a connection of its own.
+fn is_served(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    stream.set_read_timeout(Some(super::stage::PATIENCE)).unwrap();
+    let mut answer = String::new();
+    let request = b"GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}
+
+/// Who comes while the edge hangs waits for the next one; only what was in flight at the end of the old one is lost.
+#[test]
+fn who_comes_meanwhile_is_served() {
+    let hallway = Stage::with_app(APP).run(&["-w", "2", "--edge-threads", "2", "app:app"]);
+    for how in ["whole", "block", "spin"] {
+        let (edge, is_over) = (edge_of(&hallway), AtomicBool::new(false));
+        let all: Vec<(Instant, bool)> = std::thread::scope(|scope| {
+            let client = || {
+                let mut all = Vec::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    let began = Instant::now();
+                    all.push((began, is_served(hallway.address)));
+                }
+                all
+            };
+            let clients: Vec<_> = (0..6).map(|_| scope.spawn(client)).collect();
+            std::thread::sleep(Duration::from_millis(300));
+            let debugger = if how == "whole" { None } else { seize(threads_of(edge)["edge 1"], how) };
+            if debugger.is_none() {
+                signal(edge, "STOP");
+            }
+            let hung = Instant::now();
+            wait_for_another(&hallway, edge);
+            let served = Instant::now();
+            debugger.into_iter().for_each(let_go);
+            std::thread::sleep(Duration::from_millis(500));
+            is_over.store(true, Ordering::Relaxed);
+            let all: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+            let lost = all.iter().filter(|(began, is_ok)| !is_ok && (*began < hung || *began > served)).count();
+            assert!(all.iter().filter(|(began, _)| *began > served).count() > 10, "nobody came behind it");
+            // One that began before may still have been with the old edge.
+            let before = all.iter().filter(|(began, is_ok)| !is_ok && *began < hung).count();
+            assert!(lost == before && before <= 6, "{how}: {lost} lost, {before} of them from before");
+            all
+        });
+        let lost = all.iter().filter(|(_, is_ok)| !is_ok).count();
+        // Six clients have six requests in flight.
+        assert!(lost <= 6, "{how}: {lost} of {} lost", all.len());
+    }
 }
 
 /// How often threads of a process went to sleep.
