@@ -90,10 +90,12 @@ impl Pace {
     /// How long the client needs for so many bytes. Milliseconds; as long as there are numbers for one that takes none.
     fn time_ms(&mut self, bytes: u64, now: Instant) -> u64 {
         self.turn(now);
-        if now.saturating_duration_since(self.taken_at) >= STALL || self.bytes_s == 0 {
+        // What was taken in a part of this second is less than what is taken in all of it.
+        let bytes_s = self.bytes_s.max(self.taken);
+        if now.saturating_duration_since(self.taken_at) >= STALL || bytes_s == 0 {
             return u64::MAX;
         }
-        bytes.saturating_mul(1000) / self.bytes_s
+        bytes.saturating_mul(1000) / bytes_s
     }
 }
 
