@@ -22,6 +22,7 @@ HALLWAY = """[server]
 http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
 threads = 1
+{user}
 idle_timeout = "10m"
 client_connections = 0
 [site."*"]
@@ -123,7 +124,9 @@ def configure(place: Place, name: str, template: str, **more: object) -> str:
 
 
 def hallway(place: Place) -> list[str]:
-    return [str(place.tools.hallway), "serve", "-c", configure(place, "hallway.toml", HALLWAY)]
+    # Started as root its edge is somebody else, as nginx's workers are.
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    return [str(place.tools.hallway), "serve", "-c", configure(place, "hallway.toml", HALLWAY, user=user)]
 
 
 def nginx(place: Place) -> list[str]:

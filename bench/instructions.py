@@ -32,6 +32,7 @@ http = "127.0.0.1:{port}"
 threads = 1
 head_timeout = "10m"
 body_timeout = "10m"
+{user}
 {app}
 [pool.behind]
 servers = ["http://127.0.0.1:{upstream}"]
@@ -52,6 +53,7 @@ chdir = "{apps}"
 python = "{python}"
 workers = 1
 timeout = "10m"
+{user}
 """
 ROUTE = '{ path = "/app/*", app = "bare", strip = true },'
 
@@ -133,9 +135,12 @@ def run(program: Path, python: Path, row, requests: int) -> dict[str, int]:
         (files / "small.bin").write_bytes(bytes(range(256)) * 4)
         wants_app = path == "/app/"
         apps = Path(__file__).parent.absolute() / "apps"
+        # Started as root its edge and its workers are somebody else, who could write nothing here.
+        own = 'user = "root"' if os.getuid() == 0 else ""
         text = FILE.format(
+            user=own,
             port=port, upstream=upstream, files=files, route=ROUTE if wants_app else "",
-            app=APP.format(apps=apps, python=python) if wants_app else "",
+            app=APP.format(apps=apps, python=python, user=own) if wants_app else "",
         )
         (scratch / "hallway.toml").write_text(text, encoding="utf-8")
         user = "user root;" if os.getuid() == 0 else ""

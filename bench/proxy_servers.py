@@ -20,6 +20,7 @@ HALLWAY = """[server]
 http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
 threads = 1
+{user}
 [pool.upstream]
 servers = ["http://127.0.0.1:{upstream}"]
 keep_alive = {{ connections = 1100 }}
@@ -106,7 +107,9 @@ def configure(place: Place, name: str, template: str, **more: object) -> str:
 
 
 def hallway(place: Place) -> list[str]:
-    return [str(place.tools.hallway), "serve", "-c", configure(place, "hallway.toml", HALLWAY)]
+    # Started as root its edge is somebody else, as nginx's workers are.
+    user = 'user = "root"' if os.geteuid() == 0 else ""
+    return [str(place.tools.hallway), "serve", "-c", configure(place, "hallway.toml", HALLWAY, user=user)]
 
 
 def nginx(place: Place) -> list[str]:
