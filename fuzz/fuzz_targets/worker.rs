@@ -7,9 +7,9 @@
 
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::lane::{FRAME_BYTES_MAX, frames_max};
-use hallway_core::plan::{App, Files, Limits, Listen, Listener, Plan, Route, Site, Target, Trust};
+use hallway_core::plan::{App, Files, Limits, Listen, Listener, Plan, Route, Site, Target, Trust, WATCHDOG_MS};
 use hallway_core::ports::Master;
-use hallway_edge::{Bound, Edge, Ground};
+use hallway_edge::{Beats, Bound, Edge, Ground, MAIN};
 use hallway_ring::{Bell, Memory, Receiver, Sender, Shape, send_file};
 use hallway_workers::{Lanes, make_lanes};
 use libfuzzer_sys::fuzz_target;
@@ -78,19 +78,33 @@ fn running() -> &'static Running {
             }],
             certificates: Vec::new(),
             user: None,
+            user_origin: String::new(),
             forward_proxy: None,
             zones: Vec::new(),
             trust: Trust::default(),
             logs: Vec::new(),
             log: None,
             limits: Limits::default(),
+            spool_bytes_max: Some(64 << 20),
+            watchdog_ms: WATCHDOG_MS,
             stop_timeout_ms: None,
             reloads: false,
             by_flags: false,
         };
         let mut sockets = vec![Vec::new()];
         Bound::deal(vec![listener.into()], &at, &mut sockets).unwrap();
-        let edge = Edge::start(Ground { plan, serial: 1, sockets, master: Arc::new(Deaf) }).unwrap();
+        let slots = MAIN + 1 + THREADS;
+        let beats = Arc::new(Beats::map(Beats::create(slots).unwrap(), slots).unwrap());
+        let ground = Ground {
+            plan,
+            serial: 1,
+            sockets,
+            logs: Vec::new(),
+            master: Arc::new(Deaf),
+            beats,
+            give_back: |_| (),
+        };
+        let edge = Edge::start(ground).unwrap();
         Running { edge: Mutex::new(edge), address, workers: AtomicU32::new(1) }
     })
 }

@@ -37,6 +37,7 @@ mod flask_hello;
 mod forward_proxy;
 mod gateways;
 mod gunicorn_vectors;
+mod handed;
 mod head_limits;
 mod holds;
 mod hostile;

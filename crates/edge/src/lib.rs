@@ -15,6 +15,7 @@ mod edge;
 mod exchange;
 mod files;
 mod forward;
+mod guarded;
 mod house;
 mod http1;
 mod http2;

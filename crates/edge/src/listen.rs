@@ -168,7 +168,7 @@ impl Door {
                 TcpStream::from_std(stream).map(|stream| (stream::Socket::Tcp(stream), peer))
             }
             Accepted::Unix(stream) => {
-                UnixStream::from_std(stream).map(|stream| (stream::Socket::Unix(stream), no_peer()))
+                UnixStream::from_std(stream).map(|stream| (stream::Socket::Unix(stream.into()), no_peer()))
             }
         };
         let gate = self.gates.borrow().iter().find(|gate| *gate.at == *at).cloned();

@@ -3,6 +3,7 @@
 //! Actors: the task of the connection.
 //! Never:  does anything after this know what kind of socket it is.
 
+use crate::guarded::Guarded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -12,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 /// Bytes that the kernel holds unsent for a client before the connection counts as writable (TCP_NOTSENT_LOWAT): what
@@ -24,7 +25,7 @@ const UNSENT_BYTES_FAST: u32 = 4 * 1024 * 1024;
 /// A connection as the kernel has it.
 pub(crate) enum Socket {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(Guarded),
 }
 
 /// A connection to a client, or to a server.
@@ -48,7 +49,7 @@ impl Socket {
             Socket::Tcp(stream) => stream.peek(into).await,
             Socket::Unix(stream) => {
                 let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-                stream.async_io(Interest::READABLE, || Ok(recv(stream, &mut *into, flags)?.0)).await
+                stream.async_io(Interest::READABLE, || Ok(recv(stream.as_fd(), &mut *into, flags)?.0)).await
             }
         }
     }

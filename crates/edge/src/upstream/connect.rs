@@ -154,7 +154,7 @@ async fn open(address: &Address) -> io::Result<Socket> {
             stream.set_nodelay(true)?;
             Ok(Socket::Tcp(stream))
         }
-        Address::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+        Address::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?.into())),
         Address::Pool(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
