@@ -114,21 +114,35 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, Refused> {
         Err(error) if answer.is_empty() || !is_status => return Err(failed(error).into()),
         _ => {}
     }
-    let mut parts = serde_json::Deserializer::from_slice(&answer).into_iter::<Value>();
-    let mut answer = parts.next().and_then(Result::ok).ok_or_else(|| format!("the instance went away ({shown})"))?;
-    if let (Value::Object(known), Some(Ok(Value::Object(more)))) = (&mut answer, parts.next()) {
-        known.extend(more);
-    }
+    let answer = read(&answer).ok_or_else(|| format!("the instance went away ({shown})"))?;
     match answer["problem"].as_str() {
-        Some(problem) => Err(Refused { problem: problem.trim_end().to_owned(), code: code_of(&answer) }),
+        Some(problem) => Err(Refused { problem: plain(problem.trim_end()), code: code_of(&answer) }),
         None => Ok(answer),
     }
+}
+
+/// What the master says, and behind it the edge. Of what the master says the edge, which is not trusted, changes nothing.
+fn read(bytes: &[u8]) -> Option<Value> {
+    let mut parts = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+    let mut answer = parts.next()?.ok()?;
+    if let (Value::Object(known), Some(Ok(Value::Object(more)))) = (&mut answer, parts.next()) {
+        for (key, value) in more.into_iter().filter(|(key, _)| key != "problem") {
+            known.entry(key).or_insert(value);
+        }
+    }
+    Some(answer)
+}
+
+/// A text without what would change the terminal of who reads it: the last words of an app and names of servers are in
+/// it, and who reads it may be root.
+fn plain(text: &str) -> String {
+    text.chars().map(|sign| if sign.is_control() && sign != '\n' { '\u{fffd}' } else { sign }).collect()
 }
 
 /// What was done, for a person: a reload says it, a stop is known by its process.
 pub(crate) fn show_done(answer: &Value) -> String {
     match (answer["done"].as_str(), answer["pid"].as_u64()) {
-        (Some(done), _) => format!("{done}\n"),
+        (Some(done), _) => plain(done) + "\n",
         (None, Some(pid)) => format!("process {pid} has ended\n"),
         _ => String::new(),
     }
@@ -179,7 +193,7 @@ pub(crate) fn show_status(status: &Value) -> String {
         Some(pools) => pools.iter().for_each(|pool| show_pool(pool, pools, &mut lines)),
         None => lines.push("  pools   the edge does not say how they are; it is starting, or stuck".into()),
     }
-    lines.join("\n") + "\n"
+    plain(&lines.join("\n")) + "\n"
 }
 
 /// How a server of a pool is; one that is a pool itself, by the servers below it.
@@ -238,5 +252,31 @@ fn shown_s(seconds: u64) -> String {
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
         (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edge_changes_nothing_of_what_the_master_says() {
+        let said = br#"{"pid": 1, "apps": []} {"pid": 2, "apps": 3, "problem": "no", "code": 0, "pools": []}"#;
+        assert_eq!(read(said), Some(json!({"pid": 1, "apps": [], "code": 0, "pools": []})));
+        assert_eq!(read(br#"{"pid": 1} {"pid": "#), Some(json!({"pid": 1})));
+        assert_eq!(read(b""), None);
+    }
+
+    #[test]
+    fn words_of_others_do_nothing_to_a_terminal() {
+        let why = "app:app does not load: \u{1b}]0;title\u{7} \u{9b}31m\rhidden";
+        let status = json!({
+            "apps": [{"name": "web", "down": {"why": why}}],
+            "pools": [{"name": "p", "servers": [{"server": "a\u{1b}[2J", "state": "down", "why": "x\u{85}"}]}],
+        });
+        for text in [show_status(&status), show_done(&json!({ "done": why }))] {
+            assert!(text.contains("does not load") || text.contains("title"), "{text}");
+            assert!(!text.contains(|sign: char| sign.is_control() && sign != '\n'), "{text:?}");
+        }
     }
 }

@@ -58,11 +58,13 @@ fn become_user_of(app: &App) -> Result<(), String> {
         let user = app.user.as_ref().map_or_else(crate::users::own_name, |user| crate::users::name_of(user.uid));
         format!("this process cannot become the user '{user}', as which {} runs: {error}", app.name)
     };
-    if let Some(user) = &app.user {
-        hallway_workers::become_user(user).map_err(failed)?;
-    }
     if !app.new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(|error| failed(error.into()))?;
+    }
+    if let Some(user) = &app.user {
+        // The terminal is still that of who started this. A kernel without such filters has no other way either.
+        let _ = hallway_workers::forbid_typing();
+        hallway_workers::become_user(user).map_err(failed)?;
     }
     Ok(())
 }

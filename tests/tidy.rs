@@ -18,6 +18,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("crates/workers/src/inherit.rs", "a descriptor is taken over by its number"),
     ("crates/workers/src/spawn.rs", "code between fork and exec"),
     ("src/stacks/mod.rs", "a thread walks its own stack in the handler of a signal"),
+    ("crates/workers/src/terminal.rs", "a filter of system calls is handed to the kernel"),
     ("crates/pyworker/src/descriptors.rs", "a descriptor is taken over by its number"),
     ("crates/edge/src/watched.rs", "a descriptor is watched by the poll of tokio"),
     ("crates/ring/src/beats.rs", "memory that two processes share"),

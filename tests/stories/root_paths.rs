@@ -220,6 +220,34 @@ fn commands_of_an_app_run_as_the_app() {
     assert!(!is_root() || !said.contains("[0"), "{said}");
 }
 
+/// Has the command type at its own terminal, as an app could that root runs a command of.
+#[test]
+fn commands_of_an_app_type_nothing_at_the_terminal_of_root() {
+    let (user, python) = (if is_root() { "user = \"nobody\"\n" } else { "" }, "/usr/bin/python3");
+    for lifted in ["", "new_privileges = true\n"] {
+        let text = format!(
+            "[app.web]\nwsgi = \"app:app\"\nchdir = \"theirs\"\n{user}{lifted}python = \"{python}\"\n\
+             [site.\"*\"]\nroutes = [{{ path = \"/*\", app = \"web\" }}]\n"
+        );
+        let stage = stage();
+        fs::write(stage.dir.join("hallway.toml"), text).unwrap();
+        // TIOCSTI, and TIOCLINUX in the words of a program that fills the upper half of the argument, too.
+        let program = "import ctypes, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+                       for order in [0x5412, 0x541c, 0x5412 + (1 << 32)]:\n    \
+                       failed = libc.syscall({'x86_64': 16}.get(__import__('os').uname().machine, 29), 0, \
+                       ctypes.c_ulong(order), ctypes.c_char_p(b'x'))\n    \
+                       print('said', failed, errno.errorcode.get(ctypes.get_errno()))";
+        let mut command = Command::new(python);
+        command.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])", env!("CARGO_BIN_EXE_hallway"), "exec", "-c"]);
+        command.arg(stage.dir.join("hallway.toml")).args(["web", "--", "python", "-c", program]);
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        // Who is root there already, or stays who it is, is not walled off from its own terminal.
+        let kept = said.matches("said -1 EPERM").count();
+        assert!(if is_root() { kept == 3 } else { said.contains("said ") }, "{said}");
+    }
+}
+
 /// `serve` with these directories; its exit code and what it said, where it ends.
 fn refused(stage: &Stage, state: &Path, run: &Path) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hallway"));

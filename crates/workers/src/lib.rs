@@ -11,6 +11,7 @@ mod lanes;
 mod launch;
 mod reap;
 mod spawn;
+mod terminal;
 mod title;
 
 pub use carried::carry;
@@ -21,4 +22,5 @@ pub use lanes::{Lanes, make_lanes};
 pub use launch::{Environment, WORKER, launch_worker};
 pub use reap::{Ended, reap, resident_bytes};
 pub use spawn::{EDGE, Hiring, Spawned, spawn_edge, spawn_worker};
+pub use terminal::forbid_typing;
 pub use title::set_title;
