@@ -173,8 +173,11 @@ fn bind_unix(path: &Path) -> Result<(OwnedFd, u64), String> {
                 "cannot listen at unix:{shown}: there is a file that is no socket. Choose another path."
             ));
         }
-        // A socket file stays behind when its server dies: only one that answers is in use.
-        let probe = unix_socket().map_err(failed)?;
+        // A socket file stays behind when its server dies: only one that answers is in use. One whose queue is full, because
+        // it takes nobody, is not waited for.
+        let probe =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None);
+        let probe = probe.map_err(failed)?;
         if connect(&probe, &address) != Err(Errno::CONNREFUSED) {
             return Err(format!(
                 "cannot listen at unix:{shown}: a server answers there. Stop it, or choose another path."
@@ -240,4 +243,28 @@ fn explain_tcp(error: Errno, address: &SocketAddr) -> String {
         other => other.to_string(),
     };
     format!("cannot listen at {address}: {mend}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_who_listens_and_takes_no_connection() {
+        let path = std::env::temp_dir().join(format!("hallway-full-{}.sock", std::process::id()));
+        let address = SocketAddrUnix::new(&path).unwrap();
+        let of =
+            |flags| socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | flags, None).unwrap();
+        let taken = of(SocketFlags::empty());
+        bind(&taken, &address).unwrap();
+        listen(&taken, 0).unwrap();
+        let clients: Vec<OwnedFd> = (0..8).map(|_| of(SocketFlags::NONBLOCK)).collect();
+        let came = clients.iter().filter(|client| connect(client, &address).is_ok()).count();
+        assert!(came < clients.len(), "its queue is full");
+        let problem = bind_unix(&path).unwrap_err();
+        assert!(problem.contains("a server answers there"), "{problem}");
+        drop((taken, clients));
+        assert!(bind_unix(&path).is_ok(), "what is left of it is replaced");
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -20,6 +20,10 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 /// The same where lines are passed on as they are: a program reads them.
 const RAW_BYTES_MAX: usize = 1024 * 1024;
 
+/// Ended workers of one app of which something that they started is still heard. An app could have the master keep pipes
+/// without end.
+const LEFT_MAX: usize = 32;
+
 /// What is remembered of the last line.
 const LAST_CHARS_MAX: usize = 200;
 
@@ -38,6 +42,24 @@ impl AllWords {
         let allowance = self.allowances.entry(app.name.clone()).or_insert_with(new).clone();
         let words = if app.is_raw { Words::raw } else { Words::new };
         self.all.push(words(&app.name, pid, pipe, allowance));
+    }
+
+    /// Hears no more of what an app's ended workers left behind than the last of it, before a further worker is heard.
+    pub(crate) fn let_go(&mut self, app: &App, is_hired: impl Fn(u32) -> bool) {
+        let Some(allowance) = self.allowances.get(&app.name) else { return };
+        let is_left = |words: &Words| Rc::ptr_eq(&words.allowance, allowance) && !is_hired(words.pid);
+        let mut surplus = self.all.iter().filter(|words| is_left(words)).count().saturating_sub(LEFT_MAX);
+        if surplus > 0 {
+            Voice::of_process().say(&format!(
+                "{}: more than {LEFT_MAX} of its ended workers left processes behind that may still print: what the oldest print is lost",
+                app.name
+            ));
+        }
+        self.all.retain(|words| {
+            let goes = surplus > 0 && is_left(words);
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 
     /// Pipes of those who may say something now.
@@ -206,9 +228,30 @@ mod tests {
             told += lines.len();
             words.begun.drain(..5);
         }
-        assert!((8 << 20..16 << 20).contains(&told), "{told}");
+        // Lines of this length are bounded by their number.
+        assert!((2 << 20..16 << 20).contains(&told), "{told}");
         assert_eq!(words.last(), "the last one");
         assert!(words.allowance.borrow_mut().due(u64::MAX).is_some_and(|dropped| dropped.lines > 1_000_000));
+    }
+
+    #[test]
+    fn of_ended_workers_that_left_something_behind_the_last_are_heard() {
+        let mut all = AllWords::default();
+        let (web, other) = (App::new("web", "a:b".into(), 1), App::new("other", "a:b".into(), 1));
+        let mut held = Vec::new();
+        let is_hired = |pid: u32| [1, 1_000].contains(&pid);
+        for pid in 0..1_000 {
+            // What a worker left behind holds its end open.
+            let (reads, writes) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+            held.push(writes);
+            let app = if pid < 3 { &other } else { &web };
+            all.let_go(app, is_hired);
+            all.add(app, pid, reads, 0);
+            all.tell(0, is_hired);
+            assert!(all.all.len() <= 3 + LEFT_MAX + 1);
+        }
+        let pids: Vec<u32> = all.all.iter().map(|words| words.pid).collect();
+        assert_eq!((&pids[..3], pids[3], pids.last()), (&[0, 1, 2][..], 1_000 - LEFT_MAX as u32 - 1, Some(&999)));
     }
 
     #[test]

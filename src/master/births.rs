@@ -118,7 +118,9 @@ impl Master {
         let app = Rc::new(self.noting(app));
         match self.hire(&app, place.number) {
             Ok((spawned, pipe)) => {
-                self.words.add(&app, spawned.pid, pipe, self.now_ms());
+                let now_ms = self.now_ms();
+                self.words.let_go(&app, |pid| self.workers.values().any(|hired| hired.spawned.pid == pid));
+                self.words.add(&app, spawned.pid, pipe, now_ms);
                 self.workers.insert(worker, Hired { app, spawned, unstarted: None });
             }
             Err(error) => {

@@ -9,8 +9,12 @@ use super::{Hired, LAST_WORDS_MS, Master, WEIGH_MAX_MS, WEIGH_MS, tell};
 use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{Child, Event};
-use hallway_workers::Ended;
+use hallway_workers::{Channel, Ended};
 use std::io;
+
+/// Reports of an edge that has ended which are read still: more than an honest one can have left. A process that it left
+/// behind may report without end.
+const LAST_REPORTS_MAX: usize = 16_384;
 
 impl Master {
     /// What follows from a report of a child.
@@ -102,14 +106,14 @@ impl Master {
 
     /// Forgets a child that has ended. Nothing for a process that was only adopted.
     pub(super) fn bury(&mut self, ended: Ended) -> Option<Event> {
+        // Orphans of apps may be many, where this is PID 1: nothing is done for them.
+        if !self.children().any(|(_, spawned)| spawned.pid == ended.pid) {
+            return None;
+        }
         // Its last words come before the news of its end.
         self.words.tell_all(self.now_ms());
         if let Some(edge) = self.edge.take_if(|edge| edge.pid == ended.pid) {
-            // What it said to a plan last of all counts.
-            while let Ok(Some(message)) = edge.channel.receive() {
-                let report = Report::decode(&message.bytes);
-                self.verdicts.extend(report.and_then(|report| Verdict::of(report, &message.bytes)));
-            }
+            self.verdicts.extend(last_verdicts(&edge.channel));
             self.edge_failed = !self.edge_is_ready;
             self.vigil = None;
             self.expected.remove(&Child::Edge);
@@ -141,5 +145,44 @@ impl Master {
         self.ready.remove(&worker);
         self.overgrown_mib.remove(&worker);
         Some(Event::Exited(Child::Worker(worker), ended.code))
+    }
+}
+
+/// What an edge that has ended said to plans last of all.
+fn last_verdicts(channel: &Channel) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for _ in 0..LAST_REPORTS_MAX {
+        let Ok(Some(message)) = channel.receive() else { break };
+        let report = Report::decode(&message.bytes);
+        verdicts.extend(report.and_then(|report| Verdict::of(report, &message.bytes)));
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hallway_core::control::encode_refusal;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn what_an_edge_leaves_behind_reports_without_end_to_nobody() {
+        let (master, edge) = Channel::pair().unwrap();
+        edge.send(&Report::Adopted { serial: 7 }.encode(), &[]).unwrap();
+        let (is_over, refusal) = (AtomicBool::new(false), encode_refusal(8, &"no".repeat(400)));
+        std::thread::scope(|scope| {
+            // As processes that the edge forked do.
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let _ = edge.send(&refusal, &[]);
+                    }
+                });
+            }
+            let verdicts = last_verdicts(&master);
+            is_over.store(true, Ordering::Relaxed);
+            assert!(matches!(verdicts.first(), Some(Verdict::Adopted(7))));
+            assert!(verdicts.len() <= LAST_REPORTS_MAX);
+        });
     }
 }

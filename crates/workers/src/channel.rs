@@ -25,7 +25,7 @@ pub struct Channel {
     socket: OwnedFd,
     pipe: OwnedFd,
     is_masters: bool,
-    /// Reports that came, and the beginning of the next one.
+    /// Reports that came, what is none among them, and the beginning of the next one.
     heard: AtomicU32,
     begun: Mutex<Vec<u8>>,
 }
@@ -145,6 +145,7 @@ impl Channel {
             let wanted = length.map_or(2, |length| 2 + length);
             if length.is_some_and(|length| length == 0 || length > MESSAGE_BYTES_MAX) {
                 begun.clear();
+                self.heard.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(Message { bytes: Vec::new(), descriptors: Vec::new() }));
             }
             if begun.len() == wanted {
@@ -237,6 +238,7 @@ mod tests {
             rustix::io::write(&child.pipe, &garbage).unwrap();
             assert!(master.receive().unwrap().unwrap().bytes.is_empty());
         }
+        assert_eq!(master.heard(), 3, "what is no report counts as one");
         // What is not read does not make the child wait.
         let sent = (0..1_000_000).take_while(|_| child.send(b"flood", &[]).is_ok()).count();
         assert!(sent > 1_000 && sent < 1_000_000, "{sent}");
