@@ -69,7 +69,7 @@ fn directory() -> Result<PathBuf, String> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = rustix::process::geteuid();
     let path = match (variable("RUNTIME_DIRECTORY"), variable("XDG_RUNTIME_DIR")) {
-        (Some(given), _) => given,
+        (Some(given), _) => paths::first_of(given),
         (None, _) if user.is_root() => PathBuf::from("/run/hallway"),
         (None, Some(own)) => own.join("hallway"),
         (None, None) => std::env::temp_dir().join(format!("hallway-{}", user.as_raw())),

@@ -117,6 +117,12 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     open_as_owner(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).map(OwnedFd::from)
 }
 
+/// The first of a list of paths: systemd names all directories of a unit in one variable (systemd.exec(5)).
+pub(crate) fn first_of(list: PathBuf) -> PathBuf {
+    let first = list.as_os_str().as_bytes().split(|byte| *byte == b':').find(|path| !path.is_empty());
+    first.map_or_else(PathBuf::new, |path| OsStr::from_bytes(path).into())
+}
+
 /// Where a path leads to.
 enum Place {
     /// This is not root: the kernel knows what it may open.

@@ -38,7 +38,7 @@ pub(crate) fn place() -> PathBuf {
 /// That of systemd's unit, root's, or the user's own.
 fn outer() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("STATE_DIRECTORY").unwrap_or_else(|| {
+    variable("STATE_DIRECTORY").map(paths::first_of).unwrap_or_else(|| {
         let user = rustix::process::geteuid();
         if user.is_root() {
             return PathBuf::from("/var/lib/hallway");

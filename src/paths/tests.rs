@@ -169,3 +169,10 @@ fn nothing_is_read_without_end() {
     assert!(text(&long).unwrap_err().to_string().ends_with("byte 0 is not UTF-8"));
     assert_eq!(text(&ground.0.join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+#[test]
+fn of_a_list_of_directories_the_first_counts() {
+    for (list, first) in [("/run/a", "/run/a"), ("/run/a:/run/b", "/run/a"), (":/run/b", "/run/b"), (":", "")] {
+        assert_eq!(first_of(list.into()), Path::new(first), "{list}");
+    }
+}

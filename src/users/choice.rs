@@ -124,6 +124,9 @@ pub(crate) fn told(plan: &Plan) -> Vec<String> {
 
 /// What the start tells of users: who an app runs as, where that is not its directory's owner and not written.
 pub(crate) fn surprises(plan: &Plan) -> Vec<String> {
+    if rustix::process::geteuid().is_root() && plan.user.is_none() && !plan.by_flags {
+        return vec![format!("everything runs as root: {}", plan.user_origin)];
+    }
     let is_expected = |app: &App| app.user_origin == WRITTEN || app.user_origin.starts_with("it is the owner");
     plan.apps.iter().filter(|app| app.user.is_some() && !is_expected(app)).map(told_of).collect()
 }
