@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -201,7 +202,15 @@ impl Inbox {
 
 fn read_plan(file: Option<OwnedFd>) -> io::Result<Plan> {
     let file = file.ok_or_else(|| lost("the plan"))?;
-    Ok(serde_json::from_reader(File::from(file))?)
+    Ok(serde_json::from_slice(&read_whole(&File::from(file))?)?)
+}
+
+/// Reads from the beginning: an edge that has ended may have read this file before, and its position is that of all who
+/// have it.
+fn read_whole(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 fn serve(channel: Channel, stacks: Stacks) -> io::Result<()> {
@@ -297,4 +306,21 @@ fn lost(what: &str) -> io::Error {
 
 fn empty(loops: usize) -> Vec<Vec<Bound>> {
     (0..loops).map(|_| Vec::new()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_whole_by_each_edge_that_is_shown_it() {
+        let carried = hallway_workers::carry("plan", b"the whole plan").unwrap();
+        let copy = || File::from(carried.try_clone().unwrap());
+        // The first edge ends while it reads, the second one when it has.
+        copy().read_exact(&mut [0; 5]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(read_whole(&copy()).unwrap(), b"the whole plan");
+            copy().read_to_end(&mut Vec::new()).unwrap();
+        }
+    }
 }
