@@ -166,7 +166,7 @@ def run(program: Path, python: Path, row, requests: int) -> dict[str, int]:
 @contextlib.contextmanager
 def started(command: list[str], scratch: str):
     """A process that is ended, and waited for, at the end."""
-    environment = {"PYTHONHASHSEED": "0", "PATH": os.environ["PATH"], "HOME": scratch, "RUNTIME_DIRECTORY": scratch, "STATE_DIRECTORY": scratch}
+    environment = {"PATH": os.environ["PATH"], "HOME": scratch, "RUNTIME_DIRECTORY": scratch, "STATE_DIRECTORY": scratch}
     log = open(f"{scratch}/log", "ab")
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
