@@ -6,6 +6,7 @@
 use crate::ERROR;
 use crate::instance::Instance;
 use hallway_core::plan::POOLS_DEPTH_MAX;
+use hallway_edge::plain;
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -116,7 +117,7 @@ pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Value, Refused> {
     }
     let answer = read(&answer).ok_or_else(|| format!("the instance went away ({shown})"))?;
     match answer["problem"].as_str() {
-        Some(problem) => Err(Refused { problem: plain(problem.trim_end()), code: code_of(&answer) }),
+        Some(problem) => Err(Refused { problem: plain(problem.trim_end()).into_owned(), code: code_of(&answer) }),
         None => Ok(answer),
     }
 }
@@ -133,16 +134,10 @@ fn read(bytes: &[u8]) -> Option<Value> {
     Some(answer)
 }
 
-/// A text without what would change the terminal of who reads it: the last words of an app and names of servers are in
-/// it, and who reads it may be root.
-fn plain(text: &str) -> String {
-    text.chars().map(|sign| if sign.is_control() && sign != '\n' { '\u{fffd}' } else { sign }).collect()
-}
-
 /// What was done, for a person: a reload says it, a stop is known by its process.
 pub(crate) fn show_done(answer: &Value) -> String {
     match (answer["done"].as_str(), answer["pid"].as_u64()) {
-        (Some(done), _) => plain(done) + "\n",
+        (Some(done), _) => plain(done).into_owned() + "\n",
         (None, Some(pid)) => format!("process {pid} has ended\n"),
         _ => String::new(),
     }
@@ -193,7 +188,7 @@ pub(crate) fn show_status(status: &Value) -> String {
         Some(pools) => pools.iter().for_each(|pool| show_pool(pool, pools, &mut lines)),
         None => lines.push("  pools   the edge does not say how they are; it is starting, or stuck".into()),
     }
-    plain(&lines.join("\n")) + "\n"
+    plain(&lines.join("\n")).into_owned() + "\n"
 }
 
 /// How a server of a pool is; one that is a pool itself, by the servers below it.

@@ -77,9 +77,13 @@ fn bodies_are_sent_as_they_come() {
     assert!(connection.chunk().starts_with(b"0 "));
     // The second is not made before the first is here.
     std::fs::write(hallway.stage.as_ref().unwrap().dir.join("go"), "").unwrap();
-    assert!(connection.chunk().starts_with(b"1 "));
-    assert!(connection.chunk().starts_with(b"2 "));
-    assert!(connection.chunk().is_empty());
+    // The others may come together, where the edge was held up.
+    let mut rest = Vec::new();
+    for chunk in std::iter::repeat_with(|| connection.chunk()).take_while(|chunk| !chunk.is_empty()) {
+        rest.extend(chunk);
+    }
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    assert!(rest.lines().map(|line| &line[..2]).eq(["1 ", "2 "]), "{rest}");
     // An HTTP/1.0 client gets the same until the end of the connection.
     let mut old = Connection::open(hallway.address);
     let answer = old.send("GET /late HTTP/1.0\r\n\r\n").answer();

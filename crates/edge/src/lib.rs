@@ -58,4 +58,4 @@ pub use pulse::MAIN;
 pub use spool::doubt_spool_directories;
 pub use stream::UNSENT_BYTES;
 pub use tls::{vet, vet_authorities, vet_pair};
-pub use voice::Voice;
+pub use voice::{Voice, plain};

@@ -4,6 +4,7 @@
 //! Never:  does a reader that is gone or stuck stop a server: then words are counted and dropped.
 
 use hallway_core::record::put_moment;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -36,6 +37,16 @@ enum Line {
     Flush(SyncSender<()>),
 }
 
+/// A text without what would change the terminal of who reads it: names of files, the last words of an app and what the
+/// edge says are in it, and who reads it may be root.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_harmful = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|sign| if is_harmful(sign) { '\u{fffd}' } else { sign }).collect::<String>().into()
+}
+
 impl Voice {
     /// The voice of this process.
     pub fn of_process() -> &'static Voice {
@@ -58,7 +69,7 @@ impl Voice {
 
     /// Says a line.
     pub fn say(&self, text: &str) {
-        self.quote(format!("{}hallway: {text}\n", Voice::time()).into_bytes());
+        self.quote(format!("{}hallway: {}\n", Voice::time(), plain(text)).into_bytes());
     }
 
     /// What stands before a line: the time; nothing where the lines go to the journal of systemd, which notes it itself.
@@ -121,6 +132,12 @@ fn speak(queue: &Receiver<Line>, lost: &Lost, out: &mut impl Write) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_changes_a_terminal() {
+        assert_eq!(plain("a\tb\nc\u{e9}"), "a\tb\nc\u{e9}");
+        assert_eq!(plain("\u{1b}]0;x\u{7}\r\u{9b}1m"), "\u{fffd}]0;x\u{fffd}\u{fffd}\u{fffd}1m");
+    }
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
