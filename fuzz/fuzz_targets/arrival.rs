@@ -32,10 +32,12 @@ fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.split(|byte| *byte == b'\n');
     let (method, path, authority) = (parts.next(), parts.next(), parts.next());
     let (Some(method), Some(path)) = (method, path) else { return };
-    let lines: Vec<(&[u8], &[u8])> =
-        parts.filter_map(|line| line.iter().position(|byte| *byte == b':').map(|at| (&line[..at], &line[at + 1..]))).collect();
+    let lines: Vec<(&[u8], &[u8])> = parts
+        .filter_map(|line| line.iter().position(|byte| *byte == b':').map(|at| (&line[..at], &line[at + 1..])))
+        .collect();
     let mut head = Head::default();
-    let made: Result<(), Fault> = make_head(&mut head, Pseudo { method, path, authority }, lines.into_iter(), (true, 8192));
+    let made: Result<(), Fault> =
+        make_head(&mut head, Pseudo { method, path, authority }, lines.into_iter(), (true, 8192));
     if made.is_ok() {
         assert!(is_token(head.method()) && (head.path().starts_with(b"/") || head.path() == b"*"));
         assert!(!head.path().split(|byte| *byte == b'/').any(|segment| segment == b".." || segment == b"."));

@@ -95,15 +95,8 @@ fn running() -> &'static Running {
         Bound::deal(vec![listener.into()], &at, &mut sockets).unwrap();
         let slots = MAIN + 1 + THREADS;
         let beats = Arc::new(Beats::map(Beats::create(slots).unwrap(), slots).unwrap());
-        let ground = Ground {
-            plan,
-            serial: 1,
-            sockets,
-            logs: Vec::new(),
-            master: Arc::new(Deaf),
-            beats,
-            give_back: |_| (),
-        };
+        let ground =
+            Ground { plan, serial: 1, sockets, logs: Vec::new(), master: Arc::new(Deaf), beats, give_back: |_| () };
         let edge = Edge::start(ground).unwrap();
         Running { edge: Mutex::new(edge), address, workers: AtomicU32::new(1) }
     })
