@@ -56,7 +56,10 @@ impl Served {
         let wrap = |plain: Command| {
             let mut command = Command::new("unshare");
             let flags = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
-            command.args([flags, "--propagation", "private", "sh", "-c", &script]);
+            // In a chroot `/` is no mount, whose propagation could be changed.
+            let probe = Command::new("unshare").args([flags, "--propagation", "private", "true"]).output().unwrap();
+            let propagation = if probe.status.success() { "private" } else { "unchanged" };
+            command.args([flags, "--propagation", propagation, "sh", "-c", &script]);
             command.arg(plain.get_program()).args(plain.get_args());
             for (name, value) in plain.get_envs() {
                 if let Some(value) = value {
