@@ -7,12 +7,13 @@
 
 use super::news::say;
 use super::vigil::Vigil;
-use super::{BOOT, Hired, Master, downs, reload, tell};
+use super::{BOOT, Hired, Master, downs, tell};
 use crate::environment;
 use crate::listen::Held;
+use crate::settings::{FROM_PATH, Venvs, default_interpreter};
 use hallway_core::control::{DESCRIPTORS_MAX, Order, Step};
 use hallway_core::plan::App;
-use hallway_core::supervise::{Child, Event, Place};
+use hallway_core::supervise::{AppSettings, Child, Event, Place};
 use hallway_workers::{Channel, Hiring, Spawned, spawn_edge, spawn_worker};
 use rustix::fs::fstat;
 use rustix::process::Signal;
@@ -114,7 +115,7 @@ impl Master {
 
     /// Starts a worker. What fails at once is news like any other.
     pub(super) fn start_worker(&mut self, worker: u32, place: Place) -> Option<Event> {
-        let app = self.plan.apps.iter().find(|app| app.number == place.app).map(reload::fitted)?;
+        let app = self.plan.apps.iter().find(|app| app.number == place.app).map(fitted)?;
         let app = Rc::new(self.noting(app));
         match self.hire(&app, place.number) {
             Ok((spawned, pipe)) => {
@@ -158,4 +159,18 @@ impl Master {
 pub(super) fn give_sockets<'a>(channel: &Channel, held: impl Iterator<Item = &'a Held>) -> io::Result<()> {
     let sockets: Vec<BorrowedFd<'_>> = held.flat_map(Held::sockets).collect();
     sockets.chunks(DESCRIPTORS_MAX).try_for_each(|some| channel.send(&Order::Sockets.encode(), some))
+}
+
+/// An app as it is started now: its virtual environment may have come since the file was read.
+pub(super) fn fitted(app: &App) -> App {
+    let mut app = app.clone();
+    if app.python_origin == FROM_PATH {
+        (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
+    }
+    app
+}
+
+/// What the supervisor has to know of an app.
+pub(super) fn settings_of(app: &App) -> AppSettings {
+    AppSettings { workers: app.workers, timeout_ms: app.timeout_ms, graceful_timeout_ms: app.graceful_timeout_ms }
 }

@@ -95,7 +95,7 @@ pub(crate) fn run(mut plan: Plan, served: Option<Served<'_>>, inherited: Inherit
     let mut master = Master::new(plan, listeners, control)?;
     master.reloads |= served.as_ref().is_some_and(|served| served.watch);
     let settings = Settings {
-        apps: master.plan.apps.iter().map(reload::settings_of).collect(),
+        apps: master.plan.apps.iter().map(births::settings_of).collect(),
         graceful_timeout_ms: master.plan.graceful_timeout_ms(),
         gives_up: served.is_none() && !master.reloads,
     };
@@ -151,7 +151,7 @@ struct Master {
     former: BTreeSet<u32>,
     /// The last one by which the edge goes, and who waits until it goes by a later one.
     adopted: u32,
-    awaiting: Vec<orders::Awaiting>,
+    awaiting: Vec<proposal::Awaiting>,
     /// The highest serial number that any plan ever had; the plan that the edge was asked to go by, and what it said.
     last_serial: u32,
     proposal: Option<Proposal>,

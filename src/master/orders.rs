@@ -5,7 +5,7 @@
 
 use super::greeting::shown;
 use super::news::{say, tell_unchanged};
-use super::proposal::Then;
+use super::proposal::{Awaiting, Then};
 use super::{Hired, Master, Served, control};
 use crate::asked::{Ask, Rolls};
 use crate::config;
@@ -16,22 +16,6 @@ use hallway_workers::resident_bytes;
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-
-/// Who waits until a plan is gone by, and until the workers of an app, or of all, are replaced.
-pub(super) struct Awaiting {
-    serial: u32,
-    app: Option<usize>,
-    /// What was done, once it is.
-    done: String,
-    stream: UnixStream,
-}
-
-impl Awaiting {
-    /// Who waits until this plan is gone by, and no worker is being replaced.
-    pub(super) fn all(serial: u32, done: String, stream: UnixStream) -> Awaiting {
-        Awaiting { serial, app: None, done, stream }
-    }
-}
 
 impl Master {
     /// Carries out what was asked for since the last time; what follows.

@@ -3,11 +3,9 @@
 //! Actors: the master's loop.
 //! Never:  does the master go by a plan that the edge does not go by, or is a plan adopted in part.
 
-use super::births::give_sockets;
+use super::births::{give_sockets, settings_of};
 use super::logs::Logs;
 use super::news::{say, tell_unchanged};
-use super::orders::Awaiting;
-use super::reload::settings_of;
 use super::{Master, control};
 use crate::certificates;
 use hallway_core::control::{Order, Report, refusal};
@@ -52,6 +50,22 @@ pub(super) struct Then {
     pub(super) renews: bool,
     /// Who is told, and what was done.
     pub(super) asker: Option<(UnixStream, String)>,
+}
+
+/// Who waits until a plan is gone by, and until the workers of an app, or of all, are replaced.
+pub(super) struct Awaiting {
+    pub(super) serial: u32,
+    pub(super) app: Option<usize>,
+    /// What was done, once it is.
+    pub(super) done: String,
+    pub(super) stream: UnixStream,
+}
+
+impl Awaiting {
+    /// Who waits until this plan is gone by, and no worker is being replaced.
+    fn all(serial: u32, done: String, stream: UnixStream) -> Awaiting {
+        Awaiting { serial, app: None, done, stream }
+    }
 }
 
 /// What the edge has said to a plan.

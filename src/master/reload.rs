@@ -9,9 +9,8 @@ use super::{Master, Served};
 use crate::certificates::{self, Stamp};
 use crate::config;
 use crate::htpasswd;
-use crate::settings::{FROM_PATH, Venvs, default_interpreter};
-use hallway_core::plan::{App, Plan};
-use hallway_core::supervise::{AppSettings, Event};
+use hallway_core::plan::Plan;
+use hallway_core::supervise::Event;
 use std::path::{Path, PathBuf};
 
 /// Between two looks at a file that is watched.
@@ -161,20 +160,6 @@ impl Master {
 /// A configuration file, and what is read with it.
 fn files_of(file: &Path) -> Vec<PathBuf> {
     std::iter::once(file.to_owned()).chain(config::neighbours(file)).collect()
-}
-
-/// An app as it is started now: its virtual environment may have come since the file was read.
-pub(super) fn fitted(app: &App) -> App {
-    let mut app = app.clone();
-    if app.python_origin == FROM_PATH {
-        (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
-    }
-    app
-}
-
-/// What the supervisor has to know of an app.
-pub(super) fn settings_of(app: &App) -> AppSettings {
-    AppSettings { workers: app.workers, timeout_ms: app.timeout_ms, graceful_timeout_ms: app.graceful_timeout_ms }
 }
 
 /// The sites that use a certificate, by their first names.

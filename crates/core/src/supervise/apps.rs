@@ -4,15 +4,9 @@
 //! Never:  does a change of one app touch the workers of another.
 
 use super::children::{Place, Vacancy, WorkerPhase};
-use super::{AppSettings, Command, Supervisor, back_off_ms};
+use super::short_lives::ShortLives;
+use super::{AppSettings, Command, Supervisor};
 use std::collections::BTreeSet;
-
-/// A child that dies sooner after it was ready, or a worker before it has answered anything, has not lived for long. So
-/// long is the longest pause after that, too:
-/// a request that ends workers costs its own app no more.
-pub(super) const SHORT_LIFE_MS: u64 = 1_000;
-/// So many deaths of that kind, and for workers one for each of them, are followed by no pause.
-pub(super) const SHORT_LIVES_FREE: u32 = 3;
 
 /// What the supervisor remembers of an app.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +19,7 @@ pub(super) struct AppState {
     /// How often in a row its workers could not boot since then.
     pub(super) failures: u32,
     /// How often in a row a worker died as soon as it was ready.
-    pub(super) short_lives: u32,
+    pub(super) short_lives: ShortLives,
     /// Whether the edge was told that nobody answers for it.
     pub(super) is_down: bool,
     /// Whether somebody asked for it to be started, and what came of that is not known yet.
@@ -37,18 +31,14 @@ pub(super) struct AppState {
 impl AppState {
     pub(super) fn new(settings: AppSettings) -> AppState {
         let (is_wanted, was_ready, is_down, is_asked_for) = (true, false, false, false);
-        let (failures, short_lives, dismiss_at_ms) = (0, 0, None);
+        let (failures, short_lives, dismiss_at_ms) = (0, ShortLives::default(), None);
         AppState { settings, is_wanted, was_ready, failures, short_lives, is_down, is_asked_for, dismiss_at_ms }
     }
 
     /// How long the place of a worker that has died stays empty: not at all, unless they die one after the other
     /// as soon as they are there, or before they have done anything.
     pub(super) fn pause_ms(&mut self, lived_ms: u64, has_served: bool) -> u64 {
-        self.short_lives = if lived_ms < SHORT_LIFE_MS || !has_served { self.short_lives + 1 } else { 0 };
-        match self.short_lives.saturating_sub(SHORT_LIVES_FREE + self.settings.workers) {
-            0 => 0,
-            many => back_off_ms(many).min(SHORT_LIFE_MS),
-        }
+        self.short_lives.pause_ms(lived_ms, has_served, self.settings.workers)
     }
 }
 

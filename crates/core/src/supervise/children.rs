@@ -3,8 +3,7 @@
 //! Actors: none.
 //! Never:  is a worker's number given to a second worker.
 
-use super::apps::{SHORT_LIFE_MS, SHORT_LIVES_FREE};
-use super::back_off_ms;
+use super::short_lives::ShortLives;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
@@ -119,7 +118,7 @@ pub(super) struct EdgeLives {
     /// When the last one became ready, where any has.
     ready_at_ms: Option<u64>,
     /// How often in a row one has died as soon as it was ready.
-    short_lives: u32,
+    short_lives: ShortLives,
 }
 
 impl EdgeLives {
@@ -135,11 +134,7 @@ impl EdgeLives {
     /// One that was ready has died: how long the next one waits. Not at all, unless they die one after the other.
     pub(super) fn pause_ms(&mut self, now_ms: u64) -> u64 {
         let lived_ms = now_ms.saturating_sub(self.ready_at_ms.unwrap_or(0));
-        self.short_lives = if lived_ms < SHORT_LIFE_MS { self.short_lives + 1 } else { 0 };
-        match self.short_lives.saturating_sub(SHORT_LIVES_FREE) {
-            0 => 0,
-            many => back_off_ms(many).min(SHORT_LIFE_MS),
-        }
+        self.short_lives.pause_ms(lived_ms, true, 0)
     }
 }
 

@@ -7,6 +7,7 @@ mod apps;
 mod children;
 mod leave;
 mod roll;
+mod short_lives;
 #[cfg(test)]
 mod tests;
 mod tidings;

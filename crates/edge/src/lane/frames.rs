@@ -6,8 +6,6 @@
 use crate::house::House;
 use crate::lane::call::Call;
 use crate::lane::inbound::Lane;
-use crate::lane::outbound;
-use crate::lane::sent_files::SentFile;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::lane::AnswerFrame;
@@ -127,32 +125,5 @@ fn put(lane: &Arc<Lane>, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, 
         }
         AnswerFrame::Abort { .. } => Some((0, Some(Err(Fault::AppFailed)))),
         AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => Some((0, Some(Ok(())))),
-    }
-}
-
-/// The file has come with which an answer ends, or what the worker sent instead.
-pub(crate) fn end_with_file(house: &House, ticket: u64, sent: SentFile) {
-    // One that has expired is not there any more.
-    let awaited = house.calls.awaited(ticket);
-    let end = match (sent, &awaited) {
-        (SentFile::Nothing(lane), _) => {
-            outbound::break_off(house, &lane);
-            Err(Fault::WorkerLost)
-        }
-        (SentFile::Lost, _) => Err(Fault::Internal("An answer's file was lost: too many files are open.")),
-        (SentFile::Plain(_, bytes), Some((_, part))) if part.end > bytes => {
-            Err(Fault::BadAnswer("The application's file is shorter than the part of it that was to be sent."))
-        }
-        (SentFile::Plain(file, _), Some((call, part))) => {
-            if !call.is_abandoned() {
-                call.add(Piece::File { file, range: part.clone() });
-            }
-            Ok(())
-        }
-        (SentFile::Plain(..), None) => Ok(()),
-    };
-    if let Some((call, _)) = awaited {
-        call.note_progress(house.clock.coarse_ms());
-        house.calls.end(&call, end);
     }
 }

@@ -7,7 +7,10 @@ use crate::house::House;
 use crate::lane::call::Call;
 use crate::lane::frames::{self, Taken};
 use crate::lane::inbound::Lane;
+use crate::lane::sent_files::SentFile;
+use crate::piece::Piece;
 use crate::watched::watch;
+use hallway_core::Fault;
 use hallway_core::lane::{FRAME_BYTES_MAX, cancel_note};
 use hallway_ring::{Bell, Receiver};
 use std::cell::{Cell, RefCell};
@@ -142,7 +145,7 @@ fn take_from(house: &Rc<House>, worker: u32) -> Outcome {
 }
 
 /// Has nothing more to do with a worker that lies.
-pub(super) fn break_off(house: &House, lane: &Lane) {
+fn break_off(house: &House, lane: &Lane) {
     if !lane.is_dead() {
         house.log.error(&format!("{}: worker {} broke its lane and is replaced", lane.desk.name, lane.pid));
         house.master.worker_is_overdue(lane.worker);
@@ -175,6 +178,33 @@ fn bury(house: &House, lane: &Lane) {
     house.outbounds.lanes.borrow_mut().retain(|it| it.lane.worker != lane.worker);
     lane.desk.leave(lane.worker);
     house.calls.lose(lane.worker);
+}
+
+/// The file has come with which an answer ends, or what the worker sent instead.
+pub(crate) fn end_with_file(house: &House, ticket: u64, sent: SentFile) {
+    // One that has expired is not there any more.
+    let awaited = house.calls.awaited(ticket);
+    let end = match (sent, &awaited) {
+        (SentFile::Nothing(lane), _) => {
+            break_off(house, &lane);
+            Err(Fault::WorkerLost)
+        }
+        (SentFile::Lost, _) => Err(Fault::Internal("An answer's file was lost: too many files are open.")),
+        (SentFile::Plain(_, bytes), Some((_, part))) if part.end > bytes => {
+            Err(Fault::BadAnswer("The application's file is shorter than the part of it that was to be sent."))
+        }
+        (SentFile::Plain(file, _), Some((call, part))) => {
+            if !call.is_abandoned() {
+                call.add(Piece::File { file, range: part.clone() });
+            }
+            Ok(())
+        }
+        (SentFile::Plain(..), None) => Ok(()),
+    };
+    if let Some((call, _)) = awaited {
+        call.note_progress(house.clock.coarse_ms());
+        house.calls.end(&call, end);
+    }
 }
 
 enum Next {
