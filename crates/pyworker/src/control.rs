@@ -3,11 +3,11 @@
 //! Actors: one native thread, which never waits for the interpreter.
 //! Never:  does the worker outlive its master: when the channel ends, the process does.
 
+use crate::end::end_process;
 use crate::lanes::Lanes;
 use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Order, Report, put_report};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -103,11 +103,6 @@ fn obey(orders: &(Mutex<Orders>, Condvar), order: Order, descriptors: Vec<OwnedF
         }
     }
     changed.notify_all();
-}
-
-/// Ends this process at once, whatever its other threads hold.
-pub(crate) fn end_process() {
-    let _ = kill_process(getpid(), Signal::KILL);
 }
 
 /// Waits for an order. When the edge ends meanwhile, the main thread is told.

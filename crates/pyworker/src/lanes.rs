@@ -4,7 +4,7 @@
 //! Never:  is the interpreter's lock held while the worker waits for the edge.
 
 use crate::IS_FORK;
-use crate::control::end_process;
+use crate::end::end_process;
 use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
 use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape, receive_file, send_file};
 use pyo3::prelude::*;

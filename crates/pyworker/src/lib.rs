@@ -5,6 +5,7 @@
 
 mod control;
 mod descriptors;
+mod end;
 mod lanes;
 mod service;
 mod wsgi;

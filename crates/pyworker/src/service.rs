@@ -3,7 +3,8 @@
 //! Actors: Python's main thread; with `--threads` others instead, of which one at a time waits for a request.
 //! Never:  does a thread hold what another needs while it works on a request.
 
-use crate::control::{Control, end_process};
+use crate::control::Control;
+use crate::end::end_process;
 use crate::lanes::{Inbound, Lanes};
 use crate::{IS_FORK, wsgi};
 use hallway_core::control::Report;

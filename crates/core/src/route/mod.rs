@@ -24,11 +24,11 @@ pub use hosts::{Hosts, host_of, port_of};
 use path::normalise_segments;
 pub(crate) use path::put_escaped;
 pub use path::{has_dot_segments, normalise, percent_decode};
-pub use pattern::{Pattern, Segment};
+pub use pattern::{CAPTURES_MAX, Pattern, Segment};
 pub use routes::{Clash, Picked, Routes};
 pub use share::{key_of, target_of};
 pub use sites::{Matched, Sites};
-pub use tree::{CAPTURES_MAX, Found, Tree};
+pub use tree::{Found, Tree};
 
 /// Settles host, path and query from a raw target in any of its forms (RFC 9112, 3.2).
 ///

@@ -4,7 +4,9 @@
 //! Never:  is a pattern taken that no request path could ever match.
 
 use super::path::{normalise, percent_decode};
-use super::tree::CAPTURES_MAX;
+
+/// Most captures of a pattern: what they find is kept for each request.
+pub const CAPTURES_MAX: usize = 8;
 
 /// A route's path, read and checked.
 #[derive(Clone, Debug, Eq, PartialEq)]

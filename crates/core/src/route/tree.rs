@@ -3,12 +3,9 @@
 //! Actors: none.
 //! Never:  does it matter in which order routes were written, or how many there are.
 
-use super::pattern::{Pattern, Segment};
+use super::pattern::{CAPTURES_MAX, Pattern, Segment};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-
-/// Most captures of a pattern: what they find is kept for each request.
-pub const CAPTURES_MAX: usize = 8;
 
 /// The routes of one site by the segments of their patterns. A walk looks each segment of the path
 /// up once for each node that has it, so it costs what the path costs, however many routes there are.
