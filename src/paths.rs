@@ -5,24 +5,25 @@
 //! Actors: the file system, which root asks as the user who could have put something else in the place of a file.
 //! Never:  does root open for somebody what they may not open themselves, or does an open wait for anybody.
 
-use crate::users::name_of;
+pub(crate) mod names;
+
+use crate::users::{by_number, name_of};
 use hallway_core::plan::User;
-use nix::unistd::{self, Gid, Uid, getgrouplist, setfsgid, setfsuid};
+use names::{LINKS_MAX, names_of};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::thread::set_thread_groups;
 use std::collections::VecDeque;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The mode of a log that is made here: others do not read who asked for what.
 const LOG_MODE: Mode = Mode::from_raw_mode(0o640);
-/// Links that one path may lead through, as the kernel has it.
-const LINKS_MAX: usize = 40;
 /// The group of who has none (`nogroup`).
 const NO_GROUP: u32 = 65_534;
 
@@ -88,10 +89,10 @@ pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
 pub(crate) fn as_owner_of_directory<T>(path: &Path, act: impl FnOnce() -> T) -> io::Result<T> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match walk(directory)? {
-        Place::Theirs { owner, .. } => as_rights(&owner, act),
+        Place::Theirs { owner, .. } => as_user(&owner, act),
         Place::Ours { at, .. } => match fstat(&at)?.st_uid {
             0 => Ok(act()),
-            uid => as_rights(&Rights::of_number(uid), act),
+            uid => as_user(&owner_by_number(uid), act),
         },
         Place::Plain => Ok(act()),
     }
@@ -130,7 +131,7 @@ enum Place {
     /// A name in a directory that root alone decides about; whether others may add to it.
     Ours { at: OwnedFd, name: OsString, is_shared: bool },
     /// The rest of a path from a directory on in which somebody else decides what a name stands for.
-    Theirs { at: OwnedFd, rest: PathBuf, owner: Rights, directory: PathBuf },
+    Theirs { at: OwnedFd, rest: PathBuf, owner: User, directory: PathBuf },
 }
 
 fn is_root() -> bool {
@@ -159,7 +160,7 @@ fn open_as_owner(path: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
         }
         Place::Theirs { at, rest, owner, directory } => {
             let resolve = ResolveFlags::NO_MAGICLINKS;
-            let opened = as_rights(&owner, || match openat2(&at, &rest, flags, mode, resolve) {
+            let opened = as_user(&owner, || match openat2(&at, &rest, flags, mode, resolve) {
                 Err(Errno::NOSYS) => openat(&at, &rest, flags, mode),
                 opened => opened,
             })?;
@@ -170,7 +171,7 @@ fn open_as_owner(path: &Path, flags: OFlags, mode: Mode) -> io::Result<File> {
 }
 
 /// Who may not open something, and why root does not for them.
-fn explain(error: Errno, directory: &Path, owner: &Rights) -> io::Error {
+fn explain(error: Errno, directory: &Path, owner: &User) -> io::Error {
     if !matches!(error, Errno::ACCESS | Errno::PERM) {
         return error.into();
     }
@@ -196,7 +197,7 @@ fn walk(path: &Path) -> io::Result<Place> {
         };
         let theirs = |at: OwnedFd, todo: VecDeque<OsString>, uid: u32, directory: PathBuf| {
             let rest = std::iter::once(name.clone()).chain(todo).collect();
-            Ok(Place::Theirs { at, rest, owner: Rights::of_number(uid), directory })
+            Ok(Place::Theirs { at, rest, owner: owner_by_number(uid), directory })
         };
         if directory.st_uid != 0 {
             return theirs(at, todo, directory.st_uid, way);
@@ -242,16 +243,6 @@ fn walk(path: &Path) -> io::Result<Place> {
     }
 }
 
-/// The names of a path, without those that say nothing.
-fn names_of(path: &Path) -> VecDeque<OsString> {
-    let named = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name),
-        Component::ParentDir => Some(OsStr::from_bytes(b"..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    named.map(OsStr::to_owned).collect()
-}
-
 /// Whether others than its owner may make names in a directory. Also where its group is root's: with an access list the
 /// bits of the group say what the most of those in it may do (acl(5)).
 fn is_shared(directory: &Stat) -> bool {
@@ -270,50 +261,32 @@ fn may_stay(directory: &Stat, found: &Stat) -> bool {
     !is_link || Mode::from_raw_mode(directory.st_mode).contains(Mode::SVTX)
 }
 
-/// What somebody may do with files.
-struct Rights {
-    uid: u32,
-    gid: u32,
-    groups: Vec<u32>,
+/// Somebody as whom files are opened; one without an entry is in no group.
+fn owner_by_number(uid: u32) -> User {
+    by_number(uid, NO_GROUP)
 }
 
-impl Rights {
-    /// Those of a user; one without an entry is in no group.
-    fn of_number(uid: u32) -> Rights {
-        let Some(user) = unistd::User::from_uid(uid.into()).ok().flatten() else {
-            return Rights { uid, gid: NO_GROUP, groups: Vec::new() };
-        };
-        let groups = CString::new(user.name).ok().and_then(|name| getgrouplist(&name, user.gid).ok());
-        let groups = groups.unwrap_or_default().into_iter().map(|group| group.as_raw()).collect();
-        Rights { uid, gid: user.gid.as_raw(), groups }
-    }
-}
-
-/// Does something with the rights that this user has to files; where this is not root, with its own.
+/// Does something with the rights that this user has to files; where this is not root, with its own. Signals and traces
+/// still need root's rights: the other numbers of this thread stay what they are.
 ///
 /// # Errors
 /// Where this process may not act as somebody else.
 pub(crate) fn as_user<T>(user: &User, act: impl FnOnce() -> T) -> io::Result<T> {
-    as_rights(&Rights { uid: user.uid, gid: user.gid, groups: user.groups.clone() }, act)
-}
-
-/// The same. Signals and traces still need root's rights: the other numbers of this thread stay what they are.
-fn as_rights<T>(rights: &Rights, act: impl FnOnce() -> T) -> io::Result<T> {
-    if !is_root() || rights.uid == 0 {
+    if !is_root() || user.uid == 0 {
         return Ok(act());
     }
     let failed = |what: &str| {
-        let name = name_of(rights.uid);
+        let name = name_of(user.uid);
         let mend = "it needs CAP_SETUID and CAP_SETGID";
         io::Error::other(format!("this process may not open files as the user '{name}' ({what}); {mend}"))
     };
     let back = Back { groups: rustix::process::getgroups()? };
     let own: Vec<rustix::process::Gid> =
-        rights.groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect();
+        user.groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect();
     if let Err(error) = set_thread_groups(&own) {
         return Err(failed(&error.to_string()));
     }
-    let (uid, gid) = (Uid::from_raw(rights.uid), Gid::from_raw(rights.gid));
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     setfsgid(gid);
     setfsuid(uid);
     // They do not say whether they did it, but who it was before.

@@ -70,7 +70,7 @@ fn by_name(name: &str) -> nix::Result<Option<User>> {
 }
 
 /// A user by number; where it has no name, it has this group.
-fn by_number(uid: u32, gid: u32) -> User {
+pub(crate) fn by_number(uid: u32, gid: u32) -> User {
     let found = unistd::User::from_uid(uid.into()).ok().flatten();
     let nameless = || User { name: uid.to_string(), home: "/".into(), uid, gid, groups: vec![gid] };
     found.map_or_else(nameless, |user| of_system(&user.name.clone(), user))

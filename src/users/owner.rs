@@ -5,15 +5,14 @@
 //! Actors: the file system.
 //! Never:  is somebody taken for the owner because a third one could put another directory there.
 
+use crate::paths::names::{LINKS_MAX, names_of};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// Links on the way; the kernel follows as many.
-const LINKS_MAX: usize = 40;
 /// Group and others may write; only owners may take entries away.
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
@@ -68,7 +67,7 @@ fn is_kept_by(meta: &Metadata, owner: Owner) -> bool {
 fn walk(path: &Path) -> io::Result<Vec<Passed>> {
     let mut at = PathBuf::from("/");
     let mut passed = vec![Passed { path: at.clone(), meta: fs::metadata(&at)? }];
-    let mut left: VecDeque<OsString> = names(&std::path::absolute(path)?);
+    let mut left: VecDeque<OsString> = names_of(&std::path::absolute(path)?);
     let mut links = 0;
     while let Some(name) = left.pop_front() {
         if name == ".." {
@@ -92,7 +91,7 @@ fn walk(path: &Path) -> io::Result<Vec<Passed>> {
         if target.is_absolute() {
             at = PathBuf::from("/");
         }
-        let mut all = names(&target);
+        let mut all = names_of(&target);
         all.append(&mut left);
         left = all;
         // Where it ends in a link to the root or to a parent, that is the directory.
@@ -101,16 +100,6 @@ fn walk(path: &Path) -> io::Result<Vec<Passed>> {
         }
     }
     Ok(passed)
-}
-
-/// The names of a path, `..` among them.
-fn names(path: &Path) -> VecDeque<OsString> {
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    });
-    parts.collect()
 }
 
 #[cfg(test)]
