@@ -161,7 +161,7 @@ impl Spool {
     pub(crate) fn make_room(&self, bytes: u64) -> bool {
         let readers = locked(&self.readers);
         let used = self.bytes.load(Ordering::Relaxed).saturating_sub(self.leaving.load(Ordering::Relaxed));
-        if used + bytes <= self.bytes_max.load(Ordering::Relaxed) {
+        if used.saturating_add(bytes) <= self.bytes_max.load(Ordering::Relaxed) {
             return true;
         }
         let waiting = readers.values().filter(|reader| reader.room.bytes() > 0 && !reader.was_cut());
