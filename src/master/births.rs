@@ -70,7 +70,9 @@ impl Master {
         let has_workers = !self.plan.apps.is_empty();
         let program = self.program.place();
         let vigil = Vigil::begin(self.now_ms(), &self.plan);
-        match vigil.and_then(|vigil| Ok((vigil, spawn_edge(&program, self.plan.user.as_ref(), has_workers)?))) {
+        match vigil.and_then(|vigil| {
+            Ok((vigil, spawn_edge(&program, self.plan.user.as_ref(), has_workers, &self.relays.edge)?))
+        }) {
             Ok((vigil, edge)) => (self.vigil, self.edge) = (Some(vigil), Some(edge)),
             Err(error) => {
                 say(&format!("the edge could not be started from {}: {error}", program.display()));
@@ -141,13 +143,14 @@ impl Master {
         }
     }
 
-    fn hire(&self, app: &App, place: u32) -> io::Result<(Spawned, OwnedFd)> {
+    fn hire(&mut self, app: &App, place: u32) -> io::Result<(Spawned, OwnedFd)> {
         if app.hindrance.is_some() {
             return Err(io::ErrorKind::Other.into());
         }
         let environment = environment::of_app(app, std::env::vars_os());
         let (program, extension) = (self.program.place(), self.extension.as_fd());
-        let hiring = Hiring { program: &program, boot: BOOT, extension, environment: &environment };
+        let relays = self.relays.workers.entry(app.number).or_default();
+        let hiring = Hiring { program: &program, boot: BOOT, extension, environment: &environment, relays };
         spawn_worker(hiring, app, place)
     }
 }

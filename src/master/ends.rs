@@ -111,7 +111,12 @@ impl Master {
             return None;
         }
         // Its last words come before the news of its end.
-        self.words.tell_all(self.now_ms());
+        let now_ms = self.now_ms();
+        let workers = self.workers.values().map(|hired| &hired.spawned);
+        if let Some(spawned) = self.edge.iter().chain(workers).find(|spawned| spawned.pid == ended.pid) {
+            spawned.relay.finish(|| self.words.tell_all(now_ms));
+        }
+        self.words.tell_all(now_ms);
         if let Some(edge) = self.edge.take_if(|edge| edge.pid == ended.pid) {
             self.verdicts.extend(last_verdicts(&edge.channel));
             self.edge_failed = !self.edge_is_ready;

@@ -34,7 +34,7 @@ use hallway_core::control::{Order, Report, Step};
 use hallway_core::plan::{App, Plan};
 use hallway_core::supervise::{Child, Command, Event, Settings, Supervisor};
 use hallway_edge::Voice;
-use hallway_workers::{Spawned, carry, make_lanes, reap};
+use hallway_workers::{Relays, Spawned, carry, make_lanes, reap};
 use news::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -142,6 +142,14 @@ struct Hired {
     unstarted: Option<(Step, io::Error)>,
 }
 
+/// By which children are heard.
+#[derive(Default)]
+struct AllRelays {
+    edge: Relays,
+    /// By the numbers of the apps.
+    workers: BTreeMap<usize, Relays>,
+}
+
 /// The shell around the supervisor.
 struct Master {
     plan: Plan,
@@ -175,6 +183,7 @@ struct Master {
     vigil: Option<vigil::Vigil>,
     service: service::Service,
     workers: BTreeMap<u32, Hired>,
+    relays: AllRelays,
     /// What workers say, also those that have ended while something they started has not.
     words: AllWords,
     /// Workers that have loaded the app.
@@ -246,6 +255,7 @@ impl Master {
             vigil: None,
             service: service::Service::of_process(),
             workers: BTreeMap::new(),
+            relays: AllRelays::default(),
             words: AllWords::default(),
             ready: BTreeSet::new(),
             loaded: BTreeSet::new(),

@@ -66,7 +66,12 @@ impl Master {
         let (now_ms, pid) = (self.now_ms(), self.edge.as_ref()?.pid);
         let vigil = self.vigil.as_mut()?;
         let turned = vigil.turned();
-        let silence = vigil.watch.look(now_ms, &turned, || condition(pid))?;
+        let threads = |part: usize| vigil.beats.thread(MAIN + part);
+        let silence = vigil.watch.look(now_ms, &turned, |silence| match silence {
+            Silence::Main => condition_of(pid, threads(0)),
+            Silence::EventLoop(number) => condition_of(pid, threads(1 + number)),
+            Silence::Everybody => condition(pid),
+        })?;
         let silent = match silence {
             Silence::Main => Some(MAIN),
             Silence::EventLoop(number) => Some(MAIN + 1 + number),
@@ -104,6 +109,23 @@ fn condition(pid: u32) -> Condition {
         states if states.iter().any(|state| matches!(state, 'R' | 'D')) => Condition::HeldUp,
         _ => Condition::Asleep,
     }
+}
+
+/// How one thread is, while others turn.
+fn condition_of(pid: u32, thread: u32) -> Condition {
+    match state(pid, thread) {
+        Some('D') if is_memory_short() => Condition::HeldUp,
+        state if is_stopped(state) => Condition::Stopped,
+        _ => Condition::Asleep,
+    }
+}
+
+/// Whether, of the last ten seconds, somebody waited for memory for more than one in twenty (PSI, proc_pressure(5)). Not
+/// every kernel tells.
+fn is_memory_short() -> bool {
+    let pressure = fs::read_to_string("/proc/pressure/memory").unwrap_or_default();
+    let average = pressure.split_ascii_whitespace().find_map(|word| word.strip_prefix("avg10="));
+    average.and_then(|percent| percent.parse::<f64>().ok()).is_some_and(|percent| percent > 5.0)
 }
 
 /// How a thread is, as in proc_pid_stat(5); nothing where that cannot be seen.

@@ -24,6 +24,10 @@ LAST, FREES = 1, 2
 UNKNOWN = 2**64 - 1
 LINGER_S = 600
 
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+
 
 def u64(number):
     return struct.pack("<Q", number % 2**64)
@@ -384,6 +388,37 @@ def print_flood(dice, seconds=1, line=100):
         os.write(1, text)
 
 
+def unfilled():
+    """The address of memory whose first use waits for ever, also within the kernel; nothing where this user may have none.
+    It stands for a file on a file system that does not answer, which any user can make in a namespace of its own."""
+    userfaultfd, api, register = 323, 0xC018AA3F, 0xC020AA00
+    number = libc.syscall(userfaultfd, os.O_CLOEXEC)
+    if number < 0:
+        return None
+    fcntl.ioctl(number, api, bytearray(struct.pack("QQQ", 0xAA, 0, 0)))
+    # Both live as long as this process.
+    at = libc.mmap(None, PAGE, 3, 0x22, -1, 0)
+    fcntl.ioctl(number, register, bytearray(struct.pack("QQQQ", at, PAGE, 1, 0)))
+    return at
+
+
+def hold_pipes(dice, forks=False):
+    """Writes into the pipes that the master hears what it never comes to read; as a process that is left behind, too."""
+    if forks and os.fork():
+        # The worker itself ends while it holds them still.
+        time.sleep(0.5)
+        os._exit(0)
+    at = unfilled()
+    print("the pipes", "cannot be" if at is None else "are", "held", flush=True)
+    if at is not None:
+        for number in (1, *reports()):
+            os.set_blocking(number, True)
+            threading.Thread(target=libc.write, args=(number, ctypes.c_void_p(at), PAGE), daemon=True).start()
+    if forks:
+        time.sleep(20)
+        os._exit(0)
+
+
 def close_lanes(dice):
     for number in open_as("socket:"):
         os.close(number)
@@ -395,7 +430,7 @@ ATTACKS = {
     if callable(act)
     and name
     in """lie_about_a_file shrink_a_file send_lingering leave_lingering send_what_is_no_file fill_bells flood
-    leave_and_stay leave_and_flood garble_words garble_frames garble_reports print_flood close_lanes""".split()
+    leave_and_stay leave_and_flood garble_words garble_frames garble_reports print_flood close_lanes hold_pipes""".split()
 }
 
 

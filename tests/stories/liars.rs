@@ -306,6 +306,28 @@ fn a_flood_of_output_is_cut_and_counted_and_others_keep_their_lines() {
     unharmed.check(&served);
 }
 
+#[test]
+fn pipes_that_somebody_holds_hold_up_nobody_who_hears() {
+    let mut served = start(1, "");
+    let unharmed = Unharmed::of(&served);
+    // By a worker, of which nothing is heard from then on; by what three workers leave behind, which end by themselves.
+    provoke(served.http, "/liar?attack=hold_pipes", SOON);
+    others_are_served(&served);
+    for _ in 0..3 {
+        provoke(served.http, "/liar?attack=hold_pipes&forks=1", Duration::from_secs(2));
+        others_are_served(&served);
+    }
+    // Only root may have such memory; the story is about the same without.
+    let held = if rustix::process::geteuid().is_root() { "are held" } else { "cannot be held" };
+    served.hallway.wait_for_line(|line| line.contains("liar[") && line.contains(held));
+    served.hallway.signal("HUP");
+    wait_until(|| served.hallway.said().contains("every worker is replaced").then_some(()));
+    served.hallway.wait_for_children("hallway: app liar", 3);
+    unharmed.check(&served);
+    // Its own means are as before.
+    assert_eq!(get(served.http, "/liar").text(), "done\n");
+}
+
 /// A client of the others that never stops, and takes no failure.
 fn ask_on(served: &Served, app: &str, done: &AtomicBool, asked: &AtomicUsize) {
     let mut connection = Connection::open(served.http);

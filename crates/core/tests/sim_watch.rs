@@ -48,7 +48,7 @@ fn pauses_end_nothing_and_hangs_are_found() {
                 let sooner = dice.roll(2) == 0;
                 turned.iter_mut().filter(|_| sooner).for_each(|at| *at = now);
             }
-            if let Some(found) = watch.look(now, &turned, || Condition::Stopped) {
+            if let Some(found) = watch.look(now, &turned, |_| Condition::Stopped) {
                 break (now, found);
             }
             let beats = |(part, at): &(usize, &mut u64)| {

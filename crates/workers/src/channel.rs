@@ -5,6 +5,7 @@
 //!         child has sent may wait for as long as the child likes, also for what there is no room for.
 
 use crate::inherit::take_inherited;
+use crate::relay::{Relay, Relays};
 use hallway_core::control::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, put_report};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{
@@ -30,6 +31,13 @@ pub struct Channel {
     begun: Mutex<Vec<u8>>,
 }
 
+/// The master's ends of what a child writes, behind its relay.
+pub(crate) struct Relayed {
+    pub(crate) channel: Channel,
+    pub(crate) printed: Option<OwnedFd>,
+    pub(crate) relay: Relay,
+}
+
 /// One packet and what came beside it.
 #[derive(Debug)]
 pub struct Message {
@@ -53,6 +61,19 @@ impl Channel {
             Channel { is_masters: true, ..Channel::from_descriptors(ours, reads) },
             Channel::from_descriptors(theirs, writes),
         ))
+    }
+
+    /// The master's end, behind a relay of all that the child writes: reports, and what it prints into a pipe beside them.
+    ///
+    /// # Errors
+    /// Those of starting the relay.
+    pub(crate) fn relayed(self, relays: &Relays, children: u32, printed: Option<OwnedFd>) -> io::Result<Relayed> {
+        let pipes = std::iter::once(self.pipe).chain(printed).collect();
+        let (relay, heard) = relays.start(children, pipes)?;
+        let mut heard = heard.into_iter();
+        let pipe = heard.next().ok_or(io::ErrorKind::BrokenPipe)?;
+        let channel = Channel { is_masters: true, ..Channel::from_descriptors(self.socket, pipe) };
+        Ok(Relayed { channel, printed: heard.next(), relay })
     }
 
     /// The end that this process was started with: its socket and its pipe.

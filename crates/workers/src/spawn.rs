@@ -6,9 +6,10 @@
 #![allow(unsafe_code)]
 
 use crate::carried::carry;
-use crate::channel::Channel;
+use crate::channel::{Channel, Relayed};
 use crate::confine::word_of;
 use crate::launch::{Environment, WORKER, encode};
+use crate::relay::{Relay, Relays};
 use hallway_core::plan::{App, User};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -33,6 +34,8 @@ pub struct Spawned {
     pub pid: u32,
     /// The master's end of its channel.
     pub channel: Channel,
+    /// What it writes comes by this.
+    pub relay: Relay,
     /// Whether the channel has ended before the child.
     pub is_deaf: bool,
     /// When it is killed for that.
@@ -68,7 +71,7 @@ const OF_EDGE: [&str; 9] = [
 ///
 /// # Errors
 /// Those of starting a process.
-pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool) -> io::Result<Spawned> {
+pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool, relays: &Relays) -> io::Result<Spawned> {
     let mut command = Command::new(program);
     // The name stays the program's path: tools that run programs (valgrind) look for the file by it.
     command.arg(EDGE).arg(word_of(user));
@@ -79,7 +82,8 @@ pub fn spawn_edge(program: &Path, user: Option<&User>, has_workers: bool) -> io:
     // each time; like this it waits until they sleep, or have had their time (measured: ARCHITECTURE.md). Without
     // workers it would wait for strangers.
     let policy = has_workers.then_some(libc::SCHED_BATCH);
-    start(command, &[], policy, Ties { may_gain: false, is_other: user.is_some() })
+    let heard = Heard { relays, children: 2, printed: None };
+    Ok(start(command, &[], Ties { policy, may_gain: false, is_other: user.is_some() }, heard)?.0)
 }
 
 /// What a worker is started with.
@@ -93,10 +97,13 @@ pub struct Hiring<'a> {
     pub extension: BorrowedFd<'a>,
     /// All variables that it has.
     pub environment: &'a Environment,
+    /// Those of its app.
+    pub relays: &'a Relays,
 }
 
 /// Starts a worker: a launcher (see `launch`) that becomes the user's own interpreter, which loads the extension and
-/// then the application. The pipe beside it reads, without waiting, what the worker writes to standard output and error.
+/// then the application. The pipe beside it reads, without waiting for anybody, what the worker writes to standard output
+/// and error.
 ///
 /// # Errors
 /// Those of starting a process. That the interpreter cannot be started is told by the channel.
@@ -115,8 +122,11 @@ pub fn spawn_worker(hiring: Hiring<'_>, app: &App, place: u32) -> io::Result<(Sp
     fcntl_setfl(&reads, OFlags::NONBLOCK)?;
     command.stdout(writes.try_clone()?).stderr(writes);
     let environment = carry("hallway environment", &encode(hiring.environment))?;
-    let ties = Ties { may_gain: app.new_privileges, is_other: app.user.is_some() };
-    Ok((start(command, &[hiring.extension, environment.as_fd()], None, ties)?, reads))
+    let ties = Ties { policy: None, may_gain: app.new_privileges, is_other: app.user.is_some() };
+    // While they are replaced there are twice as many.
+    let heard = Heard { relays: hiring.relays, children: app.workers.saturating_mul(2), printed: Some(reads) };
+    let (spawned, printed) = start(command, &[hiring.extension, environment.as_fd()], ties, heard)?;
+    Ok((spawned, printed.ok_or(io::ErrorKind::BrokenPipe)?))
 }
 
 /// After how many requests this worker is replaced.
@@ -127,9 +137,20 @@ fn requests_limit(app: &App) -> io::Result<u64> {
     Ok(if app.max_requests == 0 { 0 } else { app.max_requests.saturating_add(extra) })
 }
 
-/// What a child keeps of the master.
+/// How a child is heard.
+struct Heard<'a> {
+    relays: &'a Relays,
+    /// Children of its kind that there may be.
+    children: u32,
+    /// The end to be read of the pipe that it prints into.
+    printed: Option<OwnedFd>,
+}
+
+/// What a child keeps of the master, and what it does not.
 #[derive(Clone, Copy)]
 struct Ties {
+    /// The scheduling policy, where it is not the master's.
+    policy: Option<i32>,
     /// Whether programs that it starts may have more rights than it has.
     may_gain: bool,
     /// Whether it will be another user.
@@ -139,9 +160,14 @@ struct Ties {
 /// The operation of keyctl(2) that begins a session without the keys of the one before.
 const JOIN_SESSION_KEYRING: libc::c_long = 1;
 
-/// Starts a child with a new channel and these descriptors, whose numbers end its command line, under a scheduling
-/// policy, where one is named. It has no other descriptor but standard ones, whatever this process has open, and no terminal.
-fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, ties: Ties) -> io::Result<Spawned> {
+/// Starts a child with a new channel and these descriptors, whose numbers end its command line. It has no other descriptor
+/// but standard ones, whatever this process has open, and no terminal. Beside it comes what it prints.
+fn start(
+    mut command: Command,
+    given: &[BorrowedFd<'_>],
+    ties: Ties,
+    heard: Heard<'_>,
+) -> io::Result<(Spawned, Option<OwnedFd>)> {
     let (ours, theirs) = Channel::pair()?;
     let descriptors = theirs.descriptors();
     let numbers: Vec<RawFd> = descriptors.iter().chain(given).map(AsRawFd::as_raw_fd).collect();
@@ -158,7 +184,7 @@ fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, ti
                 // Nor the keys of the session of who started it (session-keyring(7)); not every kernel has such.
                 libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0);
             }
-            if let Some(policy) = policy {
+            if let Some(policy) = ties.policy {
                 // Where it is forbidden the child runs as any other.
                 libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority: 0 });
             }
@@ -173,6 +199,7 @@ fn start(mut command: Command, given: &[BorrowedFd<'_>], policy: Option<i32>, ti
             Ok(())
         });
     }
+    let Relayed { channel, printed, relay } = ours.relayed(heard.relays, heard.children, heard.printed)?;
     let child = command.spawn()?;
-    Ok(Spawned { pid: child.id(), channel: ours, is_deaf: false, kill_at_ms: None })
+    Ok((Spawned { pid: child.id(), channel, relay, is_deaf: false, kill_at_ms: None }, printed))
 }

@@ -20,7 +20,7 @@ const LOOKS: u64 = 4;
 const LOOKS_NEAR: u64 = 16;
 /// A look that is late by more than this part of that time counts nothing.
 const LATE_PART: u64 = 8;
-/// An edge of which all threads wait for a processor or a disk is given so many times as long.
+/// Who waits for a processor or a disk, since the system is short of them, is given so many times as long.
 const HELD_UP_TIMES: u64 = 10;
 /// One of which all threads were asleep when they were looked at.
 const ASLEEP_TIMES: u64 = 2;
@@ -51,7 +51,8 @@ pub enum Condition {
     Stopped,
     /// All of them wait for something that does not come; or they were just seen in such a moment.
     Asleep,
-    /// Some wait for a processor, or for a disk: the system holds them up, as while it swaps.
+    /// Some wait for a processor, or for a disk: the system holds them up, as while it swaps. Of one thread that others are
+    /// ahead of: it waits for memory.
     HeldUp,
 }
 
@@ -93,9 +94,14 @@ impl Watch {
         (self.watchdog_ms > 0).then_some(self.due_ms)
     }
 
-    /// Looks, where it is time: at the moments of the main thread, then of each event loop. `condition` is asked only where
-    /// everybody is silent.
-    pub fn look(&mut self, now_ms: u64, turned: &[u64], condition: impl FnOnce() -> Condition) -> Option<Silence> {
+    /// Looks, where it is time: at the moments of the main thread, then of each event loop. `condition` is asked, and only
+    /// where somebody is silent for too long, how those are.
+    pub fn look(
+        &mut self,
+        now_ms: u64,
+        turned: &[u64],
+        condition: impl FnOnce(Silence) -> Condition,
+    ) -> Option<Silence> {
         if self.wake_at().is_none_or(|at| now_ms < at) {
             return None;
         }
@@ -112,7 +118,12 @@ impl Watch {
             |at: u64| turned.iter().any(|other| *other != EXCUSED_MS && *other > at.saturating_add(missed_ms));
         let silent = turned.iter().position(|at| is_silent(at) && is_missed(*at));
         let found = match silent {
-            Some(part) => Some(part.checked_sub(1).map_or(Silence::Main, Silence::EventLoop)),
+            Some(part) => {
+                let silence = part.checked_sub(1).map_or(Silence::Main, Silence::EventLoop);
+                let times = if condition(silence) == Condition::HeldUp { HELD_UP_TIMES } else { 1 };
+                let is_over = self.silence_ms(now_ms, turned[part]) >= self.watchdog_ms.saturating_mul(times);
+                is_over.then_some(silence)
+            }
             None => self.is_over(now_ms, turned, condition).then_some(Silence::Everybody),
         };
         let is_near = turned.iter().any(is_silent);
@@ -121,14 +132,14 @@ impl Watch {
     }
 
     /// Whether an edge of which nothing is heard has been given enough.
-    fn is_over(&self, now_ms: u64, turned: &[u64], condition: impl FnOnce() -> Condition) -> bool {
+    fn is_over(&self, now_ms: u64, turned: &[u64], condition: impl FnOnce(Silence) -> Condition) -> bool {
         let silence_ms = turned.iter().map(|at| self.silence_ms(now_ms, *at)).min().unwrap_or(0);
         // Its loops have ended: it is about to.
         let has_ended = turned.len() > 1 && turned[1..].iter().all(|at| *at == EXCUSED_MS);
         if silence_ms < self.watchdog_ms || has_ended {
             return false;
         }
-        let times = match condition() {
+        let times = match condition(Silence::Everybody) {
             Condition::Stopped => 1,
             Condition::Asleep => ASLEEP_TIMES,
             Condition::HeldUp => HELD_UP_TIMES,
