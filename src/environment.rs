@@ -5,6 +5,7 @@
 //! Actors: none.
 //! Never:  is an app of a file given a variable of this process that nobody named for it.
 
+use crate::config::{is_among, is_own};
 use hallway_core::plan::App;
 use hallway_workers::Environment;
 use std::ffi::{OsStr, OsString};
@@ -13,27 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 /// Where programs are looked for, where this process does not know either.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What is said to hallway itself, by who starts it; of names that end with `*`, all that begin so. An app that took it
-/// for its own would speak to systemd in its place, or take sockets that are not there.
-pub(crate) const OWN: &[&str] =
-    &["HALLWAY_*", "NOTIFY_SOCKET", "LISTEN_*", "WATCHDOG_*", "FDSTORE", "MAINPID", "JOURNAL_STREAM"];
-
 /// What every app has of this process, besides what `pass_env` names.
 const PASSED: &[&str] = &["PATH", "LANG", "LC_*", "TZ"];
 /// The same, where it runs as who this is.
 const OF_USER: &[&str] = &["HOME", "USER", "LOGNAME"];
-
-/// Whether this is said to hallway itself.
-pub(crate) fn is_own(name: &OsStr) -> bool {
-    is_among(name, OWN)
-}
-
-fn is_among(name: &OsStr, patterns: &[&str]) -> bool {
-    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(begins) => name.as_bytes().starts_with(begins.as_bytes()),
-        None => name == *pattern,
-    })
-}
 
 /// The whole environment of an app; `given` is that of this process. Of `run`, which has one app, it is all of that, as
 /// with Gunicorn; of a file it is what the list above has. The app's own variables go before both.

@@ -4,32 +4,20 @@
 //! Never:  does a file that cannot be understood take the place of what is in use, or a hash stand in a message.
 
 use crate::certificates::{Stamp, stamp_of};
+use crate::config::machine::{Passwords, Unread};
 use hallway_core::plan::{BasicAuth, Plan};
 use std::collections::BTreeMap;
-use std::io;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Longest file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Names, and what their passwords hash to.
-pub(crate) type Users = Vec<(String, String)>;
-
-/// Why a file says nothing.
-#[derive(Debug)]
-pub(crate) enum Unread {
-    /// It could not be read.
-    Failed(io::Error),
-    /// What is wrong with it, each with its mend.
-    Wrong(Vec<String>),
-}
-
 /// Reads a file: `NAME:HASH` on a line, perhaps with a comment behind another colon; lines with `#` say nothing.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its mend.
-pub(crate) fn read(path: &Path) -> Result<Users, Unread> {
+pub(crate) fn read(path: &Path) -> Result<Passwords, Unread> {
     let shown = path.display();
     // Whoever may write to its directory could put something there that is waited for, or has no end.
     let file = crate::paths::open_to_read(path).map_err(Unread::Failed)?;
@@ -41,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Users, Unread> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(Unread::Wrong(vec![format!("{shown} is longer than {} KiB", FILE_BYTES_MAX >> 10)]));
     }
-    let (mut users, mut problems) = (Users::new(), Vec::new());
+    let (mut users, mut problems) = (Passwords::new(), Vec::new());
     for (number, line) in text.lines().map(str::trim).enumerate() {
         if line.is_empty() || line.starts_with('#') {
             continue;

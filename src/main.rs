@@ -16,6 +16,7 @@ mod htpasswd;
 mod inherited;
 mod instance;
 mod listen;
+mod machine;
 mod master;
 mod paths;
 mod port_holder;
@@ -31,6 +32,7 @@ mod words;
 use hallway_core::plan::Plan;
 use inherited::Inherited;
 use instance::Instance;
+use machine::ThisMachine;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,7 +98,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
         _ => config::Wanted::WhatCanBeServed,
     };
     let load = || {
-        config::load(&file, &|name| std::env::var(name).ok(), wanted).map(|(plan, warnings)| {
+        config::load(&file, &ThisMachine, wanted).map(|(plan, warnings)| {
             let _ = std::io::stderr().write_all(warnings.as_bytes());
             plan
         })
@@ -119,7 +121,7 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
             print(&format!("{apps}{users}{file}: valid: {}\n", config::summary(&plan)))
         }
         cli::Errand::Routes => print(&config::routes(&plan)),
-        cli::Errand::Config => print(&config::effective(&file, &|name| std::env::var(name).ok(), &plan)),
+        cli::Errand::Config => print(&config::effective(&file, &ThisMachine, &plan)),
         cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
         cli::Errand::Explain(question) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
@@ -161,11 +163,11 @@ fn complain(problem: &str) {
 const AS_ROOT: &str = "everything runs as root, the app as well; start it as a user of its own (User= of systemd), or write \
                        a file for 'hallway serve', which gives edge and app users";
 
-fn run(raw: &cli::Raw) -> ExitCode {
+fn run(raw: &settings::Raw) -> ExitCode {
     let inherited = Inherited::of_process();
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     cli::doubt_variables(names).iter().for_each(|doubt| complain(doubt));
-    let plan = match settings::plan_of_run(raw) {
+    let plan = match settings::plan_of_run(raw, &ThisMachine) {
         Ok(plan) => plan,
         Err(problem) => {
             complain(&problem);

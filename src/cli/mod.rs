@@ -14,9 +14,9 @@ mod tests;
 use crate::asked::{Ask, Rolls};
 use crate::explain;
 use crate::ring::Question;
+use crate::settings::{Raw, Written};
 use flags::{FLAGS, Flag};
 use lexopt::{Arg, Parser};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -57,35 +57,6 @@ pub(crate) enum Errand {
     Config,
     /// Run a command as an app of it would run.
     Exec(Vec<OsString>),
-}
-
-/// Settings as they were written.
-#[derive(Debug, Default)]
-pub(crate) struct Raw {
-    /// `MODULE:APP`.
-    pub(crate) target: String,
-    values: BTreeMap<&'static str, Vec<Written>>,
-}
-
-/// One value and where it stood.
-#[derive(Clone, Debug)]
-pub(crate) struct Written {
-    /// The value.
-    pub(crate) text: String,
-    /// The flag or variable, for error messages.
-    pub(crate) origin: String,
-}
-
-impl Raw {
-    /// Every value of a flag: those of the command line, else that of the environment.
-    pub(crate) fn all(&self, long: &str) -> &[Written] {
-        self.values.get(long).map_or(&[], Vec::as_slice)
-    }
-
-    /// The value that counts: the last one.
-    pub(crate) fn last(&self, long: &str) -> Option<&Written> {
-        self.all(long).last()
-    }
 }
 
 /// Every command.
@@ -301,12 +272,12 @@ fn read_run(mut parser: Parser, environment: &dyn Fn(&str) -> Option<String>) ->
             if parser.optional_value().is_some() {
                 return Err(format!("--{} takes no value", flag.long));
             }
-            raw.values.entry(flag.long).or_default().push(Written { text: "true".into(), origin: flag.long.into() });
+            raw.put(flag.long, Written { text: "true".into(), origin: flag.long.into() });
             continue;
         }
         let value = parser.value().map_err(|_| format!("--{} needs a value: {}", flag.long, flag.value))?;
         let text = value.into_string().map_err(|value| format!("{} is not UTF-8", value.display()))?;
-        raw.values.entry(flag.long).or_default().push(Written { text, origin: format!("--{}", flag.long) });
+        raw.put(flag.long, Written { text, origin: format!("--{}", flag.long) });
     }
     add_environment(&mut raw, environment);
     Ok(Asked::Run(raw))
@@ -329,8 +300,8 @@ fn add_environment(raw: &mut Raw, environment: &dyn Fn(&str) -> Option<String>) 
             let is_port = name == "PORT" && text.parse::<u16>().is_ok();
             Some(Written { text: if is_port { format!("0.0.0.0:{text}") } else { text }, origin: name.into() })
         });
-        if let (Some(written), None) = (found, raw.values.get(flag.long)) {
-            raw.values.insert(flag.long, vec![written]);
+        if let (Some(written), None) = (found, raw.last(flag.long)) {
+            raw.put(flag.long, written);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Never:  is a secret shown.
 
 use super::declare::{Key, Kind};
+use super::machine::Machine;
 use super::node::{Data, Node, Table};
 use super::problem::Sources;
 use super::tables::FILE;
@@ -13,9 +14,9 @@ use hallway_core::plan::{App, Plan};
 const WIDTH: usize = 64;
 
 /// The whole file.
-pub(super) fn show(table: &Table, sources: &Sources, plan: &Plan) -> String {
+pub(super) fn show(table: &Table, sources: &Sources, (machine, plan): (&dyn Machine, &Plan)) -> String {
     let mut lines = Vec::new();
-    let known = Known { sources, plan };
+    let known = Known { sources, machine, plan };
     put_table(&mut lines, "", table, FILE, &known);
     lines.join("\n") + "\n"
 }
@@ -23,6 +24,7 @@ pub(super) fn show(table: &Table, sources: &Sources, plan: &Plan) -> String {
 /// What a value is told with.
 struct Known<'a> {
     sources: &'a Sources,
+    machine: &'a dyn Machine,
     plan: &'a Plan,
 }
 
@@ -49,7 +51,7 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
                 _ => put_value(lines, key, node, sources),
             },
             (None, _) if key.name == "python" => lines.extend(interpreter(name, &told_with.plan.apps)),
-            (None, _) if key.name == "user" => lines.extend(user(name, told_with.plan)),
+            (None, _) if key.name == "user" => lines.extend(user(name, told_with)),
             (None, _) if key.default.is_empty() || name.is_empty() => {}
             (None, _) => lines.push(told(&format!("# {} = {}", key.name, key.default), "default")),
         }
@@ -66,14 +68,14 @@ fn interpreter(table: &str, apps: &[App]) -> Option<String> {
 }
 
 /// Who the edge or an app runs as that names nobody, and why.
-fn user(table: &str, plan: &Plan) -> Option<String> {
+fn user(table: &str, Known { machine, plan, .. }: &Known<'_>) -> Option<String> {
     let of_app = |app: &&App| table == format!("app.{}", quoted(&app.name));
     let (user, origin) = match plan.apps.iter().find(of_app) {
         Some(app) => (&app.user, &app.user_origin),
         None if table == "server" => (&plan.user, &plan.user_origin),
         None => return None,
     };
-    let name = user.as_ref().map_or_else(crate::users::own_name, |user| user.name.clone());
+    let name = user.as_ref().map_or_else(|| machine.own_name(), |user| user.name.clone());
     Some(told(&format!("# user = {name:?}"), origin))
 }
 

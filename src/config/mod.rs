@@ -1,4 +1,4 @@
-//! In:     `hallway.toml`, the files of `conf.d` beside it, the environment.
+//! In:     `hallway.toml`, the files of `conf.d` beside it, the machine.
 //! Out:    one tree of values, each with the place where it was written; or every problem at once.
 //! Actors: the file system.
 //! Never:  is a value used that no declaration names, or a problem told without its place.
@@ -7,7 +7,11 @@ mod build;
 mod declare;
 mod effective;
 mod foreign;
+pub(crate) mod machine;
+#[cfg(test)]
+pub(crate) mod model;
 mod node;
+mod own_variables;
 mod problem;
 mod read;
 mod schema;
@@ -18,11 +22,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use own_variables::{is_among, is_own};
 pub(crate) use read::neighbours;
 pub(crate) use schema::schema;
 pub(crate) use show::{routes, summary};
 
 use hallway_core::plan::Plan;
+use machine::Machine;
 use problem::{Problems, Sources};
 use std::path::Path;
 
@@ -39,17 +45,13 @@ pub(crate) enum Wanted {
 ///
 /// # Errors
 /// Every problem, as a person reads it.
-pub(crate) fn load(
-    file: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-    wanted: Wanted,
-) -> Result<(Plan, String), String> {
+pub(crate) fn load(file: &Path, machine: &dyn Machine, wanted: Wanted) -> Result<(Plan, String), String> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
-    let table = read::read_files(file, environment, &mut sources, &mut problems);
+    let table = read::read_files(file, machine, &mut sources, &mut problems);
     let plan = if sources.is_empty() || problems.is_unreadable() {
         None
     } else {
-        build::plan(&table, &sources, &mut problems)
+        build::plan(&table, machine, &sources, &mut problems)
     };
     let is_good = problems.is_empty() && (wanted == Wanted::WhatCanBeServed || !problems.has_faults());
     let plan = plan.filter(|_| is_good).ok_or_else(|| problems.show(&sources))?;
@@ -57,8 +59,8 @@ pub(crate) fn load(
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.
-pub(crate) fn effective(file: &Path, environment: &dyn Fn(&str) -> Option<String>, plan: &Plan) -> String {
+pub(crate) fn effective(file: &Path, machine: &dyn Machine, plan: &Plan) -> String {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
-    let table = read::read_files(file, environment, &mut sources, &mut problems);
-    effective::show(&table, &sources, plan)
+    let table = read::read_files(file, machine, &mut sources, &mut problems);
+    effective::show(&table, &sources, (machine, plan))
 }

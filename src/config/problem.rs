@@ -10,13 +10,22 @@ use std::path::PathBuf;
 /// The files that were read, as they were.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    files: Vec<(PathBuf, String)>,
+    files: Vec<Source>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    /// From the root.
+    directory: PathBuf,
+    text: String,
 }
 
 impl Sources {
     /// Adds a file; its number.
-    pub(crate) fn add(&mut self, path: PathBuf, text: String) -> usize {
-        self.files.push((path, text));
+    pub(crate) fn add(&mut self, path: PathBuf, directory: PathBuf, text: String) -> usize {
+        self.files.push(Source { path, directory, text });
         self.files.len() - 1
     }
 
@@ -25,20 +34,14 @@ impl Sources {
         self.files.is_empty()
     }
 
-    /// The path of a file.
-    pub(crate) fn path(&self, file: usize) -> &std::path::Path {
-        &self.files[file].0
-    }
-
     /// The directory of a file, from the root: what is named in the file is relative to it.
     pub(crate) fn directory(&self, file: usize) -> PathBuf {
-        let whole = std::path::absolute(self.path(file)).unwrap_or_default();
-        whole.parent().unwrap_or(std::path::Path::new("/")).to_owned()
+        self.files[file].directory.clone()
     }
 
     /// `file:line:column`, both from 1; the column counts characters.
     pub(crate) fn place(&self, span: Span) -> String {
-        let (path, text) = &self.files[span.file];
+        let Source { path, text, .. } = &self.files[span.file];
         let before = &text[..span.start.min(text.len())];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -47,7 +50,7 @@ impl Sources {
 
     /// The line with the place underlined, and with what is secret on it painted over.
     fn excerpt(&self, span: Span, secrets: &[Span]) -> String {
-        let (_, text) = &self.files[span.file];
+        let Source { text, .. } = &self.files[span.file];
         let start = span.start.min(text.len());
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = text[line_start..].lines().next().unwrap_or_default();

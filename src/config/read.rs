@@ -1,12 +1,11 @@
-//! In:     a file's path; the files of `conf.d` beside it; the environment.
+//! In:     a file's path; the files of `conf.d` beside it; the machine, for its files and its variables.
 //! Out:    their values as one tree.
 //! Actors: the file system.
 //! Never:  does a later file quietly win over an earlier one.
 
+use super::machine::Machine;
 use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::{Problem, Problems, Sources};
-use crate::users::told;
-use std::fs;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,23 +14,20 @@ use toml::de::{DeTable, DeValue};
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Reads a file and those of `conf.d` beside it, in the order of their names.
-pub(crate) fn read_files(
-    main: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) -> Table {
+pub(crate) fn read_files(main: &Path, machine: &dyn Machine, sources: &mut Sources, problems: &mut Problems) -> Table {
     let mut whole = Table::default();
-    for path in std::iter::once(main.to_owned()).chain(neighbours(main)) {
-        match read(&path) {
+    for path in std::iter::once(main.to_owned()).chain(neighbours(main, machine)) {
+        match machine.read_text(&path, FILE_BYTES_MAX) {
             Ok(text) => {
-                let file = sources.add(path, text.clone());
-                let table = Reader { file, environment, problems }.parse(&text);
+                let from_root = machine.absolute(&path).unwrap_or_default();
+                let directory = from_root.parent().unwrap_or(Path::new("/")).to_owned();
+                let file = sources.add(path, directory, text.clone());
+                let table = Reader { file, machine, problems }.parse(&text);
                 merge(&mut whole, table, problems);
             }
-            Err(why) => problems.push(Problem {
+            Err(error) => problems.push(Problem {
                 span: None,
-                text: format!("{}: this file cannot be read: {why}", path.display()),
+                text: format!("{}: this file cannot be read: {}", path.display(), machine.told(&error)),
                 also: Vec::new(),
             }),
         }
@@ -39,14 +35,10 @@ pub(crate) fn read_files(
     whole
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    crate::paths::read_text(path, FILE_BYTES_MAX).map_err(|error| told(&error))
-}
-
 /// The files of `conf.d` beside a file, in the order of their names.
-pub(crate) fn neighbours(main: &Path) -> Vec<PathBuf> {
+pub(crate) fn neighbours(main: &Path, machine: &dyn Machine) -> Vec<PathBuf> {
     let folder = main.parent().unwrap_or(Path::new(".")).join("conf.d");
-    let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = machine.names_in(&folder).into_iter().map(|name| folder.join(name));
     let mut files: Vec<PathBuf> = found.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     files.sort();
     files
@@ -72,7 +64,7 @@ fn merge(whole: &mut Table, more: Table, problems: &mut Problems) {
 
 struct Reader<'a> {
     file: usize,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+    machine: &'a dyn Machine,
     problems: &'a mut Problems,
 }
 
@@ -137,7 +129,7 @@ impl Reader<'_> {
                 self.problems.add(span, "'${' has no '}'; write ${NAME} for a variable, or $${ for these characters");
                 return out;
             };
-            match (self.environment)(name) {
+            match self.machine.variable(name) {
                 Some(value) => out.push_str(&value),
                 None => {
                     unset.push(name);

@@ -1,9 +1,10 @@
 //! In:     a value of a file, the declaration of what may stand there.
 //! Out:    problems: unknown keys, wrong kinds, values that cannot be read.
-//! Actors: none.
+//! Actors: the machine: its resolver, for names of hosts.
 //! Never:  is a value let through that reading it later could refuse.
 
 use super::declare::{Key, Kind};
+use super::machine::Machine;
 use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::Problems;
 use super::synonyms;
@@ -14,9 +15,59 @@ use hallway_core::method::Methods;
 use hallway_core::network::Network;
 use hallway_core::route::Pattern;
 
-/// Checks a value and all that is in it.
-pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
-    let wrong = |problems: &mut Problems| {
+/// What a shape is checked with.
+pub(crate) struct Shape<'a> {
+    /// For the names of hosts.
+    pub(crate) machine: &'a dyn Machine,
+    /// Where what is wrong is put.
+    pub(crate) problems: &'a mut Problems,
+}
+
+impl Shape<'_> {
+    /// Checks a value and all that is in it.
+    fn check(&mut self, node: &Node, kind: &Kind, name: &str) {
+        if matches!(kind, Kind::Secret) {
+            self.problems.hide(node.span);
+        }
+        match (kind, &node.data) {
+            (Kind::Later, _) => {
+                self.problems.add(node.span, format!("'{name}' is not built yet in this version; take it out"));
+            }
+            (Kind::Table(keys), Data::Table(table)) => self.check_table(table, keys, name),
+            (Kind::Named(word, kind), Data::Table(table)) => {
+                for entry in &table.entries {
+                    check_name(word, &entry.key, entry.key_span, self.problems);
+                    self.check(&entry.value, kind, &entry.key);
+                }
+            }
+            (Kind::List(kind), Data::List(members)) => members.iter().for_each(|one| self.check(one, kind, name)),
+            (Kind::OneOrMore(kind), _) => {
+                if matches!(&node.data, Data::List(members) if members.is_empty()) {
+                    let text = format!("'{name}' is empty; write {}, or take it out", kind.wanted());
+                    self.problems.add(node.span, text);
+                }
+                node.members().iter().for_each(|one| self.check(one, kind, name));
+            }
+            (Kind::Either(kinds), _) => match kinds.iter().find(|kind| fits(node, kind)) {
+                Some(fitting) => self.check(node, fitting, name),
+                None => self.refuse(node, kind, name),
+            },
+            (Kind::Whole(least, most), Data::Whole(number)) if !(least..=most).contains(&number) => {
+                self.problems.add(node.span, format!("'{name}' is {number}; write {}", kind.wanted()));
+            }
+            (Kind::Duration | Kind::Size, Data::Whole(..0)) => self.refuse(node, kind, name),
+            _ if !fits(node, kind) => self.refuse(node, kind, name),
+            (_, Data::Text(text)) => {
+                if let Err(mend) = read_text(kind, text, self.machine) {
+                    self.problems.add(node.span, format!("{name} = \"{text}\": {mend}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A value of another kind.
+    fn refuse(&mut self, node: &Node, kind: &Kind, name: &str) {
         let what = node.text().map_or_else(
             || format!("'{name}' cannot be {}", node.kind()),
             |text| format!("{name} = \"{text}\": this is no value of it"),
@@ -24,75 +75,41 @@ pub(crate) fn check(node: &Node, kind: &Kind, name: &str, problems: &mut Problem
         // `tls = "auto"` is what other servers do, and what this one is to do.
         if (name, node.text()) == ("tls", Some("auto")) {
             let mend = "write { cert = \"shop.pem\", key = \"shop.key\" } or \"internal\"";
-            problems.add(node.span, format!("tls = \"auto\" (ACME) is not built yet in this version; {mend}"));
+            self.problems.add(node.span, format!("tls = \"auto\" (ACME) is not built yet in this version; {mend}"));
             return;
         }
-        let mend = table_of(node, kind, name).unwrap_or_else(|| kind.wanted());
-        problems.add(node.span, format!("{what}; write {mend}"));
-    };
-    if matches!(kind, Kind::Secret) {
-        problems.hide(node.span);
+        let mend = table_of(node, kind, name, self.machine).unwrap_or_else(|| kind.wanted());
+        self.problems.add(node.span, format!("{what}; write {mend}"));
     }
-    match (kind, &node.data) {
-        (Kind::Later, _) => problems.add(node.span, format!("'{name}' is not built yet in this version; take it out")),
-        (Kind::Table(keys), Data::Table(table)) => check_table(table, keys, name, problems),
-        (Kind::Named(word, kind), Data::Table(table)) => {
-            for entry in &table.entries {
-                check_name(word, &entry.key, entry.key_span, problems);
-                check(&entry.value, kind, &entry.key, problems);
-            }
-        }
-        (Kind::List(kind), Data::List(members)) => members.iter().for_each(|one| check(one, kind, name, problems)),
-        (Kind::OneOrMore(kind), _) => {
-            if matches!(&node.data, Data::List(members) if members.is_empty()) {
-                problems.add(node.span, format!("'{name}' is empty; write {}, or take it out", kind.wanted()));
-            }
-            node.members().iter().for_each(|one| check(one, kind, name, problems));
-        }
-        (Kind::Either(kinds), _) => match kinds.iter().find(|kind| fits(node, kind)) {
-            Some(fitting) => check(node, fitting, name, problems),
-            None => wrong(problems),
-        },
-        (Kind::Whole(least, most), Data::Whole(number)) if !(least..=most).contains(&number) => {
-            problems.add(node.span, format!("'{name}' is {number}; write {}", kind.wanted()));
-        }
-        (Kind::Duration | Kind::Size, Data::Whole(..0)) => wrong(problems),
-        _ if !fits(node, kind) => wrong(problems),
-        (_, Data::Text(text)) => {
-            if let Err(mend) = read_text(kind, text) {
-                problems.add(node.span, format!("{name} = \"{text}\": {mend}"));
-            }
-        }
-        _ => {}
-    }
-}
 
-/// Checks a table against the keys it may have.
-pub(crate) fn check_table(table: &Table, keys: &'static [Key], name: &str, problems: &mut Problems) {
-    for entry in &table.entries {
-        match keys.iter().find(|key| key.name == entry.key) {
-            Some(key) => check(&entry.value, &key.kind, key.name, problems),
-            None => {
-                if let Some(mend) = header_alone(entry, keys, name) {
-                    // Of requests, it may be a secret.
-                    problems.hide(entry.value.span);
-                    problems.add(entry.key_span, format!("'{}' stands alone in '{name}'; {mend}", entry.key));
-                    continue;
+    /// Checks a table against the keys it may have.
+    pub(crate) fn check_table(&mut self, table: &Table, keys: &'static [Key], name: &str) {
+        for entry in &table.entries {
+            match keys.iter().find(|key| key.name == entry.key) {
+                Some(key) => self.check(&entry.value, &key.kind, key.name),
+                None => {
+                    if let Some(mend) = header_alone(entry, keys, name) {
+                        // Of requests, it may be a secret.
+                        self.problems.hide(entry.value.span);
+                        self.problems.add(entry.key_span, format!("'{}' stands alone in '{name}'; {mend}", entry.key));
+                        continue;
+                    }
+                    let meant = synonyms::explain(&entry.key, keys);
+                    // [site.shop.example] is the table 'example' in that of 'shop'.
+                    let is_site = keys.iter().any(|key| key.name == "aliases");
+                    if is_site && is_part_of_name(&entry.value, meant.is_none()) {
+                        let mend = format!("put the name in quotes: [site.\"{name}.{}\"]", entry.key);
+                        self.problems
+                            .add(entry.key_span, format!("there is no table '{}' in '{name}'; {mend}", entry.key));
+                        continue;
+                    }
+                    let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
+                    if let Some(key) = meant.as_ref().and_then(|meant| meant.key) {
+                        self.problems.note_meant(entry.key_span, key);
+                    }
+                    let mend = meant.map_or_else(|| format!("it knows {}", list_of(keys)), |meant| meant.mend);
+                    self.problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));
                 }
-                let meant = synonyms::explain(&entry.key, keys);
-                // [site.shop.example] is the table 'example' in that of 'shop'.
-                let is_site = keys.iter().any(|key| key.name == "aliases");
-                if is_site && is_part_of_name(&entry.value, meant.is_none()) {
-                    let mend = format!("put the name in quotes: [site.\"{name}.{}\"]", entry.key);
-                    problems.add(entry.key_span, format!("there is no table '{}' in '{name}'; {mend}", entry.key));
-                    continue;
-                }
-                let place = if name.is_empty() { "here".into() } else { format!("in '{name}'") };
-                if let Some(key) = meant.as_ref().and_then(|meant| meant.key) {
-                    problems.note_meant(entry.key_span, key);
-                }
-                let mend = meant.map_or_else(|| format!("it knows {}", list_of(keys)), |meant| meant.mend);
-                problems.add(entry.key_span, format!("there is no key '{}' {place}; {mend}", entry.key));
             }
         }
     }
@@ -142,11 +159,11 @@ const ALONE: &[(&str, &str, &str)] = &[
 ];
 
 /// A value that stands alone as the table that it says most likely: `limit = "5/m"` is `{ rate = "5/m" }`.
-fn table_of(node: &Node, kind: &Kind, name: &str) -> Option<String> {
+fn table_of(node: &Node, kind: &Kind, name: &str, machine: &dyn Machine) -> Option<String> {
     let keys = match kind {
         Kind::Table(keys) => keys,
-        Kind::OneOrMore(kind) | Kind::List(kind) => return table_of(node, kind, name),
-        Kind::Either(kinds) => return kinds.iter().find_map(|kind| table_of(node, kind, name)),
+        Kind::OneOrMore(kind) | Kind::List(kind) => return table_of(node, kind, name, machine),
+        Kind::Either(kinds) => return kinds.iter().find_map(|kind| table_of(node, kind, name, machine)),
         _ => return None,
     };
     let value = match &node.data {
@@ -162,8 +179,8 @@ fn table_of(node: &Node, kind: &Kind, name: &str) -> Option<String> {
             _ => true,
         };
         let is_read = |text| match &key.kind {
-            Kind::OneOrMore(kind) => read_text(kind, text).is_ok(),
-            kind => read_text(kind, text).is_ok(),
+            Kind::OneOrMore(kind) => read_text(kind, text, machine).is_ok(),
+            kind => read_text(kind, text, machine).is_ok(),
         };
         // A word is no file.
         let is_file = |text: &str| {
@@ -198,14 +215,14 @@ fn fits(node: &Node, kind: &Kind) -> bool {
 }
 
 /// Whether a string can be read as what it stands for; the error is the mend.
-fn read_text(kind: &Kind, text: &str) -> Result<(), String> {
+fn read_text(kind: &Kind, text: &str, machine: &dyn Machine) -> Result<(), String> {
     let wanted = || Err(format!("write {}", kind.wanted()));
     match kind {
         Kind::Duration => duration_ms(text).map(drop),
         Kind::Size => size_bytes(text).map(drop),
         Kind::Rate => rate(text).map(drop),
         Kind::Percent => percent(text).map(drop),
-        Kind::Address => read_address(text).map(drop),
+        Kind::Address => read_address(text, machine).map(drop),
         Kind::Network => Network::read(text).map(drop),
         Kind::Pattern => Pattern::parse(text).map(drop),
         Kind::LogForm if !matches!(text, "combined" | "json") => log_format(text).map(drop),

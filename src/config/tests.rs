@@ -1,9 +1,10 @@
 //! In:     files, broken and whole.
 //! Out:    what a person reads about them; the plan they make.
-//! Actors: the file system, for a moment.
+//! Actors: the file system: the cases, and the document that is compared.
 //! Never:  is a message changed without anybody looking at it: `UPDATE_CASES=1` writes what is said now.
 
 use super::declare::{Key, Kind};
+use super::model::Model;
 use super::{Wanted, effective, routes, schema, summary};
 use hallway_core::plan::Plan;
 use hallway_core::record::VARIABLES;
@@ -13,41 +14,50 @@ use std::path::{Path, PathBuf};
 
 const BROKEN: &str = "src/config/cases/broken.txt";
 
-fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, String), String> {
-    super::load(file, environment, Wanted::Everything)
+/// The directory of the file on a machine that is made of data.
+const DIR: &str = "/model/etc";
+const MAIN: &str = "/model/etc/hallway.toml";
+
+/// A machine with this file.
+fn machine(text: &str) -> Model {
+    let mut machine = Model::default().with(MAIN, text);
+    machine.variables.insert("HOME".into(), "/home/user".into());
+    machine
 }
 
-/// A directory of this test's own.
-fn directory(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("hallway-config-{}-{name}", std::process::id()));
-    fs::create_dir_all(&path).unwrap();
-    path
+fn load(machine: &Model) -> Result<(Plan, String), String> {
+    super::load(Path::new(MAIN), machine, Wanted::Everything)
 }
 
-fn variable(name: &str) -> Option<String> {
-    (name == "HOME").then(|| "/home/user".into())
+fn plan_of(machine: &Model) -> Plan {
+    load(machine).unwrap_or_else(|said| panic!("{said}")).0
 }
 
-/// What is said of a file, with the names of this machine taken out.
-fn said(dir: &Path, text: &str) -> String {
-    let file = dir.join("hallway.toml");
-    fs::write(&file, text).unwrap();
-    let said = load(&file, &variable).err().unwrap_or_else(|| "valid\n".into());
-    said.replace(&format!("{}/", dir.display()), "").replace(&dir.display().to_string(), "DIR")
+/// What is said of a file, with the names of the machine taken out.
+fn said(text: &str) -> String {
+    let mut machine = machine(text);
+    machine.directories.extend([Path::new(DIR).join("assets"), PathBuf::from("/usr/bin")]);
+    let said = load(&machine).err().unwrap_or_else(|| "valid\n".into());
+    // The edge says more of it.
+    let said = said.replace(NO_HASH.0, NO_HASH.1);
+    said.replace(&format!("{DIR}/"), "").replace(DIR, "DIR")
 }
+
+const NO_HASH: (&str, &str) = (
+    "this is no hash\n",
+    "this is no hash; 'htpasswd -nB NAME' (apache2-utils) makes one (bcrypt; Argon2, apr1 and {SHA} are taken, too)\n",
+);
 
 #[test]
 fn each_broken_file_is_answered_with_its_line_and_the_mend() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BROKEN);
-    let (dir, cases) = (directory("broken"), fs::read_to_string(&path).unwrap());
-    fs::create_dir_all(dir.join("assets")).unwrap();
+    let cases = fs::read_to_string(&path).unwrap();
     let mut seen = String::new();
     for case in cases.split("### ").skip(1) {
         let (name, rest) = case.split_once('\n').unwrap();
         let (text, _) = rest.split_once(">>>\n").unwrap_or((rest, ""));
-        seen += &format!("### {name}\n{text}>>>\n{}", said(&dir, text));
+        seen += &format!("### {name}\n{text}>>>\n{}", said(text));
     }
-    fs::remove_dir_all(dir).unwrap();
     if std::env::var_os("UPDATE_CASES").is_some() {
         fs::write(path, &seen).unwrap();
     }
@@ -155,21 +165,18 @@ routes = [{ path = "/*", redirect = "https://example.com{path}", status = 308 }]
 
 #[test]
 fn a_whole_file_is_a_plan() {
-    let dir = directory("whole");
-    fs::write(dir.join("hallway.toml"), WHOLE).unwrap();
-    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    let plan = plan_of(&machine(WHOLE));
     assert_eq!(summary(&plan), "2 sites, 6 routes, 1 app");
     assert_eq!(plan.sites[0].hosts, ["example.com", "*.example.com"]);
     let app = &plan.apps[0];
     assert_eq!((app.workers, app.queue_size, app.queue_max_wait_ms), (2, 10, 2000));
     assert_eq!(app.env, [("A".into(), "1".into()), ("B".into(), "/home/user/x".into())]);
-    assert_eq!((&app.chdir, plan.limits.body_bytes_max), (&dir, 1 << 20));
+    assert_eq!((&*app.chdir, plan.limits.body_bytes_max), (Path::new(DIR), 1 << 20));
     let shown = routes(&plan);
     let paths: Vec<&str> = shown.lines().filter_map(|line| line.trim().split("  ").next()).collect();
     let expected =
         ["example.com, *.example.com", "/api/{version}/*", "/health", "/old/{id}", "/src/*", "/*", "*", "/*"];
     assert_eq!(paths, expected, "{shown}");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 const TOLD: &str = r#"
@@ -191,9 +198,7 @@ routes = [
 
 #[test]
 fn routes_are_told_with_names_and_who_may_come_in() {
-    let dir = directory("told");
-    fs::write(dir.join("hallway.toml"), TOLD).unwrap();
-    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
+    let plan = plan_of(&machine(TOLD));
     assert_eq!(plan.apps[0].callable, "shop.wsgi:application");
     assert_eq!(plan.sites[0].hosts, ["[::1]", "[2001:db8::1]"]);
     let shown = routes(&plan);
@@ -209,21 +214,16 @@ fn routes_are_told_with_names_and_who_may_come_in() {
     for line in expected {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn files_of_conf_d_are_one_with_it() {
-    let dir = directory("conf.d");
-    fs::create_dir_all(dir.join("conf.d")).unwrap();
-    fs::write(dir.join("hallway.toml"), "[site.\"a.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
-    fs::write(dir.join("conf.d/b.toml"), "[site.\"b.example\"]\nroutes = [{ path = \"/*\", respond = {} }]\n").unwrap();
-    let (plan, _) = load(&dir.join("hallway.toml"), &variable).unwrap_or_else(|said| panic!("{said}"));
-    assert_eq!(summary(&plan), "2 sites, 2 routes, 0 apps");
-    fs::write(dir.join("conf.d/c.toml"), "[site.\"a.example\"]\nroutes = []\n").unwrap();
-    let said = load(&dir.join("hallway.toml"), &variable).unwrap_err();
+    let site = |name: &str| format!("[site.\"{name}\"]\nroutes = [{{ path = \"/*\", respond = {{}} }}]\n");
+    let two = machine(&site("a.example")).with(&format!("{DIR}/conf.d/b.toml"), &site("b.example"));
+    assert_eq!(summary(&plan_of(&two)), "2 sites, 2 routes, 0 apps");
+    let three = two.with(&format!("{DIR}/conf.d/c.toml"), "[site.\"a.example\"]\nroutes = []\n");
+    let said = load(&three).unwrap_err();
     assert!(said.contains("'routes' is written in two files") && said.contains("conf.d/c.toml:2:1"), "{said}");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
@@ -237,8 +237,6 @@ fn the_schema_names_every_key() {
 
 #[test]
 fn secrets_are_shown_nowhere() {
-    let dir = directory("secrets");
-    let file = dir.join("hallway.toml");
     let text = r#"
 [app.web]
 wsgi = "shop.wsgi:application"
@@ -251,14 +249,10 @@ request_headers = { set = { X-Api-Key = "s3cret-3" } }
 basic_auth = { users = { alice = "s3cret-4" } }
 routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5" } }, request_headers = { set = { X-Key = "s3cret-6" } } }]
 "#;
-    fs::write(&file, text).unwrap();
-    let other = dir.join("other.toml");
-    fs::write(&other, "[site.\"*\"]\nroutes = [{ path = \"/\", respond = {} }]\n").unwrap();
-    let plan = load(&other, &variable).unwrap().0;
-    let shown = effective(&file, &variable, &plan);
+    let plan = plan_of(&machine("[site.\"*\"]\nroutes = [{ path = \"/\", respond = {} }]\n"));
+    let shown = effective(Path::new(MAIN), &machine(text), &plan);
     assert!(shown.contains("X-Api-Key = …") && shown.contains("secret = …") && !shown.contains("s3cret"), "{shown}");
     // Neither where something is wrong with them.
-    let said = said(&dir, text);
+    let said = said(text);
     assert!(said.contains("this is no hash") && !said.contains("s3cret"), "{said}");
-    fs::remove_dir_all(dir).unwrap();
 }

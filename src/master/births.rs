@@ -10,6 +10,7 @@ use super::vigil::Vigil;
 use super::{BOOT, Hired, Master, downs, tell};
 use crate::environment;
 use crate::listen::Held;
+use crate::machine::ThisMachine;
 use crate::settings::{FROM_PATH, Venvs, default_interpreter};
 use hallway_core::control::{DESCRIPTORS_MAX, Order, Step};
 use hallway_core::plan::App;
@@ -168,7 +169,7 @@ pub(super) fn give_sockets<'a>(channel: &Channel, held: impl Iterator<Item = &'a
 pub(super) fn fitted(app: &App) -> App {
     let mut app = app.clone();
     if app.python_origin == FROM_PATH {
-        (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
+        (app.python, app.python_origin) = default_interpreter(&ThisMachine, &app.chdir, Venvs::OwnFirst);
     }
     app
 }

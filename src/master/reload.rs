@@ -9,6 +9,7 @@ use super::{Master, Served};
 use crate::certificates::{self, Stamp};
 use crate::config;
 use crate::htpasswd;
+use crate::machine::ThisMachine;
 use hallway_core::plan::Plan;
 use hallway_core::supervise::Event;
 use std::path::{Path, PathBuf};
@@ -159,7 +160,7 @@ impl Master {
 
 /// A configuration file, and what is read with it.
 fn files_of(file: &Path) -> Vec<PathBuf> {
-    std::iter::once(file.to_owned()).chain(config::neighbours(file)).collect()
+    std::iter::once(file.to_owned()).chain(config::neighbours(file, &ThisMachine)).collect()
 }
 
 /// The sites that use a certificate, by their first names.

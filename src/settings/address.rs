@@ -1,15 +1,17 @@
 //! In:     an address as `--bind` takes it.
 //! Out:    where to listen; several for a name with several addresses.
-//! Actors: the resolver, for names.
+//! Actors: the machine: its resolver, for names.
 //! Never:  is an address half understood.
 
+use crate::config::machine::Machine;
 use hallway_core::plan::Listen;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 const FORMS: &str = "write host:port, [::]:port, unix:PATH or fd://N";
 
 /// `host:port`, `[::]:port`, `:port`, `port`, `unix:PATH`, `fd://N`; a host alone where there is a port for it.
-pub(crate) fn read(text: &str, usual_port: Option<u16>) -> Result<Vec<Listen>, String> {
+pub(crate) fn read(text: &str, usual_port: Option<u16>, machine: &dyn Machine) -> Result<Vec<Listen>, String> {
     if let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
         return Err(format!("an address has no scheme; write {}", rest.trim_end_matches('/')));
     }
@@ -20,7 +22,7 @@ pub(crate) fn read(text: &str, usual_port: Option<u16>) -> Result<Vec<Listen>, S
         if path.is_empty() {
             return Err("the path of the socket file must follow unix:".into());
         }
-        let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+        let path = machine.absolute(Path::new(path)).map_err(|error| error.to_string())?;
         return Ok(vec![Listen::Unix(path)]);
     }
     if let Some(number) = text.strip_prefix("fd://") {
@@ -35,7 +37,7 @@ pub(crate) fn read(text: &str, usual_port: Option<u16>) -> Result<Vec<Listen>, S
     if host.is_empty() {
         return Ok(vec![Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))]);
     }
-    let found = (host.trim_start_matches('[').trim_end_matches(']'), port).to_socket_addrs();
+    let found = machine.addresses(host.trim_start_matches('[').trim_end_matches(']'), port);
     let mut listeners: Vec<Listen> = Vec::new();
     for address in found.map_err(|error| format!("{FORMS}; the host '{host}' is not known ({error})"))? {
         let listen = Listen::Tcp(address);
@@ -70,22 +72,27 @@ fn split(text: &str, usual_port: Option<u16>) -> Result<(&str, String), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Model;
 
     #[test]
     fn a_host_alone_has_the_usual_port() {
         let tcp = |text: &str| Ok(vec![Listen::Tcp(text.parse().unwrap())]);
-        assert_eq!(super::read("0.0.0.0", Some(8000)), tcp("0.0.0.0:8000"));
-        assert_eq!(super::read("[::1]", Some(8000)), tcp("[::1]:8000"));
-        assert_eq!(super::read("[::]", Some(8000)), tcp("[::]:8000"));
-        assert!(super::read("localhost", Some(8000)).unwrap().contains(&tcp("127.0.0.1:8000").unwrap()[0]));
-        assert_eq!(super::read("0.0.0.0", None), Err("write its port, too: 0.0.0.0:80".into()));
-        assert_eq!(super::read("::1", Some(8000)), Err("an IPv6 address stands in brackets: [::1]:8000".into()));
-        assert_eq!(super::read("::1:80", Some(8000)), Err("an IPv6 address stands in brackets: [::1]:80".into()));
-        assert!(super::read("no.such.host.invalid", Some(8000)).unwrap_err().contains("is not known"));
+        assert_eq!(with_port("0.0.0.0"), tcp("0.0.0.0:8000"));
+        assert_eq!(with_port("[::1]"), tcp("[::1]:8000"));
+        assert_eq!(with_port("[::]"), tcp("[::]:8000"));
+        assert!(with_port("localhost").unwrap().contains(&tcp("127.0.0.1:8000").unwrap()[0]));
+        assert_eq!(read("0.0.0.0"), Err("write its port, too: 0.0.0.0:80".into()));
+        assert_eq!(with_port("::1"), Err("an IPv6 address stands in brackets: [::1]:8000".into()));
+        assert_eq!(with_port("::1:80"), Err("an IPv6 address stands in brackets: [::1]:80".into()));
+        assert!(with_port("no.such.host.invalid").unwrap_err().contains("is not known"));
+    }
+
+    fn with_port(text: &str) -> Result<Vec<Listen>, String> {
+        super::read(text, Some(8000), &Model::default())
     }
 
     fn read(text: &str) -> Result<Vec<Listen>, String> {
-        super::read(text, None)
+        super::read(text, None, &Model::default())
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! In:     raw settings.
 //! Out:    the plan, or what is wrong with which setting and how to mend it.
-//! Actors: the file system and the resolver are asked whether what is named exists.
+//! Actors: the machine is asked whether what is named exists.
 //! Never:  does a default hide a setting that could not be understood.
 
 mod address;
+mod raw;
 mod units;
 
-use crate::cli::{Raw, Written, nearest};
-use crate::users::told;
+use crate::cli::nearest;
+use crate::config::machine::Machine;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{
@@ -15,6 +16,7 @@ use hallway_core::plan::{
 };
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
+pub(crate) use raw::{Raw, Written};
 use std::path::{Path, PathBuf};
 pub(crate) use units::{LINES_MAX, duration_ms, head_bytes, percent, rate, size_bytes, unless_zero};
 
@@ -25,25 +27,25 @@ const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
 const USUAL_PORT: u16 = 8000;
 
 /// The plan of `hallway run`.
-pub(crate) fn plan_of_run(raw: &Raw) -> Result<Plan, String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let app = app(raw, cores)?;
+pub(crate) fn plan_of_run(raw: &Raw, machine: &dyn Machine) -> Result<Plan, String> {
+    let cores = machine.cores();
+    let app = app(raw, machine)?;
     let limits = limits(raw)?;
     let threads = |text: &str| match count(text, cores.min(EDGE_THREADS_MAX)) {
         Ok(threads) if threads > EDGE_THREADS_MAX => Err(format!("write 1 to {EDGE_THREADS_MAX}, or 'auto'")),
         counted => counted,
     };
     let edge_threads = parsed(raw, "edge-threads", threads)?.unwrap_or(cores);
-    let logs: Vec<AccessLog> = access_log(raw)?.into_iter().collect();
+    let logs: Vec<AccessLog> = access_log(raw, machine)?.into_iter().collect();
     let log = (!logs.is_empty()).then_some(0);
     Ok(Plan {
         pools: Vec::new(),
         resolvers: Vec::new(),
-        listeners: listeners(raw)?.into_iter().map(Listener::from).collect(),
+        listeners: listeners(raw, machine)?.into_iter().map(Listener::from).collect(),
         edge_threads: edge_threads.clamp(1, EDGE_THREADS_MAX),
         apps: vec![app],
         certificates: Vec::new(),
-        sites: vec![Site { log, ..site(raw)? }],
+        sites: vec![Site { log, ..site(raw, machine)? }],
         trust: trust(raw)?,
         user: None,
         user_origin: String::new(),
@@ -86,14 +88,15 @@ fn client_connections(text: &str) -> Result<u32, String> {
     u32::try_from(number(text)?).map_err(|_| "that is more than there can be; write 0 for any number".into())
 }
 
-fn app(raw: &Raw, cores: usize) -> Result<App, String> {
+fn app(raw: &Raw, machine: &dyn Machine) -> Result<App, String> {
+    let cores = machine.cores();
     let chdir = match raw.last("chdir") {
-        Some(written) => directory(written)?,
-        None => std::env::current_dir().map_err(|error| format!("this directory cannot be used: {error}"))?,
+        Some(written) => directory(written, machine)?,
+        None => machine.current_directory().map_err(|error| format!("this directory cannot be used: {error}"))?,
     };
     let (python, python_origin) = match raw.last("python") {
-        Some(written) => (interpreter(written)?, written.origin.clone()),
-        None => default_interpreter(&chdir, Venvs::ActivatedFirst),
+        Some(written) => (interpreter(written, machine)?, written.origin.clone()),
+        None => default_interpreter(machine, &chdir, Venvs::ActivatedFirst),
     };
     let is_raw = |text: &str| match text {
         "raw" => Ok(true),
@@ -203,31 +206,31 @@ fn variable(written: &Written) -> Result<(String, String), String> {
     }
 }
 
-fn directory(written: &Written) -> Result<PathBuf, String> {
-    absolute_directory(&written.text).map_err(|why| blame(written, why))
+fn directory(written: &Written, machine: &dyn Machine) -> Result<PathBuf, String> {
+    absolute_directory(&written.text, machine).map_err(|why| blame(written, why))
 }
 
 /// The path as it is, only from the root: a link in it, as to the current release, is followed
 /// each time that it is used.
-fn absolute_directory(text: &str) -> Result<PathBuf, &'static str> {
-    match std::path::absolute(text) {
-        Ok(path) if path.is_dir() => Ok(path),
-        Ok(path) if path.exists() => Err("this is no directory"),
+fn absolute_directory(text: &str, machine: &dyn Machine) -> Result<PathBuf, &'static str> {
+    match machine.absolute(Path::new(text)) {
+        Ok(path) if machine.is_directory(&path) => Ok(path),
+        Ok(path) if machine.exists(&path) => Err("this is no directory"),
         _ => Err("there is no such directory"),
     }
 }
 
 /// Made absolute without resolving symlinks: a virtual environment's interpreter is one.
-fn interpreter(written: &Written) -> Result<PathBuf, String> {
+fn interpreter(written: &Written, machine: &dyn Machine) -> Result<PathBuf, String> {
     if !written.text.contains('/') {
         return Ok(PathBuf::from(&written.text));
     }
-    let path = std::path::absolute(&written.text).map_err(|error| blame(written, &error.to_string()))?;
-    if path.is_file() {
+    let path = machine.absolute(Path::new(&written.text)).map_err(|error| blame(written, &error.to_string()))?;
+    if machine.is_file(&path) {
         return Ok(path);
     }
     let inside = ["bin/python", "python"].map(|name| Path::new(&written.text).join(name));
-    let near = inside.iter().find(|path| path.is_file());
+    let near = inside.iter().find(|path| machine.is_file(path));
     let mend = near.map_or_else(String::new, |near| format!("; did you mean {}?", near.display()));
     Err(blame(written, &format!("there is no interpreter{mend}")))
 }
@@ -245,34 +248,35 @@ pub(crate) enum Venvs {
 pub(crate) const FROM_PATH: &str = "by $PATH";
 
 /// The interpreter where none is named, and where that is from.
-pub(crate) fn default_interpreter(chdir: &Path, order: Venvs) -> (PathBuf, String) {
-    let activated = std::env::var_os("VIRTUAL_ENV").filter(|root| !root.is_empty());
+pub(crate) fn default_interpreter(machine: &dyn Machine, chdir: &Path, order: Venvs) -> (PathBuf, String) {
+    let activated = machine.variable_os("VIRTUAL_ENV".as_ref()).filter(|root| !root.is_empty());
     let activated = activated.map(|root| (PathBuf::from(root).join("bin/python"), "$VIRTUAL_ENV"));
     let own = Some((chdir.join(".venv/bin/python"), "./.venv of its directory"));
     let both = if order == Venvs::OwnFirst { [own, activated] } else { [activated, own] };
     // One whose link leads nowhere is meant all the same: another would lack its packages, and say so less clearly.
-    let found = both.into_iter().flatten().find(|(path, _)| path.is_file() || path.is_symlink());
+    let found = both.into_iter().flatten().find(|(path, _)| machine.is_file(path) || machine.is_link(path));
     let (path, origin) = found.unwrap_or_else(|| (PathBuf::from("python3"), FROM_PATH));
     (path, origin.into())
 }
 
 /// An address with its port.
-pub(crate) fn read_address(text: &str) -> Result<Vec<Listen>, String> {
-    address::read(text, None)
+pub(crate) fn read_address(text: &str, machine: &dyn Machine) -> Result<Vec<Listen>, String> {
+    address::read(text, None, machine)
 }
 
-fn listeners(raw: &Raw) -> Result<Vec<Listen>, String> {
+fn listeners(raw: &Raw, machine: &dyn Machine) -> Result<Vec<Listen>, String> {
     let given = raw.all("bind");
     // What systemd gives is beside them, and instead of the usual one.
-    if given.is_empty() && !crate::given::names().is_empty() {
+    if given.is_empty() && machine.given().any {
         return Ok(Vec::new());
     }
     if given.is_empty() {
-        return address::read("127.0.0.1", Some(USUAL_PORT));
+        return address::read("127.0.0.1", Some(USUAL_PORT), machine);
     }
     let mut listeners = Vec::new();
     for written in given {
-        for listen in address::read(&written.text, Some(USUAL_PORT)).map_err(|problem| blame(written, &problem))? {
+        let read = address::read(&written.text, Some(USUAL_PORT), machine);
+        for listen in read.map_err(|problem| blame(written, &problem))? {
             if listeners.contains(&listen) {
                 return Err(blame(written, "this address is given twice"));
             }
@@ -295,7 +299,7 @@ fn trust(raw: &Raw) -> Result<Trust, String> {
 }
 
 /// One site for every host: the app, and before it the directories of files.
-fn site(raw: &Raw) -> Result<Site, String> {
+fn site(raw: &Raw, machine: &dyn Machine) -> Result<Site, String> {
     let prefix = parsed(raw, "script-name", script_name)?.unwrap_or_default();
     let strip = !prefix.is_empty();
     let mut routes = vec![Route::new(&format!("{prefix}/*"), Target::App { app: 0, strip })];
@@ -304,8 +308,8 @@ fn site(raw: &Raw) -> Result<Site, String> {
             return Err(blame(written, "write PREFIX=DIR, as in /static=./static"));
         };
         let path = format!("{}/*", prefix.trim_end_matches('/'));
-        let directory = absolute_directory(dir).map_err(|why| {
-            let place = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
+        let directory = absolute_directory(dir, machine).map_err(|why| {
+            let place = machine.absolute(Path::new(dir)).unwrap_or_else(|_| dir.into());
             blame(written, &format!("{why}: {} (not below --chdir)", place.display()))
         })?;
         if path == "/*" || routes[0].path == path {
@@ -358,7 +362,7 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
     read_style(text).map(|_| LogFormat::Own(text.into())).map_err(explain)
 }
 
-fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
+fn access_log(raw: &Raw, machine: &dyn Machine) -> Result<Option<AccessLog>, String> {
     let format = parsed(raw, "access-log-format", |text| match text {
         "combined" => Ok(LogFormat::Combined),
         "json" => Ok(LogFormat::Json),
@@ -369,9 +373,11 @@ fn access_log(raw: &Raw) -> Result<Option<AccessLog>, String> {
         Some("-") => None,
         Some(path) => {
             // Opened once here, so that a wrong path is told before anything starts.
-            let opened = crate::paths::open_log(Path::new(path));
-            opened.map_err(|error| format!("--access-log {path}: this file cannot be written: {}", told(&error)))?;
-            Some(std::path::absolute(path).map_err(|error| format!("--access-log {path}: {error}"))?)
+            let opened = machine.try_log(Path::new(path));
+            opened.map_err(|error| {
+                format!("--access-log {path}: this file cannot be written: {}", machine.told(&error))
+            })?;
+            Some(machine.absolute(Path::new(path)).map_err(|error| format!("--access-log {path}: {error}"))?)
         }
     };
     Ok(Some(AccessLog { path, format: format.unwrap_or_default() }))

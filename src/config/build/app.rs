@@ -3,9 +3,9 @@
 //! Actors: the file system is asked for directories, interpreters and files of variables.
 //! Never:  does what is missing for one app keep a file from being served; `check` calls it a problem all the same.
 
-use super::{Builder, bytes, env_file, named, switch, texts, time_ms, whole, why_no_directory, why_unreadable};
+use super::{Builder, bytes, env_file, named, switch, texts, time_ms, whole};
+use crate::config::is_own;
 use crate::config::node::{Entry, Node, Span, Table};
-use crate::environment;
 use crate::settings::{Venvs, callable, default_interpreter};
 use hallway_core::plan::App;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Builder<'_> {
         let queue = table.get("queue").and_then(Node::table);
         let queue_size = queue.and_then(|queue| queue.get("size")).and_then(whole);
         let queue_wait = queue.and_then(|queue| queue.get("max_wait")).and_then(time_ms);
-        let workers = table.get("workers").and_then(whole).map_or(self.cores.max(2) as u32, narrow);
+        let workers = table.get("workers").and_then(whole).map_or(self.machine.cores().max(2) as u32, narrow);
         let defaults = App::new(&entry.key, self.callable(entry, table), workers);
         let mut app = App {
             factory: table.get("factory").and_then(switch).unwrap_or(defaults.factory),
@@ -74,15 +74,16 @@ impl Builder<'_> {
 
     fn put_chdir(&mut self, app: &mut App, table: &Table) {
         let Some((node, path)) = table.get("chdir").and_then(|node| Some((node, self.path(node)?))) else { return };
-        if !path.is_dir() {
-            self.fault((app, node.span), why_no_directory(&path), false);
+        if !self.machine.is_directory(&path) {
+            let why = self.why_no_directory(&path);
+            self.fault((app, node.span), why, false);
         }
         app.chdir = path;
     }
 
     fn put_user(&mut self, app: &mut App, table: &Table) {
         let Some((node, name)) = table.get("user").and_then(|node| Some((node, node.text()?))) else { return };
-        match crate::users::find(name) {
+        match self.machine.find(name) {
             Ok(user) => app.user = Some(user),
             Err(mend) => self.fault((app, node.span), mend, true),
         }
@@ -90,7 +91,7 @@ impl Builder<'_> {
 
     fn put_passed(&mut self, app: &mut App, table: &Table) {
         for (name, span) in texts(table.get("pass_env")) {
-            if environment::is_own(name.as_ref()) {
+            if is_own(name.as_ref()) {
                 let text = format!("'{name}' is said to hallway itself, and would not be true of an app; take it out");
                 self.problems.add(span, text);
             } else if name.is_empty() || name.contains(['=', '\0', '*', '$']) {
@@ -123,7 +124,7 @@ impl Builder<'_> {
     /// Made absolute without resolving symlinks: a virtual environment's interpreter is one.
     fn put_python(&mut self, app: &mut App, table: &Table) {
         let Some(node) = table.get("python") else {
-            (app.python, app.python_origin) = default_interpreter(&app.chdir, Venvs::OwnFirst);
+            (app.python, app.python_origin) = default_interpreter(self.machine, &app.chdir, Venvs::OwnFirst);
             return;
         };
         let text = node.text().unwrap_or_default();
@@ -133,10 +134,14 @@ impl Builder<'_> {
             return;
         }
         let path = self.path(node).unwrap_or_default();
-        if !path.is_file() {
+        if !self.machine.is_file(&path) {
             let inside = path.join("bin/python");
-            let mend = if inside.is_file() { format!("; did you mean {text}/bin/python?") } else { String::new() };
-            let mend = if mend.is_empty() { mend_interpreter(&path) } else { mend };
+            let mend = if self.machine.is_file(&inside) {
+                format!("; did you mean {text}/bin/python?")
+            } else {
+                String::new()
+            };
+            let mend = if mend.is_empty() { self.mend_interpreter(&path) } else { mend };
             self.fault((app, node.span), format!("there is no interpreter {}{mend}", path.display()), false);
         }
         app.python = path;
@@ -146,8 +151,11 @@ impl Builder<'_> {
         let mut variables = Vec::new();
         if let Some(node) = table.get("env_file") {
             let path = self.path(node).unwrap_or_default();
-            match crate::paths::read_text(&path, VARIABLES_BYTES_MAX) {
-                Err(error) => self.fault((app, node.span), why_unreadable(&path, &error), true),
+            match self.machine.read_text(&path, VARIABLES_BYTES_MAX) {
+                Err(error) => {
+                    let why = self.why_unreadable(&path, &error);
+                    self.fault((app, node.span), why, true);
+                }
                 Ok(text) => match env_file::read(&text) {
                     Ok(read) => variables = read,
                     Err((number, mend)) => {
@@ -168,15 +176,15 @@ impl Builder<'_> {
         }
         variables
     }
-}
 
-/// What to do where there is no such interpreter: a virtual environment is made, but never in a directory of something else.
-fn mend_interpreter(path: &Path) -> String {
-    let venv = venv_of(path);
-    if !venv.exists() || venv.join("pyvenv.cfg").is_file() {
-        format!("; make it: python3 -m venv {}", venv.display())
-    } else {
-        "; write the path of one, as .venv/bin/python".into()
+    /// What to do where there is no such interpreter: a virtual environment is made, but never in a directory of something else.
+    fn mend_interpreter(&self, path: &Path) -> String {
+        let venv = venv_of(path);
+        if !self.machine.exists(venv) || self.machine.is_file(&venv.join("pyvenv.cfg")) {
+            format!("; make it: python3 -m venv {}", venv.display())
+        } else {
+            "; write the path of one, as .venv/bin/python".into()
+        }
     }
 }
 

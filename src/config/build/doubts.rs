@@ -101,7 +101,7 @@ impl Builder<'_> {
     /// Tells of what the whole shows.
     pub(super) fn doubt_plan(&mut self, table: &Table, plan: &Plan) {
         let spools = !plan.apps.is_empty() || !plan.pools.is_empty();
-        let doubt = if spools { hallway_edge::doubt_spool_directories() } else { None };
+        let doubt = if spools { self.machine.doubt_spool() } else { None };
         doubt.into_iter().for_each(|doubt| self.problems.warn_of_all(doubt));
         for (entry, _) in named(table, "pool") {
             let pool = plan.pools.iter().find(|pool| pool.name == entry.key);

@@ -17,6 +17,7 @@ mod several;
 mod site;
 mod tls;
 
+use super::machine::Machine;
 use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::{Problems, Sources};
 use super::shape;
@@ -33,12 +34,11 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What every part of a build needs.
 pub(super) struct Builder<'a> {
+    machine: &'a dyn Machine,
     sources: &'a Sources,
     problems: &'a mut Problems,
     /// The whole file.
     file: &'a Table,
-    /// Cores of this machine.
-    cores: usize,
     /// Whether there is any address for HTTPS.
     has_https: bool,
     /// Those of the sites so far.
@@ -49,16 +49,15 @@ pub(super) struct Builder<'a> {
 }
 
 /// Makes the plan of a file's values. Problems are added to those of reading it; with any there is no plan.
-pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) -> Option<Plan> {
-    shape::check_table(table, FILE, "", problems);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+pub(crate) fn plan(table: &Table, machine: &dyn Machine, sources: &Sources, problems: &mut Problems) -> Option<Plan> {
+    shape::Shape { machine, problems }.check_table(table, FILE, "");
     let has_https = table.get("server").and_then(Node::table).is_some_and(|server| server.get("https").is_some())
-        || crate::given::has_encrypted();
+        || machine.given().encrypted;
     let (certificates, logs, zones, pools) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut builder = Builder { sources, problems, file: table, cores, has_https, certificates, logs, zones, pools };
+    let mut builder = Builder { machine, sources, problems, file: table, has_https, certificates, logs, zones, pools };
     let mut user = builder.user(table);
     let mut apps = builder.apps(table);
-    let user_origin = crate::users::choose(&mut user, &mut apps);
+    let user_origin = machine.choose(&mut user, &mut apps);
     let names: Vec<String> = apps.iter().map(|app| app.name.clone()).collect();
     builder.pools(table);
     let log = builder.access_log(table);
@@ -98,7 +97,7 @@ pub(crate) fn plan(table: &Table, sources: &Sources, problems: &mut Problems) ->
 impl Builder<'_> {
     /// A path as it was written, from the directory of its file.
     fn path(&self, node: &Node) -> Option<PathBuf> {
-        std::path::absolute(self.sources.directory(node.span.file).join(node.text()?)).ok()
+        self.machine.absolute(&self.sources.directory(node.span.file).join(node.text()?)).ok()
     }
 
     /// A string as it stands, or what is in the file that it names.
@@ -115,62 +114,65 @@ impl Builder<'_> {
         let Some(text) = node.text() else { return Ok(None) };
         let Some(file) = text.strip_prefix("file:") else { return Ok(Some(text.into())) };
         let path = self.sources.directory(node.span.file).join(file);
-        crate::paths::read_text(&path, SECRET_BYTES_MAX)
+        self.machine
+            .read_text(&path, SECRET_BYTES_MAX)
             .map(|content| Some(content.trim_end_matches(['\r', '\n']).into()))
-            .map_err(|error| why_unreadable(&path, &error))
+            .map_err(|error| self.why_unreadable(&path, &error))
     }
 
     /// The same, for a directory that has to be there.
     fn directory(&mut self, node: &Node) -> Option<PathBuf> {
         let path = self.path(node)?;
-        if path.is_dir() {
+        if self.machine.is_directory(&path) {
             return Some(path);
         }
-        self.problems.add(node.span, why_no_directory(&path));
+        let why = self.why_no_directory(&path);
+        self.problems.add(node.span, why);
         None
     }
 
     /// A file that cannot be read.
     fn unreadable(&mut self, span: Span, path: &Path, error: &io::Error) {
-        self.problems.add(span, why_unreadable(path, error));
+        let why = self.why_unreadable(path, error);
+        self.problems.add(span, why);
     }
-}
 
-/// What is wrong with a path that is to be a directory.
-fn why_no_directory(path: &Path) -> String {
-    let shown = path.display();
-    if path.exists() {
-        format!("{shown} is no directory; write the directory that it is in")
-    } else {
-        format!("there is no such directory: {shown}; {}", mend_path(path, "make it: mkdir -p "))
+    /// What is wrong with a path that is to be a directory.
+    fn why_no_directory(&self, path: &Path) -> String {
+        let shown = path.display();
+        if self.machine.exists(path) {
+            format!("{shown} is no directory; write the directory that it is in")
+        } else {
+            format!("there is no such directory: {shown}; {}", self.mend_path(path, "make it: mkdir -p "))
+        }
     }
-}
 
-/// What is wrong with a file that cannot be read.
-fn why_unreadable(path: &Path, error: &io::Error) -> String {
-    let shown = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no such file: {shown}; {}", mend_path(path, "")),
-        io::ErrorKind::PermissionDenied => format!(
-            "{shown} cannot be read by the user '{}', as which this runs; let that user read it",
-            crate::users::own_name()
-        ),
-        _ => format!("{shown} cannot be read: {error}"),
+    /// What is wrong with a file that cannot be read.
+    fn why_unreadable(&self, path: &Path, error: &io::Error) -> String {
+        let shown = path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no such file: {shown}; {}", self.mend_path(path, "")),
+            io::ErrorKind::PermissionDenied => format!(
+                "{shown} cannot be read by the user '{}', as which this runs; let that user read it",
+                self.machine.own_name()
+            ),
+            _ => format!("{shown} cannot be read: {error}"),
+        }
     }
-}
 
-/// What to do about a path that is not there: take the one beside it that was most likely meant, or `make` it.
-fn mend_path(path: &Path, make: &str) -> String {
-    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let beside = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
-    let names: Vec<String> = beside.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    if let Some(near) = nearest(&wanted, names.iter().map(String::as_str)) {
-        return format!("did you mean '{near}'?");
-    }
-    let written = "a path is relative to the file that it is written in";
-    match make {
-        "" => format!("make it, or write another path: {written}"),
-        make => format!("{make}{}, or write another path: {written}", path.display()),
+    /// What to do about a path that is not there: take the one beside it that was most likely meant, or `make` it.
+    fn mend_path(&self, path: &Path, make: &str) -> String {
+        let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let beside = path.parent().map(|parent| self.machine.names_in(parent)).unwrap_or_default();
+        let names: Vec<String> = beside.into_iter().filter_map(|name| name.into_string().ok()).collect();
+        if let Some(near) = nearest(&wanted, names.iter().map(String::as_str)) {
+            return format!("did you mean '{near}'?");
+        }
+        let written = "a path is relative to the file that it is written in";
+        match make {
+            "" => format!("make it, or write another path: {written}"),
+            make => format!("{make}{}, or write another path: {written}", path.display()),
+        }
     }
 }
 

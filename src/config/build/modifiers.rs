@@ -4,8 +4,8 @@
 //! Never:  does a route lose what its site says because it says something of another kind.
 
 use super::{Builder, bytes, switch, texts, time_ms, whole};
+use crate::config::machine::Unread;
 use crate::config::node::{Node, Span, Table};
-use crate::htpasswd::Unread;
 use crate::settings::{rate, unless_zero};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;
@@ -145,14 +145,14 @@ impl Builder<'_> {
         let mut users = Vec::new();
         for entry in table.get("users").and_then(Node::table).map_or(&[][..], |users| &users.entries) {
             let hash = self.secret(&entry.value).unwrap_or_default();
-            if let Err(mend) = hallway_edge::vet_password(&hash) {
+            if let Err(mend) = self.machine.vet_password(&hash) {
                 self.problems.add(entry.value.span, mend);
             }
             users.push((entry.key.clone(), hash));
         }
         let (file, mut of_file) = (table.get("file").and_then(|node| self.path(node)), Vec::new());
         if let (Some(node), Some(path)) = (table.get("file"), &file) {
-            match crate::htpasswd::read(path) {
+            match self.machine.passwords(path) {
                 Ok(users) => of_file = users,
                 Err(Unread::Failed(error)) => self.unreadable(node.span, path, &error),
                 Err(Unread::Wrong(problems)) => {

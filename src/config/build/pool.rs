@@ -6,7 +6,6 @@
 use super::hierarchy;
 use super::place::{hash_by, place};
 use super::{Builder, count, named, switch, texts, time_ms, whole};
-use crate::certificates;
 use crate::cli::nearest;
 use crate::config::node::{Entry, Node, Span, Table};
 use crate::config::synonyms;
@@ -338,8 +337,7 @@ impl Builder<'_> {
         tls.trusts_all = table.get("verify").and_then(switch) == Some(false);
         if let Some(ca) = table.get("ca") {
             let path = self.path(ca).unwrap_or_default();
-            let read = certificates::read_chain(&path);
-            match read.and_then(|roots| hallway_edge::vet_authorities(&roots).map(|()| roots)) {
+            match self.machine.authorities(&path) {
                 Ok(roots) => tls.roots = roots,
                 Err(problem) => self.problems.add(ca.span, problem),
             }
@@ -348,11 +346,8 @@ impl Builder<'_> {
             (None, None) => {}
             (Some(cert), Some(key)) => {
                 let (chain, secret) = (self.path(cert).unwrap_or_default(), self.path(key).unwrap_or_default());
-                match certificates::read_pair(&chain, &secret) {
-                    Ok((chain, key)) => match hallway_edge::vet_pair(&chain, &key) {
-                        Ok(()) => tls.own = Some((chain, key)),
-                        Err(problem) => self.problems.add(cert.span, problem),
-                    },
+                match self.machine.pair(&chain, &secret) {
+                    Ok(own) => tls.own = Some(own),
                     Err(problem) => self.problems.add(cert.span, problem),
                 }
             }

@@ -6,18 +6,15 @@
 //! Never:  is what root may read taken for what a process of another user may.
 
 use super::{Builder, named};
+use crate::config::machine::Access;
 use crate::config::node::{Node, Span, Table};
-use crate::paths::as_user;
-use crate::users::name_of;
 use hallway_core::plan::{Place, Plan, User};
-use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::io::Errno;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 impl Builder<'_> {
     /// What the edge and the apps have to read, as who they will be.
     pub(super) fn check_rights(&mut self, table: &Table, plan: &Plan) {
-        if !rustix::process::geteuid().is_root() {
+        if !self.machine.is_root() {
             return;
         }
         if let Some(edge) = &plan.user {
@@ -26,13 +23,16 @@ impl Builder<'_> {
         for (entry, written) in named(table, "app") {
             let Some(app) = plan.apps.iter().find(|app| app.name == entry.key) else { continue };
             let Some(user) = &app.user else { continue };
-            let who = || format!("the user '{}', as which '{}' runs,", name_of(user.uid), app.name);
+            let who = || format!("the user '{}', as which '{}' runs,", self.machine.name_of(user.uid), app.name);
             let at = |key: &str| written.get(key).map_or(entry.key_span, |node| node.span);
-            if app.chdir.is_dir() && !may(user, &app.chdir, Access::EXEC_OK | Access::READ_OK) {
+            if self.machine.is_directory(&app.chdir) && !self.machine.may(user, &app.chdir, Access::List) {
                 let mend = "let that user read it, or write another user = \"…\"";
                 self.problems.add_fault(at("chdir"), format!("{} may not read {}; {mend}", who(), app.chdir.display()));
             }
-            if app.python.is_absolute() && app.python.exists() && !may(user, &app.python, Access::EXEC_OK) {
+            if app.python.is_absolute()
+                && self.machine.exists(&app.python)
+                && !self.machine.may(user, &app.python, Access::Pass)
+            {
                 let mend = "put it where that user may run it";
                 self.problems
                     .add_fault(at("python"), format!("{} may not run {}; {mend}", who(), app.python.display()));
@@ -41,9 +41,9 @@ impl Builder<'_> {
     }
 
     fn check_edge(&mut self, table: &Table, plan: &Plan, edge: &User) {
-        let who = format!("the user '{}', as which the edge runs,", name_of(edge.uid));
+        let who = format!("the user '{}', as which the edge runs,", self.machine.name_of(edge.uid));
         for (span, path, access) in self.directories(table) {
-            if path.is_dir() && !may(edge, &path, access) {
+            if self.machine.is_directory(&path) && !self.machine.may(edge, &path, access) {
                 let mend = "let that user read it (chmod o+rx on it and on the directories above it)";
                 self.problems.add_fault(span, format!("{who} may not read {}; {mend}", path.display()));
             }
@@ -54,8 +54,8 @@ impl Builder<'_> {
                 Place::Unix(path) => Some(path.clone()),
                 _ => None,
             });
-            for path in sockets.filter(|path| path.exists()) {
-                if !may(edge, &path, Access::WRITE_OK) {
+            for path in sockets.filter(|path| self.machine.exists(path)) {
+                if !self.machine.may(edge, &path, Access::Write) {
                     let text = format!("{who} may not write to {}, so it cannot ask that server", path.display());
                     self.problems.warn(entry.key_span, text);
                 }
@@ -71,22 +71,16 @@ impl Builder<'_> {
                 let Some(files) = route.get("files") else { continue };
                 let options = files.table();
                 let lists = options.and_then(|options| options.get("list")).is_some();
-                let access = if lists { Access::EXEC_OK | Access::READ_OK } else { Access::EXEC_OK };
+                let access = if lists { Access::List } else { Access::Pass };
                 let written = options.map_or(Some(files), |options| options.get("dir"));
                 found.extend(written.and_then(|node| Some((node.span, self.path(node)?, access))));
             }
             // That a file is there is seen by who may look into its directory.
             let maintenance = site.get("maintenance").and_then(Node::table).and_then(|table| table.get("file"));
             found.extend(
-                maintenance.and_then(|node| Some((node.span, self.path(node)?.parent()?.to_owned(), Access::EXEC_OK))),
+                maintenance.and_then(|node| Some((node.span, self.path(node)?.parent()?.to_owned(), Access::Pass))),
             );
         }
         found
     }
-}
-
-/// Whether a user may do this with a path. Where that cannot be asked, it is seen when it is served.
-fn may(user: &User, path: &Path, access: Access) -> bool {
-    let asked = as_user(user, || accessat(CWD, path, access, AtFlags::EACCESS));
-    !matches!(asked, Ok(Err(Errno::ACCESS | Errno::PERM)))
 }

@@ -133,11 +133,11 @@ impl Builder<'_> {
             }
         }
         let path = self.path(node)?;
-        if path.is_dir() {
+        if self.machine.is_directory(&path) {
             self.problems.add(node.span, "this is a directory; end the path of its route with '/*'");
             return None;
         }
-        if !path.is_file() {
+        if !self.machine.is_file(&path) {
             self.unreadable(node.span, &path, &std::io::ErrorKind::NotFound.into());
             return None;
         }
@@ -148,7 +148,7 @@ impl Builder<'_> {
     /// A file below the directory, as a request would name it.
     fn fallback(&mut self, node: &Node, directory: &std::path::Path) -> Option<String> {
         let name = node.text()?.trim_start_matches('/');
-        if relative_path(name.as_bytes()).is_some_and(|path| directory.join(path).is_file()) {
+        if relative_path(name.as_bytes()).is_some_and(|path| self.machine.is_file(&directory.join(path))) {
             return Some(name.into());
         }
         self.unreadable(node.span, &directory.join(name), &std::io::ErrorKind::NotFound.into());

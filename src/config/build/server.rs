@@ -1,6 +1,6 @@
 //! In:     `[server]` and `[log]`.
 //! Out:    listeners, threads, limits, the access log.
-//! Actors: the resolver, for names of hosts; the log file is opened once.
+//! Actors: the machine: its resolver, for names of hosts; the log file is opened once.
 //! Never:  does a limit have another default than `docs/LIMITS.md` says.
 
 use super::modifiers::networks;
@@ -27,7 +27,7 @@ impl Builder<'_> {
         for (node, tls, forward) in [(given("http"), false, false), (given("https"), true, false), (proxy, false, true)]
         {
             for (text, span) in texts(node) {
-                for at in read_address(text).unwrap_or_default() {
+                for at in read_address(text, self.machine).unwrap_or_default() {
                     if listeners.iter().any(|other| other.at == at) {
                         self.problems.add(span, format!("'{text}' is given twice"));
                     } else {
@@ -37,8 +37,10 @@ impl Builder<'_> {
             }
         }
         // What systemd gives is beside them, and instead of the usual one.
-        if given("http").is_none() && given("https").is_none() && crate::given::names().is_empty() {
-            listeners.extend(read_address("127.0.0.1:8080").unwrap_or_default().into_iter().map(Listener::from));
+        if given("http").is_none() && given("https").is_none() && !self.machine.given().any {
+            listeners.extend(
+                read_address("127.0.0.1:8080", self.machine).unwrap_or_default().into_iter().map(Listener::from),
+            );
         }
         listeners
     }
@@ -76,7 +78,7 @@ impl Builder<'_> {
     /// Who the edge runs as.
     pub(super) fn user(&mut self, table: &Table) -> Option<User> {
         let node = section(table, "server")?.get("user")?;
-        crate::users::find(node.text()?).map_err(|mend| self.problems.add(node.span, mend)).ok()
+        self.machine.find(node.text()?).map_err(|mend| self.problems.add(node.span, mend)).ok()
     }
 
     /// The forward proxy: for named servers only, and for those only who may use it.
@@ -105,7 +107,7 @@ impl Builder<'_> {
             Listen::Unix(_) | Listen::Inherited(_) => true,
         };
         for (text, span) in texts(proxy.get("listen")) {
-            let is_open = !read_address(text).unwrap_or_default().iter().all(is_local);
+            let is_open = !read_address(text, self.machine).unwrap_or_default().iter().all(is_local);
             if is_open && clients.is_empty() && basic_auth.is_none() {
                 let text = "anybody could use it; write clients = [\"…\"] or basic_auth = { … }";
                 self.problems.add_missing(span, (proxy, &["clients", "basic_auth"]), text);
@@ -116,7 +118,8 @@ impl Builder<'_> {
 
     pub(super) fn threads(&self, table: &Table) -> usize {
         let given = section(table, "server").and_then(|server| server.get("threads")).and_then(whole);
-        let threads = given.map_or(self.cores, |threads| usize::try_from(threads).unwrap_or(EDGE_THREADS_MAX));
+        let threads =
+            given.map_or(self.machine.cores(), |threads| usize::try_from(threads).unwrap_or(EDGE_THREADS_MAX));
         threads.clamp(1, EDGE_THREADS_MAX)
     }
 
@@ -223,10 +226,10 @@ impl Builder<'_> {
                 _ => {
                     let path = self.path(node)?;
                     // Opened once here, so that a wrong path is told before anything starts.
-                    if let Err(error) = crate::paths::open_log(&path) {
+                    if let Err(error) = self.machine.try_log(&path) {
                         let why = match error.kind() {
                             ErrorKind::NotFound => "its directory is not there; make it first".into(),
-                            _ => crate::users::told(&error),
+                            _ => self.machine.told(&error),
                         };
                         self.problems.add(node.span, format!("{} cannot be written: {why}", path.display()));
                     }

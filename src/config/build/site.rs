@@ -67,7 +67,7 @@ impl Builder<'_> {
     /// What stands in a file that is a page.
     fn page(&mut self, node: &Node) -> Option<String> {
         let path = self.path(node)?;
-        match crate::paths::read_text(&path, PAGE_BYTES_MAX) {
+        match self.machine.read_text(&path, PAGE_BYTES_MAX) {
             Ok(page) => Some(page),
             Err(error) => {
                 self.unreadable(node.span, &path, &error);

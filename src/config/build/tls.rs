@@ -4,7 +4,6 @@
 //! Never:  is a certificate taken that clients would refuse.
 
 use super::{Builder, switch, time_ms};
-use crate::certificates;
 use crate::config::node::{Entry, Node, Table};
 use hallway_core::plan::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 use std::io;
@@ -65,16 +64,14 @@ impl Builder<'_> {
         let missing: Vec<_> = [Some(chain), Some(key), table.get("ocsp")]
             .into_iter()
             .flatten()
-            .filter_map(|node| Some((node.span, self.path(node).filter(|path| !path.exists())?)))
+            .filter_map(|node| Some((node.span, self.path(node).filter(|path| !self.machine.exists(path))?)))
             .collect();
         if !missing.is_empty() {
             missing.into_iter().for_each(|(span, path)| self.unreadable(span, &path, &io::ErrorKind::NotFound.into()));
             return None;
         }
         let source = CertificateSource::Files { chain: self.path(chain)?, key: self.path(key)?, ocsp };
-        let judged = certificates::read(source)
-            .and_then(|certificate| hallway_edge::vet(&certificate, hosts).map(|doubt| (certificate, doubt)));
-        match judged {
+        match self.machine.certificate(source, hosts) {
             Ok((certificate, doubt)) => {
                 // It is no reason not to serve the other sites.
                 doubt.into_iter().for_each(|doubt| self.problems.warn(chain.span, doubt));
@@ -103,8 +100,7 @@ impl Builder<'_> {
                 node.text().map(str::to_owned)
             }
         };
-        let read = certificates::read_chain(&self.path(ca)?);
-        match read.and_then(|roots| hallway_edge::vet_authorities(&roots).map(|()| roots)) {
+        match self.machine.authorities(&self.path(ca)?) {
             Ok(roots) => Some(ClientCertificates { roots, optional, header }),
             Err(problem) => {
                 self.problems.add(ca.span, problem);
