@@ -5,7 +5,7 @@
 //! Actors: none.
 //! Never:  is an app of a file given a variable of this process that nobody named for it.
 
-use crate::config::{is_among, is_own};
+use hallway_config::{is_among, is_own};
 use hallway_core::plan::App;
 use hallway_workers::Environment;
 use std::ffi::{OsStr, OsString};

@@ -3,8 +3,8 @@
 //! Actors: the operating system, which replaces this process.
 //! Never:  does this return when the command could be started.
 
-use crate::cli::nearest;
 use crate::environment;
+use hallway_config::nearest;
 use hallway_core::plan::{App, Plan};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

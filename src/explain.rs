@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is it told in another way than it would be matched: the same code decides.
 
-use crate::config::show::{conditions, one_target, permits, shown_bytes, target};
+use hallway_config::show::{conditions, one_target, permits, shown_bytes, target};
 use hallway_core::http1::parse_head;
 use hallway_core::plan::{Balance, Files, HashBy, Place, Plan, Pool, Route, Server, Target};
 use hallway_core::route::{Found, Matched, Pattern, Sites, rewrite, target_of};

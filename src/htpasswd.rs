@@ -4,7 +4,7 @@
 //! Never:  does a file that cannot be understood take the place of what is in use, or a hash stand in a message.
 
 use crate::certificates::{Stamp, stamp_of};
-use crate::config::machine::{Passwords, Unread};
+use hallway_config::machine::{Passwords, Unread};
 use hallway_core::plan::{BasicAuth, Plan};
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -5,8 +5,8 @@
 //! Actors: the file system, the database of users, the resolver, the environment.
 //! Never:  is anything decided here: each answer is that of the module whose subject it is.
 
-use crate::config::machine::{Access, Chain, Files, Found, Given, Machine, Passwords, Secrets, Unread, Users};
 use crate::{certificates, given, htpasswd, paths, users};
+use hallway_config::machine::{Access, Chain, Files, Found, Given, Machine, Passwords, Secrets, Unread, Users};
 use hallway_core::plan::{App, Certificate, CertificateSource, Secret, User};
 use rustix::fs::{AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -139,10 +139,10 @@ impl Machine for ThisMachine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Wanted, load};
+    use hallway_config::{Wanted, load};
 
     /// The cases of `config`, which judges them on a machine that is made of data.
-    const BROKEN: &str = "src/config/cases/broken.txt";
+    const BROKEN: &str = "crates/config/cases/broken.txt";
 
     #[test]
     fn each_broken_file_is_answered_alike_on_this_machine() {

@@ -7,7 +7,6 @@ mod allocator;
 mod asked;
 mod certificates;
 mod cli;
-mod config;
 mod environment;
 mod exec;
 mod explain;
@@ -21,7 +20,6 @@ mod master;
 mod paths;
 mod port_holder;
 mod ring;
-mod settings;
 mod signals;
 mod stacks;
 mod state;
@@ -56,7 +54,7 @@ fn main() -> ExitCode {
     }
     match cli::read(arguments, &|name| std::env::var(name).ok()) {
         Ok(cli::Asked::Text(text)) => print(&text),
-        Ok(cli::Asked::Schema) => print(&format!("{:#}\n", config::schema())),
+        Ok(cli::Asked::Schema) => print(&format!("{:#}\n", hallway_config::schema())),
         Ok(cli::Asked::Ring(question)) => match ring::tell(&question) {
             Ok(text) => print(&text),
             Err(problem) => fail(problem, ERROR),
@@ -94,11 +92,11 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
     let inherited = matches!(errand, cli::Errand::Serve { .. }).then(Inherited::of_process);
     // What is missing for one app is for `check` to say; whatever is done with the others goes on.
     let wanted = match errand {
-        cli::Errand::Check => config::Wanted::Everything,
-        _ => config::Wanted::WhatCanBeServed,
+        cli::Errand::Check => hallway_config::Wanted::Everything,
+        _ => hallway_config::Wanted::WhatCanBeServed,
     };
     let load = || {
-        config::load(&file, &ThisMachine, wanted).map(|(plan, warnings)| {
+        hallway_config::load(&file, &ThisMachine, wanted).map(|(plan, warnings)| {
             let _ = std::io::stderr().write_all(warnings.as_bytes());
             plan
         })
@@ -118,10 +116,10 @@ fn with_file(errand: cli::Errand, file: Option<PathBuf>, instance: Option<&str>)
                 false => format!("{file}: this check loads no app; whether one loads shows when it is served\n"),
             };
             let users: String = users::told_users(&plan).iter().map(|line| format!("{file}: {line}\n")).collect();
-            print(&format!("{apps}{users}{file}: valid: {}\n", config::summary(&plan)))
+            print(&format!("{apps}{users}{file}: valid: {}\n", hallway_config::summary(&plan)))
         }
-        cli::Errand::Routes => print(&config::routes(&plan)),
-        cli::Errand::Config => print(&config::effective(&file, &ThisMachine, &plan)),
+        cli::Errand::Routes => print(&hallway_config::routes(&plan)),
+        cli::Errand::Config => print(&hallway_config::effective(&file, &ThisMachine, &plan)),
         cli::Errand::Exec(words) => fail(exec::exec(&plan, &words), USAGE),
         cli::Errand::Explain(question) => match explain::explain(&plan, &question) {
             Ok(text) => print(&text),
@@ -163,11 +161,11 @@ fn complain(problem: &str) {
 const AS_ROOT: &str = "everything runs as root, the app as well; start it as a user of its own (User= of systemd), or write \
                        a file for 'hallway serve', which gives edge and app users";
 
-fn run(raw: &settings::Raw) -> ExitCode {
+fn run(raw: &hallway_config::settings::Raw) -> ExitCode {
     let inherited = Inherited::of_process();
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     cli::doubt_variables(names).iter().for_each(|doubt| complain(doubt));
-    let plan = match settings::plan_of_run(raw, &ThisMachine) {
+    let plan = match hallway_config::settings::plan_of_run(raw, &ThisMachine) {
         Ok(plan) => plan,
         Err(problem) => {
             complain(&problem);

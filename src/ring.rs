@@ -3,7 +3,7 @@
 //! Actors: the file system is asked for a list of keys.
 //! Never:  is a number told that was estimated.
 
-use crate::config::show::counted;
+use hallway_config::show::counted;
 use hallway_core::balance::ring::{Hash, Migration, Moved, Ring, Row, divided, moduloed};
 use serde_json::{Value, json};
 use std::fmt::Write;

@@ -29,11 +29,12 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
 /// Who may import whom (see ARCHITECTURE.md): an arrow that is not here is a wall.
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
+    ("crates/config", &["hallway-core"]),
     ("crates/ring", &[]),
     ("crates/edge", &["hallway-core", "hallway-ring"]),
     ("crates/workers", &["hallway-core", "hallway-ring"]),
     ("crates/pyworker", &["hallway-core", "hallway-ring"]),
-    (".", &["hallway-core", "hallway-edge", "hallway-workers"]),
+    (".", &["hallway-config", "hallway-core", "hallway-edge", "hallway-workers"]),
 ];
 
 /// What core may use beside the standard library: no runtime, no operating system.

@@ -4,18 +4,17 @@
 //! Never:  does raw input get past `settings`; here nothing is understood, only sorted.
 
 mod flags;
-mod near;
 mod ring;
 
-pub(crate) use near::{is_slip, nearest};
 #[cfg(test)]
 mod tests;
 
 use crate::asked::{Ask, Rolls};
 use crate::explain;
 use crate::ring::Question;
-use crate::settings::{Raw, Written};
 use flags::{FLAGS, Flag};
+use hallway_config::nearest;
+use hallway_config::settings::{Raw, Written};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -349,7 +348,7 @@ pub(crate) fn doubt_variables(names: impl Iterator<Item = String>) -> Vec<String
     let doubtful = names.filter(|name| name.starts_with("HALLWAY_") && !known.contains(name));
     let say = |name: String| {
         let flags = FLAGS.iter().map(|flag| flag.long);
-        let near = near::nearest(&name["HALLWAY_".len()..].to_lowercase().replace('_', "-"), flags);
+        let near = nearest(&name["HALLWAY_".len()..].to_lowercase().replace('_', "-"), flags);
         let meant = FLAGS.iter().find(|flag| Some(flag.long) == near).map(variable_of);
         let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
         format!("the variable {name} means nothing here{hint}")

@@ -11,7 +11,7 @@ use super::{BOOT, Hired, Master, downs, tell};
 use crate::environment;
 use crate::listen::Held;
 use crate::machine::ThisMachine;
-use crate::settings::{FROM_PATH, Venvs, default_interpreter};
+use hallway_config::settings::{FROM_PATH, Venvs, default_interpreter};
 use hallway_core::control::{DESCRIPTORS_MAX, Order, Step};
 use hallway_core::plan::App;
 use hallway_core::supervise::{AppSettings, Child, Event, Place};

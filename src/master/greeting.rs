@@ -96,7 +96,7 @@ mod tests {
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("hallway-greeting-{}-{number}.toml", std::process::id()));
         std::fs::write(&path, &text).unwrap();
-        let loaded = crate::config::load(&path, &crate::machine::ThisMachine, crate::config::Wanted::Everything);
+        let loaded = hallway_config::load(&path, &crate::machine::ThisMachine, hallway_config::Wanted::Everything);
         std::fs::remove_file(&path).unwrap();
         served(&loaded.unwrap_or_else(|said| panic!("{said}")).0)
     }

@@ -8,7 +8,6 @@ use super::news::{say, tell_unchanged};
 use super::proposal::{Awaiting, Then};
 use super::{Hired, Master, Served, control};
 use crate::asked::{Ask, Rolls};
-use crate::config;
 use hallway_core::control::Order;
 use hallway_core::plan::{App, Listener, Plan};
 use hallway_core::supervise::{Event, Supervisor};
@@ -126,7 +125,7 @@ impl Master {
         let now = self.proposal.as_ref().map_or(&self.plan, |proposal| &proposal.plan);
         let mut done = vec![match &self.proposal {
             None => format!("nothing has changed in {file}"),
-            Some(_) => format!("{file} counts as it is now: {}", config::summary(now)),
+            Some(_) => format!("{file} counts as it is now: {}", hallway_config::summary(now)),
         }];
         done.extend(told_changes(&self.plan, now));
         let is_replaced = |app: &&App| {
@@ -174,7 +173,7 @@ impl Master {
 }
 
 fn workers_of(app: &App) -> String {
-    config::show::counted(app.workers as usize, "worker") + " of " + &app.name
+    hallway_config::show::counted(app.workers as usize, "worker") + " of " + &app.name
 }
 
 /// Addresses and apps that came and went.

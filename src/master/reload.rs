@@ -7,7 +7,6 @@ use super::news::{say, tell_unchanged};
 use super::proposal::Then;
 use super::{Master, Served};
 use crate::certificates::{self, Stamp};
-use crate::config;
 use crate::htpasswd;
 use crate::machine::ThisMachine;
 use hallway_core::plan::Plan;
@@ -160,7 +159,7 @@ impl Master {
 
 /// A configuration file, and what is read with it.
 fn files_of(file: &Path) -> Vec<PathBuf> {
-    std::iter::once(file.to_owned()).chain(config::neighbours(file, &ThisMachine)).collect()
+    std::iter::once(file.to_owned()).chain(hallway_config::neighbours(file, &ThisMachine)).collect()
 }
 
 /// The sites that use a certificate, by their first names.

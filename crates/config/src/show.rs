@@ -9,17 +9,18 @@ use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
 /// How much there is of what.
-pub(crate) fn summary(plan: &Plan) -> String {
+pub fn summary(plan: &Plan) -> String {
     let routes = plan.sites.iter().map(|site| site.routes.len()).sum();
     [counted(plan.sites.len(), "site"), counted(routes, "route"), counted(plan.apps.len(), "app")].join(", ")
 }
 
-pub(crate) fn counted(count: usize, what: &str) -> String {
+/// A number with its word: `2 sites`.
+pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The routes of each site, the most specific first.
-pub(crate) fn routes(plan: &Plan) -> String {
+pub fn routes(plan: &Plan) -> String {
     let mut text = String::new();
     for site in &plan.sites {
         let _ = writeln!(text, "{}", site.hosts.join(", "));
@@ -40,7 +41,8 @@ pub(crate) fn routes(plan: &Plan) -> String {
     text
 }
 
-pub(crate) fn conditions(conditions: &Conditions) -> String {
+/// What has to be true of a request, behind the path of its route; empty where nothing has.
+pub fn conditions(conditions: &Conditions) -> String {
     let mut parts = Vec::new();
     if !conditions.methods.is_empty() {
         parts.push(conditions.methods.join("|"));
@@ -73,7 +75,7 @@ fn told(plan: &Plan, route: &Route) -> String {
 }
 
 /// Who is let in, how often, and with how much.
-pub(crate) fn permits(plan: &Plan, route: &Route) -> Vec<String> {
+pub fn permits(plan: &Plan, route: &Route) -> Vec<String> {
     let mut lines = Vec::new();
     for (key, networks) in [("allow", &route.access.allow), ("deny", &route.access.deny)] {
         if !networks.is_empty() {
@@ -121,7 +123,8 @@ fn shown_limit(zone: &Zone) -> String {
     }
 }
 
-pub(crate) fn shown_bytes(bytes: u64) -> String {
+/// A size, in the largest unit that it fills.
+pub fn shown_bytes(bytes: u64) -> String {
     match bytes {
         u64::MAX => "no limit".into(),
         0..1024 => format!("{bytes} bytes"),
@@ -138,7 +141,8 @@ fn shown_time(time_ms: u64) -> String {
     }
 }
 
-pub(crate) fn target(plan: &Plan, route: &Route) -> String {
+/// What answers on a route, and who else gets a share or a copy.
+pub fn target(plan: &Plan, route: &Route) -> String {
     let mut text = one_target(plan, (&route.target, &route.path));
     if let Some(split) = &route.split {
         text += &format!("; {} % to {}", split.percent, one_target(plan, (&split.to, &route.path)));
@@ -151,7 +155,7 @@ pub(crate) fn target(plan: &Plan, route: &Route) -> String {
 }
 
 /// A target, and the path of its route.
-pub(crate) fn one_target(plan: &Plan, (target, path): (&Target, &str)) -> String {
+pub fn one_target(plan: &Plan, (target, path): (&Target, &str)) -> String {
     match target {
         Target::Files(Files { directory, only: Some(name), .. }) => format!("file {}", directory.join(name).display()),
         Target::Files(Files { directory, fallback, .. }) => {

@@ -5,8 +5,8 @@
 
 use super::modifiers::{Modifiers, networks};
 use super::{Builder, switch, texts, whole};
-use crate::cli::nearest;
-use crate::config::node::{Data, Node, Span, Table};
+use crate::near::nearest;
+use crate::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};
 use hallway_core::files::relative_path;
 use hallway_core::plan::{Adjust, Files, LocationPart, Route, Target};

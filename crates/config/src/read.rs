@@ -36,7 +36,7 @@ pub(crate) fn read_files(main: &Path, machine: &dyn Machine, sources: &mut Sourc
 }
 
 /// The files of `conf.d` beside a file, in the order of their names.
-pub(crate) fn neighbours(main: &Path, machine: &dyn Machine) -> Vec<PathBuf> {
+pub fn neighbours(main: &Path, machine: &dyn Machine) -> Vec<PathBuf> {
     let folder = main.parent().unwrap_or(Path::new(".")).join("conf.d");
     let found = machine.names_in(&folder).into_iter().map(|name| folder.join(name));
     let mut files: Vec<PathBuf> = found.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();

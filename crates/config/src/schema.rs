@@ -8,7 +8,7 @@ use super::tables::FILE;
 use serde_json::{Map, Value, json};
 
 /// The schema of a whole file.
-pub(crate) fn schema() -> Value {
+pub fn schema() -> Value {
     let mut schema = table(FILE);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("hallway.toml");

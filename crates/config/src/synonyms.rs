@@ -6,7 +6,7 @@
 use super::declare::{Key, Kind};
 use super::foreign::{ADVICE, WORDS};
 use super::tables::{APP, FILE, LOG, POOL, ROUTE, SERVER, SITE, TLS};
-use crate::cli::{is_slip, nearest};
+use crate::near::{is_slip, nearest};
 
 /// What the same words of other servers are in one table only.
 const KEYS: &[(&str, &str)] = &[

@@ -4,7 +4,7 @@
 //! Never:  does a default stand here that `Pool::new` has not.
 
 use super::{COUNT, PATH, REQUEST_HEADERS, TEXT, key, key_or};
-use crate::config::declare::{Key, Kind};
+use crate::declare::{Key, Kind};
 
 pub(crate) const POOL: &[Key] = &[
     key(

@@ -4,7 +4,7 @@
 //! Never:  does a doubt keep anything from being served.
 
 use super::{Builder, named, switch};
-use crate::config::node::{Entry, Node, Span, Table};
+use crate::node::{Entry, Node, Span, Table};
 use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
 
 impl Builder<'_> {

@@ -4,8 +4,8 @@
 //! Never:  does what is missing for one app keep a file from being served; `check` calls it a problem all the same.
 
 use super::{Builder, bytes, env_file, named, switch, texts, time_ms, whole};
-use crate::config::is_own;
-use crate::config::node::{Entry, Node, Span, Table};
+use crate::is_own;
+use crate::node::{Entry, Node, Span, Table};
 use crate::settings::{Venvs, callable, default_interpreter};
 use hallway_core::plan::App;
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@
 //! Never:  does a route lose what its site says because it says something of another kind.
 
 use super::{Builder, bytes, switch, texts, time_ms, whole};
-use crate::config::machine::Unread;
-use crate::config::node::{Node, Span, Table};
+use crate::machine::Unread;
+use crate::node::{Node, Span, Table};
 use crate::settings::{rate, unless_zero};
 use hallway_core::fields::is_token;
 use hallway_core::network::Network;

@@ -15,27 +15,27 @@ use std::path::{Path, PathBuf};
 
 /// A machine that is made of data.
 #[derive(Clone, Debug)]
-pub(crate) struct Model {
+pub struct Model {
     /// The directory in which this was started.
-    pub(crate) directory: PathBuf,
+    pub directory: PathBuf,
     /// Files of text; the directories above them are there, too.
-    pub(crate) files: BTreeMap<PathBuf, String>,
+    pub files: BTreeMap<PathBuf, String>,
     /// Further directories.
-    pub(crate) directories: BTreeSet<PathBuf>,
+    pub directories: BTreeSet<PathBuf>,
     /// The environment.
-    pub(crate) variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, String>,
     /// Everybody but root.
-    pub(crate) users: Vec<User>,
+    pub users: Vec<User>,
     /// Whether this is root, which starts processes as others.
-    pub(crate) is_root: bool,
+    pub is_root: bool,
     /// What users may not do.
-    pub(crate) closed: Vec<(String, PathBuf, Access)>,
+    pub closed: Vec<(String, PathBuf, Access)>,
     /// How many cores there are.
-    pub(crate) cores: usize,
+    pub cores: usize,
     /// Sockets that were given.
-    pub(crate) given: Given,
+    pub given: Given,
     /// Hosts that are known by name.
-    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Default for Model {
@@ -62,7 +62,7 @@ const IS_A_DIRECTORY: &str = "it is no regular file";
 
 impl Model {
     /// One that has this file.
-    pub(crate) fn with(mut self, path: &str, text: &str) -> Model {
+    pub fn with(mut self, path: &str, text: &str) -> Model {
         self.files.insert(path.into(), text.into());
         self
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What stands at a path; links are followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Found {
+pub enum Found {
     /// Nothing that can be seen.
     Nothing,
     /// A regular file.
@@ -25,7 +25,7 @@ pub(crate) enum Found {
 }
 
 /// Files, as who reads the configuration sees them.
-pub(crate) trait Files {
+pub trait Files {
     /// The directory in which this was started.
     ///
     /// # Errors
@@ -57,6 +57,7 @@ pub(crate) trait Files {
     ///
     /// # Errors
     /// Those of the directory in which this was started; an empty path.
+    #[allow(clippy::disallowed_methods)] // Of a path from the root on it asks nobody.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         if path.is_absolute() || path.as_os_str().is_empty() {
             return std::path::absolute(path);
@@ -82,7 +83,7 @@ pub(crate) trait Files {
 
 /// What a process needs to do with a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Access {
+pub enum Access {
     /// Look for names in a directory, or run a file.
     Pass,
     /// Look for names in a directory, and list them.
@@ -92,7 +93,7 @@ pub(crate) enum Access {
 }
 
 /// Users of the machine.
-pub(crate) trait Users {
+pub trait Users {
     /// The name of who runs this.
     fn own_name(&self) -> String;
 
@@ -119,14 +120,14 @@ pub(crate) trait Users {
 }
 
 /// Names, and what their passwords hash to.
-pub(crate) type Passwords = Vec<(String, String)>;
+pub type Passwords = Vec<(String, String)>;
 
 /// Certificates in DER.
-pub(crate) type Chain = Vec<Vec<u8>>;
+pub type Chain = Vec<Vec<u8>>;
 
 /// Why a file of passwords says nothing.
 #[derive(Debug)]
-pub(crate) enum Unread {
+pub enum Unread {
     /// It could not be read.
     Failed(io::Error),
     /// What is wrong with it, each with its mend.
@@ -134,7 +135,7 @@ pub(crate) enum Unread {
 }
 
 /// Certificates and passwords, as those who use them judge them.
-pub(crate) trait Secrets {
+pub trait Secrets {
     /// A certificate with its key, and a doubt that is no reason not to serve with it.
     ///
     /// # Errors
@@ -169,15 +170,15 @@ pub(crate) trait Secrets {
 
 /// Sockets that this process was given by who started it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Given {
+pub struct Given {
     /// Whether there are any.
-    pub(crate) any: bool,
+    pub any: bool,
     /// Whether one is for encrypted connections.
-    pub(crate) encrypted: bool,
+    pub encrypted: bool,
 }
 
 /// The whole machine.
-pub(crate) trait Machine: Files + Users + Secrets {
+pub trait Machine: Files + Users + Secrets {
     /// A variable of the environment.
     fn variable_os(&self, name: &OsStr) -> Option<OsString>;
 

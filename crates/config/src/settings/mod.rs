@@ -7,8 +7,8 @@ mod address;
 mod raw;
 mod units;
 
-use crate::cli::nearest;
-use crate::config::machine::Machine;
+use crate::machine::Machine;
+use crate::near::nearest;
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::network::Network;
 use hallway_core::plan::{
@@ -16,7 +16,7 @@ use hallway_core::plan::{
 };
 use hallway_core::record::{StyleFault, VARIABLES, read_style};
 use hallway_core::route::Pattern;
-pub(crate) use raw::{Raw, Written};
+pub use raw::{Raw, Written};
 use std::path::{Path, PathBuf};
 pub(crate) use units::{LINES_MAX, duration_ms, head_bytes, percent, rate, size_bytes, unless_zero};
 
@@ -27,7 +27,7 @@ const MAX_RSS_BYTES_MIN: u64 = 32 << 20;
 const USUAL_PORT: u16 = 8000;
 
 /// The plan of `hallway run`.
-pub(crate) fn plan_of_run(raw: &Raw, machine: &dyn Machine) -> Result<Plan, String> {
+pub fn plan_of_run(raw: &Raw, machine: &dyn Machine) -> Result<Plan, String> {
     let cores = machine.cores();
     let app = app(raw, machine)?;
     let limits = limits(raw)?;
@@ -237,7 +237,7 @@ fn interpreter(written: &Written, machine: &dyn Machine) -> Result<PathBuf, Stri
 
 /// Which of two virtual environments counts where there are both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Venvs {
+pub enum Venvs {
     /// That of the app: several are served, and one of them may have been activated by chance.
     OwnFirst,
     /// The one that is activated: who runs one app has just done that.
@@ -245,10 +245,10 @@ pub(crate) enum Venvs {
 }
 
 /// Where an interpreter is from that is found by its name alone.
-pub(crate) const FROM_PATH: &str = "by $PATH";
+pub const FROM_PATH: &str = "by $PATH";
 
 /// The interpreter where none is named, and where that is from.
-pub(crate) fn default_interpreter(machine: &dyn Machine, chdir: &Path, order: Venvs) -> (PathBuf, String) {
+pub fn default_interpreter(machine: &dyn Machine, chdir: &Path, order: Venvs) -> (PathBuf, String) {
     let activated = machine.variable_os("VIRTUAL_ENV".as_ref()).filter(|root| !root.is_empty());
     let activated = activated.map(|root| (PathBuf::from(root).join("bin/python"), "$VIRTUAL_ENV"));
     let own = Some((chdir.join(".venv/bin/python"), "./.venv of its directory"));

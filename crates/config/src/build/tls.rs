@@ -4,7 +4,7 @@
 //! Never:  is a certificate taken that clients would refuse.
 
 use super::{Builder, switch, time_ms};
-use crate::config::node::{Entry, Node, Table};
+use crate::node::{Entry, Node, Table};
 use hallway_core::plan::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 use std::io;
 

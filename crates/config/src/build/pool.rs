@@ -6,10 +6,10 @@
 use super::hierarchy;
 use super::place::{hash_by, place};
 use super::{Builder, count, named, switch, texts, time_ms, whole};
-use crate::cli::nearest;
-use crate::config::node::{Entry, Node, Span, Table};
-use crate::config::synonyms;
+use crate::near::nearest;
+use crate::node::{Entry, Node, Span, Table};
 use crate::settings::percent;
+use crate::synonyms;
 use hallway_core::fields::{Name, is_token, is_value};
 use hallway_core::plan::{
     Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server,

@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::Problems;
 use super::synonyms;
-use crate::cli::{is_slip, nearest};
+use crate::near::{is_slip, nearest};
 use crate::settings::{duration_ms, log_format, percent, rate, read_address, size_bytes};
 use hallway_core::fields::is_token;
 use hallway_core::method::Methods;

@@ -7,25 +7,28 @@ mod build;
 mod declare;
 mod effective;
 mod foreign;
-pub(crate) mod machine;
-#[cfg(test)]
-pub(crate) mod model;
+pub mod machine;
+mod model;
+mod near;
 mod node;
 mod own_variables;
 mod problem;
 mod read;
 mod schema;
+pub mod settings;
 mod shape;
-pub(crate) mod show;
+pub mod show;
 mod synonyms;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use own_variables::{is_among, is_own};
-pub(crate) use read::neighbours;
-pub(crate) use schema::schema;
-pub(crate) use show::{routes, summary};
+pub use model::Model;
+pub use near::{is_slip, nearest};
+pub use own_variables::{is_among, is_own};
+pub use read::neighbours;
+pub use schema::schema;
+pub use show::{routes, summary};
 
 use hallway_core::plan::Plan;
 use machine::Machine;
@@ -34,7 +37,7 @@ use std::path::Path;
 
 /// What is wanted of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// That all of it is right.
     Everything,
     /// A plan, even if something is missing for single apps.
@@ -45,7 +48,7 @@ pub(crate) enum Wanted {
 ///
 /// # Errors
 /// Every problem, as a person reads it.
-pub(crate) fn load(file: &Path, machine: &dyn Machine, wanted: Wanted) -> Result<(Plan, String), String> {
+pub fn load(file: &Path, machine: &dyn Machine, wanted: Wanted) -> Result<(Plan, String), String> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, machine, &mut sources, &mut problems);
     let plan = if sources.is_empty() || problems.is_unreadable() {
@@ -59,7 +62,7 @@ pub(crate) fn load(file: &Path, machine: &dyn Machine, wanted: Wanted) -> Result
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.
-pub(crate) fn effective(file: &Path, machine: &dyn Machine, plan: &Plan) -> String {
+pub fn effective(file: &Path, machine: &dyn Machine, plan: &Plan) -> String {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, machine, &mut sources, &mut problems);
     effective::show(&table, &sources, (machine, plan))

@@ -6,8 +6,8 @@
 //! Never:  is what root may read taken for what a process of another user may.
 
 use super::{Builder, named};
-use crate::config::machine::Access;
-use crate::config::node::{Node, Span, Table};
+use crate::machine::Access;
+use crate::node::{Node, Span, Table};
 use hallway_core::plan::{Place, Plan, User};
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 //! Actors: the machine: its resolver, for names.
 //! Never:  is an address half understood.
 
-use crate::config::machine::Machine;
+use crate::machine::Machine;
 use hallway_core::plan::Listen;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -72,7 +72,7 @@ fn split(text: &str, usual_port: Option<u16>) -> Result<(&str, String), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::Model;
+    use crate::Model;
 
     #[test]
     fn a_host_alone_has_the_usual_port() {

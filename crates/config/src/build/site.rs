@@ -5,7 +5,7 @@
 
 use super::modifiers::networks;
 use super::{Builder, named, switch, texts};
-use crate::config::node::{Data, Entry, Node, Span, Table};
+use crate::node::{Data, Entry, Node, Span, Table};
 use hallway_core::plan::{Maintenance, Route, Site};
 use hallway_core::route::{Clash, Pattern, Routes};
 use std::collections::HashMap;

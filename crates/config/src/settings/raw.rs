@@ -7,34 +7,34 @@ use std::collections::BTreeMap;
 
 /// Settings as they were written.
 #[derive(Debug, Default)]
-pub(crate) struct Raw {
+pub struct Raw {
     /// `MODULE:APP`.
-    pub(crate) target: String,
+    pub target: String,
     values: BTreeMap<&'static str, Vec<Written>>,
 }
 
 /// One value and where it stood.
 #[derive(Clone, Debug)]
-pub(crate) struct Written {
+pub struct Written {
     /// The value.
-    pub(crate) text: String,
+    pub text: String,
     /// The flag or variable, for error messages.
-    pub(crate) origin: String,
+    pub origin: String,
 }
 
 impl Raw {
     /// One more value of a flag.
-    pub(crate) fn put(&mut self, long: &'static str, written: Written) {
+    pub fn put(&mut self, long: &'static str, written: Written) {
         self.values.entry(long).or_default().push(written);
     }
 
     /// Every value of a flag: those of the command line, else that of the environment.
-    pub(crate) fn all(&self, long: &str) -> &[Written] {
+    pub fn all(&self, long: &str) -> &[Written] {
         self.values.get(long).map_or(&[], Vec::as_slice)
     }
 
     /// The value that counts: the last one.
-    pub(crate) fn last(&self, long: &str) -> Option<&Written> {
+    pub fn last(&self, long: &str) -> Option<&Written> {
         self.all(long).last()
     }
 }

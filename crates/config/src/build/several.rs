@@ -4,7 +4,7 @@
 //! Never:  is a further target taken that is not there.
 
 use super::{Builder, switch, time_ms, whole};
-use crate::config::node::{Node, Table};
+use crate::node::{Node, Table};
 use hallway_core::plan::{Mirror, Part, Split, Target};
 use hallway_core::route::Pattern;
 
@@ -40,8 +40,7 @@ impl Builder<'_> {
     /// Who gets a copy of each request.
     pub(super) fn mirror(&mut self, node: &Node) -> Option<Mirror> {
         let as_pool = |node: &Node| {
-            let entry =
-                |key: &str| crate::config::node::Entry { key: key.into(), key_span: node.span, value: node.clone() };
+            let entry = |key: &str| crate::node::Entry { key: key.into(), key_span: node.span, value: node.clone() };
             Table { entries: vec![entry("pool")] }
         };
         let (pool, percent) = match node.table() {

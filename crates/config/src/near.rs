@@ -4,13 +4,13 @@
 //! Never:  is a guess acted on; it is only said.
 
 /// The known word that is nearest, if it is near enough to have been meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.len() / 3).clamp(2, 3);
     known.map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= limit).min().map(|(_, other)| other)
 }
 
 /// Whether a word is another one but for one letter.
-pub(crate) fn is_slip(word: &str, other: &str) -> bool {
+pub fn is_slip(word: &str, other: &str) -> bool {
     distance(word, other) == 1
 }
 

@@ -22,7 +22,7 @@ use super::node::{Data, Entry, Node, Span, Table};
 use super::problem::{Problems, Sources};
 use super::shape;
 use super::tables::FILE;
-use crate::cli::nearest;
+use crate::near::nearest;
 use crate::settings::{duration_ms, size_bytes};
 use hallway_core::plan::{AccessLog, Certificate, Plan, Pool, Zone};
 use std::io;

@@ -11,12 +11,12 @@ use std::os::unix::ffi::OsStrExt;
 const OWN: &[&str] = &["HALLWAY_*", "NOTIFY_SOCKET", "LISTEN_*", "WATCHDOG_*", "FDSTORE", "MAINPID", "JOURNAL_STREAM"];
 
 /// Whether a variable of this name is said to hallway itself.
-pub(crate) fn is_own(name: &OsStr) -> bool {
+pub fn is_own(name: &OsStr) -> bool {
     is_among(name, OWN)
 }
 
 /// Whether a name is one of these, of which some end with `*`.
-pub(crate) fn is_among(name: &OsStr, patterns: &[&str]) -> bool {
+pub fn is_among(name: &OsStr, patterns: &[&str]) -> bool {
     patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(begins) => name.as_bytes().starts_with(begins.as_bytes()),
         None => name == *pattern,

@@ -5,7 +5,7 @@
 
 use super::modifiers::networks;
 use super::{Builder, bytes, count, texts, time_ms, whole};
-use crate::config::node::{Node, Table};
+use crate::node::{Node, Table};
 use crate::settings::{head_bytes, log_format, read_address, unless_zero};
 use hallway_core::control::EDGE_THREADS_MAX;
 use hallway_core::fields::Name;
