@@ -40,13 +40,15 @@ test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/ngin
 soak: $(VENVS)/test/.made /usr/bin/curl
 	SOAK_SECONDS=60 SOAK_REQUESTS=20000 cargo test --test stories one_app_of_three_attacks -- --nocapture
 
-## Formatting, clippy with warnings as errors, licences and origins of crates.
+## Formatting, clippy with warnings as errors, licences and origins of crates, circles of files.
 lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo fmt --check --manifest-path bench/load/Cargo.toml
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 	$(DENY) --log-level error check bans licenses sources
+	$(PYTHON) -B tests/tidy/test_circles.py
+	$(PYTHON) -B tests/tidy/circles.py
 
 ## Looks up known vulnerabilities of crates, in a database that it fetches from the network.
 audit: $(DENY)
