@@ -13,6 +13,10 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
 
+# The servers that hallway is measured beside: Debian's newest, whatever this machine's own Debian is.
+PEERS := target/peers
+BESIDE = $(if $(AGAINST),--against $(AGAINST))
+
 # What looks at licences and origins of crates; its own version is fixed as theirs are.
 DENY := target/tools/bin/cargo-deny
 
@@ -47,6 +51,7 @@ lint: $(DENY)
 	cargo fmt --check --manifest-path bench/load/Cargo.toml
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
 	$(DENY) --log-level error check bans licenses sources
+	$(PYTHON) -B bench/test_bench.py
 	$(PYTHON) -B tests/tidy/test_circles.py
 	$(PYTHON) -B tests/tidy/circles.py
 
@@ -54,17 +59,13 @@ lint: $(DENY)
 audit: $(DENY)
 	$(DENY) check advisories
 
-## Measures hallway beside its peers; writes bench/results/.
-bench: build /usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/h2load /usr/include/ev.h $(VENVS)/bench/.made
+## Measures hallway beside its peers; writes bench/results/. AGAINST=PROGRAM puts another hallway beside it, too.
+bench: build $(PEERS)/.made /usr/bin/h2load /usr/bin/openssl /usr/include/ev.h $(VENVS)/bench/.made
 	CARGO_TARGET_DIR=target/load cargo build --release --locked --manifest-path bench/load/Cargo.toml
-	$(PYTHON) -B bench/run.py --hallway target/release/hallway --load target/load/release/hallway-load \
-		--venv $(VENVS)/bench --out bench/results/peers.md
-	$(PYTHON) -B bench/trials.py --hallway target/release/hallway --load target/load/release/hallway-load \
-		--venv $(VENVS)/bench --out bench/results/itself.md
-	$(PYTHON) -B bench/edge.py --hallway target/release/hallway --load target/load/release/hallway-load \
-		--out bench/results/edge.md
-	$(PYTHON) -B bench/proxy.py --hallway target/release/hallway --load target/load/release/hallway-load \
-		--rounds 5 --seconds 4 --out bench/results/proxy.md
+	$(PYTHON) -B bench/run.py --venv $(VENVS)/bench $(BESIDE) --out bench/results/peers.md
+	$(PYTHON) -B bench/trials.py --venv $(VENVS)/bench --out bench/results/itself.md
+	$(PYTHON) -B bench/edge.py $(BESIDE) --out bench/results/edge.md
+	$(PYTHON) -B bench/proxy.py $(BESIDE) --out bench/results/proxy.md
 	cargo bench --bench ring
 
 ## Counts the user-space instructions of one request (valgrind); AGAINST=PROGRAM compares with another hallway.
@@ -88,7 +89,7 @@ clean:
 # A virtual environment is made anew when what it holds changes.
 $(VENVS)/example/.made: $(EXAMPLE)/requirements.txt
 $(VENVS)/test/.made: tests/requirements.txt $(EXAMPLE)/requirements.txt $(EXAMPLE)/requirements-test.txt
-$(VENVS)/bench/.made: bench/requirements.txt
+$(VENVS)/bench/.made: bench/requirements.txt | /usr/include/ev.h
 $(VENVS)/%/.made: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "hallway needs Python 3.11 or newer; found '$(PYTHON)'. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -111,6 +112,13 @@ target/gunicorn/.made: $(VENVS)/test/.made Makefile
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends libev-dev python3-dev
 
+# Made anew, with what Debian has then, by `rm -r target/peers`. DEBIAN_MIRROR names a mirror where apt knows none.
+$(PEERS)/.made: bench/debian.py
+	rm -rf $(@D)
+	$(SUDO) apt-get update -qq
+	$(PYTHON) -B bench/debian.py $(@D) $(DEBIAN_MIRROR)
+	touch $@
+
 $(DENY):
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --locked --debug --version 0.20.2 --root target/tools cargo-deny
 	rm -rf target/tools/build
@@ -119,8 +127,7 @@ $(DENY):
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends nghttp2-client
 
-/usr/sbin/nginx /usr/sbin/haproxy /usr/bin/caddy /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest /usr/bin/valgrind \
-		/usr/bin/php-cgi:
+/usr/sbin/nginx /usr/bin/chromium /usr/bin/curl /usr/bin/openssl /usr/bin/slowhttptest /usr/bin/valgrind /usr/bin/php-cgi:
 	$(SUDO) apt-get update -qq
 	$(SUDO) apt-get install -y -qq --no-install-recommends $(@F)
 

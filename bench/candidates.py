@@ -8,14 +8,16 @@ Never:  is a peer run with settings that are worse for it than those we know; ac
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
 from shlex import join
 
+from debian import program
 from rows import Row
 
 APPS = Path(__file__).resolve().parent / "apps"
+# The key of another hallway, which takes part wherever hallway does.
+AGAINST, AGAINST_TITLE = "against", "the other hallway"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Tools:
 
     hallway: Path
     load: Path
+    peers: Path  # the folder that debian.py filled
     python: Path | None = None  # of the venv that holds the peers and frameworks; rows of the edge need none
+    against: Path | None = None  # another hallway, to be measured in the same rounds
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ pid {scratch}/nginx.pid;
 error_log {scratch}/nginx.log warn;
 events {{ worker_connections 2048; }}
 http {{
-    include /etc/nginx/mime.types;
+    include {etc}/mime.types;
     access_log off;
     sendfile on;
     tcp_nopush on;
@@ -103,7 +107,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location /files/ {{ root {scratch}; }}
-        location / {{ include /etc/nginx/uwsgi_params; uwsgi_pass unix:{scratch}/uwsgi.sock; }}
+        location / {{ include {etc}/uwsgi_params; uwsgi_pass unix:{scratch}/uwsgi.sock; }}
     }}
 }}
 """
@@ -113,8 +117,18 @@ def nginx(place: Place) -> list[str]:
     configuration = place.scratch / "nginx.conf"
     # Started as root its workers are somebody else, who may not look into the scratch directory.
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(NGINX.format(scratch=place.scratch, port=place.port, user=user))
-    return ["/usr/sbin/nginx", "-c", str(configuration), "-e", str(place.scratch / "nginx.log")]
+    etc = place.tools.peers / "etc" / "nginx"
+    configuration.write_text(NGINX.format(scratch=place.scratch, port=place.port, user=user, etc=etc))
+    return run_nginx(place, configuration)
+
+
+def run_nginx(place: Place, configuration: Path | str) -> list[str]:
+    command = program(place.tools.peers, "usr/sbin/nginx")
+    return [*command, "-c", str(configuration), "-e", str(place.scratch / "nginx.log")]
+
+
+def nginx_version(tools: Tools) -> list[str]:
+    return [*program(tools.peers, "usr/sbin/nginx"), "-v"]
 
 
 def nginx_uwsgi(place: Place) -> list[str]:
@@ -131,6 +145,31 @@ def bjoern(place: Place) -> list[str]:
     return ["/usr/bin/env", f"PYTHONPATH={APPS}", str(place.tools.python), "-c", program]
 
 
+def uvicorn(place: Place) -> list[str]:
+    """The same app for ASGI: what it calls has no more to do."""
+    module, name = place.row.app.split(":")
+    command = [str(place.tools.python), "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(place.port)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    return command + ["--app-dir", str(APPS), f"{module}_asgi:{name}"]
+
+
+def with_against(candidates: list[Candidate], tools: Tools) -> list[Candidate]:
+    """Puts the other hallway beside the first one, if there is one."""
+    if tools.against is None:
+        return candidates
+    own = next(one for one in candidates if one.key == "hallway")
+
+    def command(place: Place) -> list[str]:
+        return own.command(replace(place, tools=replace(place.tools, hallway=place.tools.against)))
+
+    other = Candidate(AGAINST, AGAINST_TITLE, command, lambda tools: [str(tools.against), "--version"])
+    return [own, other, *(one for one in candidates if one is not own)]
+
+
+def takes_part(key: str, row: Row) -> bool:
+    return (key if key != AGAINST else "hallway") in row.candidates
+
+
 def package_version(name: str) -> Callable[[Tools], list[str]]:
     program = f"from importlib.metadata import version; print({name!r}, version({name!r}))"
     return lambda tools: [str(tools.python), "-c", program]
@@ -138,10 +177,11 @@ def package_version(name: str) -> Callable[[Tools], list[str]]:
 
 CANDIDATES = [
     Candidate("hallway", "hallway", hallway, lambda tools: [str(tools.hallway), "--version"]),
-    Candidate("nginx", "nginx (open_file_cache)", nginx, lambda tools: ["/usr/sbin/nginx", "-v"]),
+    Candidate("nginx", "nginx (open_file_cache)", nginx, nginx_version),
     Candidate("nginx-uwsgi", "nginx + uWSGI", nginx_uwsgi, package_version("uwsgi")),
     Candidate("gunicorn", "Gunicorn (sync)", gunicorn, package_version("gunicorn")),
     Candidate("granian", "Granian", granian, package_version("granian")),
+    Candidate("uvicorn", "Uvicorn (ASGI, uvloop)", uvicorn, package_version("uvicorn")),
     Candidate("bjoern", "bjoern", bjoern, package_version("bjoern")),
 ]
 BY_KEY = {candidate.key: candidate for candidate in CANDIDATES}

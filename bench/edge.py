@@ -19,11 +19,12 @@ from pathlib import Path
 
 import machine
 import options
-from candidates import Candidate, Place, Tools
+from candidates import Candidate, Place, Tools, takes_part, with_against
 from edge_report import Sheet, render
 from edge_rows import ROWS, EdgeRow
 from edge_servers import CANDIDATES, make_certificate
 from faults import BenchFault
+from figures import visits
 from measure import Spans
 from procs import Server, choose_cpus, free_port
 
@@ -55,11 +56,12 @@ class Bench:
 
     def measure(self, edge_row: EdgeRow) -> Sheet:
         sheet = Sheet(edge_row)
-        members = [one for one in self.candidates if one.key in edge_row.row.candidates]
-        for round_, candidate in itertools.product(range(self.rounds), members):
+        members = [one for one in self.candidates if takes_part(one.key, edge_row.row)]
+        spans = edge_row.spans(self.spans)
+        for round_, candidate in visits(min(self.rounds, edge_row.rounds_max), members):
             try:
                 with self.serve(edge_row, candidate) as server:
-                    figures = edge_row.measure(server, self.spans)
+                    figures = edge_row.measure(server, spans)
             except BenchFault as fault:
                 sheet.faults.append(fault.text)
                 say(f"FAILED: {fault.show()}")
@@ -86,9 +88,10 @@ def facts_of(arguments: argparse.Namespace, candidates: list[Candidate], tools: 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    tools = Tools(arguments.hallway.absolute(), arguments.load.absolute())
+    tools = options.tools_of(arguments)
     rows = [one for one in ROWS if arguments.rows is None or one.row.key in arguments.rows]
     members = [one for one in CANDIDATES if arguments.candidates is None or one.key in arguments.candidates]
+    members = with_against(members, tools)
     facts = facts_of(arguments, members, tools)
     spans = Spans(arguments.seconds, arguments.warmup)
     with tempfile.TemporaryDirectory(prefix="hallway-bench-") as scratch:

@@ -19,6 +19,9 @@ KIB = 1024
 ALL = ("hallway", "nginx", "haproxy", "caddy")
 WITH_FILES = ("hallway", "nginx", "caddy")
 
+# Memory differs little from round to round, and a round opens thousands of connections.
+MEMORY_ROUNDS = 3
+
 # The name and the digits of each figure; the first is the one that counts.
 COST = (("CPU us/request", 1), ("requests/s", 0), ("busy %", 0))
 OPENED = (("CPU us/connection", 1), ("connections/s", 0), ("busy %", 0))
@@ -42,6 +45,11 @@ class EdgeRow:
     figures: tuple[tuple[str, int], ...]
     measure: Callable[[Server, Spans], tuple[float, ...]]
     bars: tuple[Bar, ...]
+    rounds_max: int = 1000
+    seconds_min: float = 0  # of a measured run
+
+    def spans(self, spans: Spans) -> Spans:
+        return Spans(max(spans.measured, self.seconds_min), spans.warmup)
 
 
 def file_row(key: str, title: str, length: int, members: tuple[str, ...] = ALL, connections: int = 64) -> Row:
@@ -88,11 +96,11 @@ ROWS = [
         file_row("idle", "idle HTTP/1.1 connections", KIB),
         f"{edge_idle.CONNECTIONS:,} connections, each with one answer of 1 KiB behind it. "
         "Memory of all processes of the server; that of the kernel is not in it.",
-        HELD, edge_idle.plain, (Bar(6, peer=None),),
+        HELD, edge_idle.plain, (Bar(6, peer=None),), rounds_max=MEMORY_ROUNDS,
     ),
     EdgeRow(
         file_row("idle-tls", "idle TLS 1.3 connections", KIB),
         f"{edge_idle.CONNECTIONS:,} connections, each with one answer of 1 KiB behind it, HTTP/1.1.",
-        HELD, edge_idle.encrypted, (Bar(24, peer=None),),
+        HELD, edge_idle.encrypted, (Bar(24, peer=None),), rounds_max=MEMORY_ROUNDS,
     ),
 ]

@@ -11,9 +11,11 @@ import resource
 import subprocess
 from pathlib import Path
 
-from candidates import Candidate, Encrypted, Place
+from candidates import Candidate, Encrypted, Place, Tools, nginx_version, run_nginx
+from debian import program
 from faults import BenchFault
 
+HAPROXY_PROGRAM, CADDY_PROGRAM = "usr/sbin/haproxy", "usr/bin/caddy"
 HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 # hallway gives clients half of its descriptors less 100, HAProxy counts two for each connection: alike for all.
 CONNECTIONS_MAX = 10_100 if HARD_LIMIT == resource.RLIM_INFINITY else min(10_100, HARD_LIMIT // 2 - 100)
@@ -39,7 +41,7 @@ pid {scratch}/nginx.pid;
 error_log {scratch}/nginx.log warn;
 events {{ worker_connections {descriptors}; }}
 http {{
-    include /etc/nginx/mime.types;
+    include {etc}/mime.types;
     access_log off;
     sendfile on;
     tcp_nopush on;
@@ -54,7 +56,8 @@ http {{
     open_file_cache_valid 60s;
     server {{
         listen 127.0.0.1:{port};
-        listen 127.0.0.1:{tls_port} ssl http2;
+        listen 127.0.0.1:{tls_port} ssl;
+        http2 on;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -116,6 +119,7 @@ def configure(place: Place, name: str, template: str, **more: object) -> str:
     text = template.format(
         port=place.port, tls_port=encrypted.port, certificate=encrypted.certificate, key=encrypted.key,
         scratch=place.scratch, files=place.scratch / "files", path=place.row.request.path,
+        etc=place.tools.peers / "etc" / "nginx",
         # Twice as many for nginx: it closes idle connections when only a sixteenth is left.
         connections=CONNECTIONS_MAX, descriptors=2 * CONNECTIONS_MAX, **more,
     )
@@ -132,27 +136,31 @@ def hallway(place: Place) -> list[str]:
 def nginx(place: Place) -> list[str]:
     # Started as root its workers are somebody else, who may not look into the scratch directory.
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration = configure(place, "nginx.conf", NGINX, user=user)
-    return ["/usr/sbin/nginx", "-c", configuration, "-e", str(place.scratch / "nginx.log")]
+    return run_nginx(place, configure(place, "nginx.conf", NGINX, user=user))
 
 
 def haproxy(place: Place) -> list[str]:
     """It has no files: it answers with one that it read when it started, and that fits into its buffer."""
     pair = place.scratch / "pair.pem"
     pair.write_text(place.encrypted.certificate.read_text() + place.encrypted.key.read_text())
-    return ["/usr/sbin/haproxy", "-db", "-f", configure(place, "haproxy.cfg", HAPROXY, pair=pair)]
+    command = program(place.tools.peers, HAPROXY_PROGRAM)
+    return [*command, "-db", "-f", configure(place, "haproxy.cfg", HAPROXY, pair=pair)]
 
 
 def caddy(place: Place) -> list[str]:
     """As many threads for Go as it has cores: it looks at those of the machine, not at those it may run on."""
     configuration = configure(place, "Caddyfile", CADDY)
-    command = ["/usr/bin/env", "GOMAXPROCS=1", "/usr/bin/caddy", "run"]
+    command = ["/usr/bin/env", "GOMAXPROCS=1", *program(place.tools.peers, CADDY_PROGRAM), "run"]
     return [*command, "--config", configuration, "--adapter", "caddyfile"]
+
+
+def caddy_version(tools: Tools) -> list[str]:
+    return ["/bin/sh", "-c", 'echo Caddy $("$@")', "sh", *program(tools.peers, CADDY_PROGRAM), "version"]
 
 
 CANDIDATES = [
     Candidate("hallway", "hallway", hallway, lambda tools: [str(tools.hallway), "--version"]),
-    Candidate("nginx", "nginx (open_file_cache)", nginx, lambda tools: ["/usr/sbin/nginx", "-v"]),
-    Candidate("haproxy", "HAProxy (return file)", haproxy, lambda tools: ["/usr/sbin/haproxy", "-v"]),
-    Candidate("caddy", "Caddy", caddy, lambda tools: ["/bin/sh", "-c", "echo Caddy $(caddy version)"]),
+    Candidate("nginx", "nginx (open_file_cache)", nginx, nginx_version),
+    Candidate("haproxy", "HAProxy (return file)", haproxy, lambda tools: [*program(tools.peers, HAPROXY_PROGRAM), "-v"]),
+    Candidate("caddy", "Caddy", caddy, caddy_version),
 ]

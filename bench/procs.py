@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from candidates import Candidate, Place
+from candidates import AGAINST, Candidate, Place
 from faults import BenchFault
 from rows import Request
 from tree import Tree
@@ -127,7 +127,7 @@ class Server:
 
     def settle_layout(self) -> None:
         """A core each: what calls the app on the last core, the rest on the first. Only hallway has two kinds."""
-        if self.place.row.layout != "each" or self.candidate.key != "hallway":
+        if self.place.row.layout != "each" or self.candidate.key not in ("hallway", AGAINST):
             return
         first, *_, last = sorted(self.cpus.server)
         for process in self.tree.processes():

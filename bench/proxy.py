@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import options
-from candidates import Candidate, Place, Tools
+from candidates import Candidate, Place, with_against
 from edge import Bench, facts_of
 from edge_report import render
 from edge_servers import make_certificate
@@ -54,9 +54,10 @@ class ProxyBench(Bench):
 
 
 def run(arguments) -> int:
-    tools = Tools(arguments.hallway.absolute(), arguments.load.absolute())
+    tools = options.tools_of(arguments)
     rows = [one for one in ROWS if arguments.rows is None or one.row.key in arguments.rows]
     members = [one for one in CANDIDATES if arguments.candidates is None or one.key in arguments.candidates]
+    members = with_against(members, tools)
     facts = facts_of(arguments, members, tools)
     spans = Spans(arguments.seconds, arguments.warmup)
     with tempfile.TemporaryDirectory(prefix="hallway-bench-") as scratch:

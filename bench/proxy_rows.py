@@ -58,13 +58,13 @@ ROWS = [
     ProxyRow(
         ECHO,
         "websocket_load.py: each connection says 100 bytes and waits until they come back.",
-        MESSAGES, proxy_load.messages, (Bar(1.0, "nginx"),), echo_upstream,
+        MESSAGES, proxy_load.messages, (Bar(1.0, "nginx"),), upstream=echo_upstream,
     ),
     ProxyRow(
         file_row("proxy-latency", "latency of 1 KiB over plain HTTP/1.1, open loop", KIB, ALL),
         f"hallway-load: {proxy_load.RATE:,} requests a second on 16 connections, whenever they are due: less than half of "
         "what the slowest can do. The p99 that counts is that of a quarter of a second, in the median of all of them: what "
         "the whole machine does not get around to for some milliseconds spoils few of them.",
-        LATENCY, proxy_load.latency, both(1.0),
+        LATENCY, proxy_load.latency, both(1.0), rounds_max=7, seconds_min=4,
     ),
 ]

@@ -11,8 +11,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from candidates import Candidate, Place
-from edge_servers import CANDIDATES as EDGE, NGINX as NGINX_FILES
+from candidates import Candidate, Place, run_nginx
+from debian import program
+from edge_servers import CANDIDATES as EDGE, HAPROXY_PROGRAM, NGINX as NGINX_FILES
 
 HERE = Path(__file__).resolve().parent
 
@@ -20,6 +21,7 @@ HALLWAY = """[server]
 http = "127.0.0.1:{port}"
 https = "127.0.0.1:{tls_port}"
 threads = 1
+client_connections = 0
 {user}
 [pool.upstream]
 servers = ["http://127.0.0.1:{upstream}"]
@@ -49,7 +51,8 @@ http {{
     map $http_upgrade $upgrades {{ default upgrade; '' ''; }}
     server {{
         listen 127.0.0.1:{port} backlog=2048;
-        listen 127.0.0.1:{tls_port} ssl http2 backlog=2048;
+        listen 127.0.0.1:{tls_port} ssl backlog=2048;
+        http2 on;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -114,14 +117,14 @@ def hallway(place: Place) -> list[str]:
 
 def nginx(place: Place) -> list[str]:
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration = configure(place, "nginx.conf", NGINX, user=user)
-    return ["/usr/sbin/nginx", "-c", configuration, "-e", str(place.scratch / "nginx.log")]
+    return run_nginx(place, configure(place, "nginx.conf", NGINX, user=user))
 
 
 def haproxy(place: Place) -> list[str]:
     pair = place.scratch / "pair.pem"
     pair.write_text(place.encrypted.certificate.read_text() + place.encrypted.key.read_text())
-    return ["/usr/sbin/haproxy", "-db", "-f", configure(place, "haproxy.cfg", HAPROXY, pair=pair)]
+    command = program(place.tools.peers, HAPROXY_PROGRAM)
+    return [*command, "-db", "-f", configure(place, "haproxy.cfg", HAPROXY, pair=pair)]
 
 
 COMMANDS = {"hallway": ("hallway", hallway), "nginx": ("nginx", nginx), "haproxy": ("HAProxy", haproxy)}
@@ -136,9 +139,10 @@ def files_upstream(place: Place) -> list[str]:
     text = NGINX_FILES.format(
         user=user, port=place.upstream_port, tls_port=place.encrypted.port, certificate=place.encrypted.certificate,
         key=place.encrypted.key, scratch=place.scratch, files=place.scratch / "files", descriptors=5000,
+        etc=place.tools.peers / "etc" / "nginx",
     )
     (place.scratch / "nginx.conf").write_text(text)
-    return ["/usr/sbin/nginx", "-c", str(place.scratch / "nginx.conf"), "-e", str(place.scratch / "nginx.log")]
+    return run_nginx(place, place.scratch / "nginx.conf")
 
 
 def echo_upstream(place: Place) -> list[str]:

@@ -1,7 +1,7 @@
 """What the runs showed, as Markdown.
 
 In:     the figures of every round; facts of the machine.
-Out:    one table for each row: medians, the least and the most, hallway beside each peer.
+Out:    one table for each row: medians and quartiles, hallway beside each peer.
 Actors: none.
 Never:  is a median shown without its spread and the number of rounds behind it.
 """
@@ -10,7 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import median
 
-from candidates import BY_KEY
+from candidates import AGAINST, AGAINST_TITLE, BY_KEY, takes_part
+from figures import compared, ratios, spread
 from measure import Closed, Open
 from rows import LAYOUTS, Row
 
@@ -35,21 +36,12 @@ class Sheet:
         return median(run.rate for run in self.closed[key].values()) if self.closed[key] else 0.0
 
 
-def spread(values: list[float], digits: int = 1) -> str:
-    """The median, and in brackets the least and the most."""
-    if not values:
-        return "–"
-    middle, least, most = (f"{value:,.{digits}f}" for value in (median(values), min(values), max(values)))
-    return middle if len(values) == 1 else f"{middle} ({least}–{most})"
-
-
-def ratio(own: dict[int, float], other: dict[int, float]) -> str:
-    """The median of the ratios within each round: what disturbed a round disturbed both."""
-    return spread([own[round_] / other[round_] for round_ in sorted(own.keys() & other.keys()) if other[round_]], 2)
-
-
 def pick(runs: dict, name: str) -> dict[int, float]:
     return {round_: getattr(run, name) for round_, run in runs.items()}
+
+
+def title_of(key: str) -> str:
+    return BY_KEY[key].title if key != AGAINST else AGAINST_TITLE
 
 
 def line_of(sheet: Sheet, key: str) -> list[str]:
@@ -61,13 +53,13 @@ def line_of(sheet: Sheet, key: str) -> list[str]:
     pss = max((run.memory.pss for run in runs), default=0) / 1024
     peak = max((run.memory.peak for run in runs), default=0) / 1024
     return [
-        BY_KEY[key].title,
+        title_of(key),
         spread([run.cpu_us for run in runs]),
-        "" if key == OWN else ratio(pick(own_closed, "cpu_us"), pick(closed, "cpu_us")),
+        "" if key == OWN else compared(ratios(pick(own_closed, "cpu_us"), pick(closed, "cpu_us"))),
         spread([run.rate for run in runs], 0),
         "over capacity" if over else spread([run.p50 for run in latency.values()], 0),
         "over capacity" if over else spread([run.p99 for run in latency.values()], 0),
-        "" if key == OWN else ratio(pick(own_open, "p99"), pick(latency, "p99")),
+        "" if key == OWN else compared(ratios(pick(own_open, "p99"), pick(latency, "p99"))),
         f"{mark}{pss:.1f}" if runs else "–",
         f"{peak:.1f}" if runs else "–",
     ]
@@ -102,5 +94,5 @@ def render(sheets: list[Sheet], keys: list[str], facts: list[tuple[str, str]], n
     text += [f"- {name}: {value}" for name, value in facts]
     text += [f"- note: {note}" for note in notes]
     for sheet in sheets:
-        text += ["", table(sheet, [key for key in keys if key in sheet.row.candidates])]
+        text += ["", table(sheet, [key for key in keys if takes_part(key, sheet.row)])]
     return "\n".join(text) + "\n"

@@ -77,12 +77,13 @@ def static(length: int) -> Row:
 ECHO = Request(letters(10_240), "POST", "/echo", 10_240)
 
 ALL = ("hallway", "nginx-uwsgi", "gunicorn", "granian", "bjoern")
+WITH_ASGI = (*ALL, "uvicorn")
 BOTH = ("hallway", "granian")
 
 ROWS = [
-    Row("bare", "bare WSGI, 12 bytes", "bare:app", Request(TEXT), ALL),
+    Row("bare", "bare WSGI, 12 bytes", "bare:app", Request(TEXT), WITH_ASGI),
     Row("flask", "Flask, 12 bytes", "flask_app:app", Request(TEXT), ALL),
-    Row("bare-echo", "bare WSGI, POST of 10 KiB sent back", "bare:app", ECHO, ALL),
+    Row("bare-echo", "bare WSGI, POST of 10 KiB sent back", "bare:app", ECHO, WITH_ASGI),
     static(1024),
     static(100 * 1024),
     Row("bare-two", "bare WSGI, two workers on one core", "bare:app", Request(TEXT), BOTH, workers=2),

@@ -11,6 +11,7 @@ import sys
 sys.dont_write_bytecode = True  # before the imports: a bench leaves nothing beside its sources
 
 import argparse
+import math
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ import machine
 import options
 import peers
 import report
-from candidates import BY_KEY, CANDIDATES, Candidate, Place, Tools
+from candidates import BY_KEY, CANDIDATES, Candidate, Place, Tools, takes_part, with_against
 from faults import BenchFault
+from figures import visits
 from measure import Spans, run_closed, run_open
 from procs import Cpus, Server, choose_cpus, free_port, start_pinned
 from report import Sheet
@@ -46,7 +48,7 @@ class Bench:
     runs: int = 0
 
     def members(self, row: Row) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if candidate.key in row.candidates]
+        return [candidate for candidate in self.candidates if takes_part(candidate.key, row)]
 
     @contextmanager
     def serve(self, row: Row, candidate: Candidate):
@@ -63,14 +65,13 @@ class Bench:
     def measure(self, row: Row) -> Sheet:
         """All closed rounds, then all open ones: their pace comes from what the closed ones showed."""
         sheet = Sheet(row)
-        for round_ in range(self.rounds):
+        for round_ in range(open_rounds(self.rounds)):
             self.measure_limit(sheet, round_)
-            for candidate in self.members(row):
-                self.measure_closed(sheet, candidate, round_)
+        for round_, candidate in visits(self.rounds, self.members(row)):
+            self.measure_closed(sheet, candidate, round_)
         sheet.open_rate = pace_of(sheet)
-        for round_ in range(self.rounds if sheet.open_rate else 0):
-            for candidate in self.members(row):
-                self.measure_open(sheet, candidate, round_)
+        for round_, candidate in visits(open_rounds(self.rounds) if sheet.open_rate else 0, self.members(row)):
+            self.measure_open(sheet, candidate, round_)
         return sheet
 
     def measure_closed(self, sheet: Sheet, candidate: Candidate, round_: int) -> None:
@@ -88,7 +89,7 @@ class Bench:
             return
         with self.serve(sheet.row, candidate) as server:
             try:
-                run = run_open(server, sheet.open_rate, self.spans)
+                run = run_open(server, sheet.open_rate, open_spans(self.spans))
             except BenchFault as fault:
                 return fail(sheet, fault)
         sheet.open[candidate.key][round_] = run
@@ -105,6 +106,15 @@ class Bench:
             raise BenchFault(f"{sheet.row.title}: the app called alone failed", said)
         sheet.limit_us.append(float(out))
         say(sheet.row, round_, f"the app alone: {float(out):.2f} us")
+
+
+def open_rounds(rounds: int) -> int:
+    """Latencies differ by more than the CPU time, and one percent of the requests need time to show."""
+    return math.ceil(rounds / 3)
+
+
+def open_spans(spans: Spans) -> Spans:
+    return Spans(3 * spans.measured, spans.warmup)
 
 
 def pace_of(sheet: Sheet) -> float:
@@ -143,15 +153,14 @@ def notes_of(bench: Bench, sheets: list[Sheet], cpus: Cpus) -> list[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     python = peers.install(arguments.venv.absolute())
-    tools = Tools(arguments.hallway.absolute(), arguments.load.absolute(), python)
-    for program in (tools.hallway, tools.load):
-        if not program.is_file():
-            raise BenchFault(f"{program} is not there; build it first (bench/README.md says how)")
+    tools = options.tools_of(arguments, python)
     rows = [row for row in ROWS if arguments.rows is None or row.key in arguments.rows]
     members = [one for one in CANDIDATES if arguments.candidates is None or one.key in arguments.candidates]
+    members = with_against(members, tools)
     spans = Spans(arguments.seconds, arguments.warmup)
     facts = machine.gather([*(one.version(tools) for one in members), *peers.versions(tools)])
-    facts.append(("rounds", f"{arguments.rounds}, each {spans.measured:g} s after {spans.warmup:g} s of warm-up"))
+    longer = f"; latency {open_rounds(arguments.rounds)}, each {open_spans(spans).measured:g} s"
+    facts.append(("rounds", f"{arguments.rounds}, each {spans.measured:g} s after {spans.warmup:g} s of warm-up{longer}"))
     cpus = choose_cpus(max(row.server_cpus for row in rows))
     if cpus.shared:
         print("bench: note: too few cores: server and load generator share one", file=sys.stderr)

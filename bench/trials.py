@@ -30,9 +30,10 @@ import options
 import peers
 from candidates import APPS, BY_KEY, Place, Tools
 from faults import BenchFault
+from figures import reach
 from measure import Spans, run_open
 from procs import Server, choose_cpus, free_port, start_pinned
-from report import markdown, spread
+from report import markdown
 from rows import TEXT, Request, Row
 
 KIND = Row("trials", "trials", "trials_app:app", Request(TEXT), ("hallway",))
@@ -63,7 +64,7 @@ class Promise:
         digits = 2 if self.unit == "times" else 1
         counted = "the worst" if self.counts_worst else "the median"
         verdict = "kept" if self.is_kept else "**broken**"
-        return [self.what, f"{counted} below {self.limit:g} {self.unit}", spread(self.values, digits), verdict]
+        return [self.what, f"{counted} below {self.limit:g} {self.unit}", reach(self.values, digits), verdict]
 
 
 @dataclass
@@ -271,7 +272,7 @@ def render(promises: list[Promise], facts: list[tuple[str, str]]) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     python = peers.install(arguments.venv.absolute())
-    tools = Tools(arguments.hallway.absolute(), arguments.load.absolute(), python)
+    tools = options.tools_of(arguments, python)
     facts = machine.gather([BY_KEY["hallway"].version(tools), *peers.versions(tools)])
     facts.append(("rounds", f"{arguments.rounds}, each measured run {arguments.seconds:g} s; hallway on one core"))
     spans = Spans(arguments.seconds, arguments.warmup)
@@ -289,5 +290,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = options.parser("Measures hallway by itself, under what happens to servers.")
+    parser = options.parser("Measures hallway by itself, under what happens to servers.", spans=(5, 4.0, 1.0))
     sys.exit(options.exit_code(lambda: run(options.read(parser))))

@@ -1,6 +1,6 @@
 """Clients of a WebSocket server: each says something, waits until it comes back, and says something else.
 
-In:     an address, how many connections, how many seconds.
+In:     an address, how many connections, how many seconds; 0: they connect and say nothing.
 Out:    JSON: messages that came back, and how many a second.
 Actors: one epoll loop.
 Never:  does a message count that is not the one that was said.
@@ -48,7 +48,7 @@ def main(host: str, port: int, connections: int, seconds: float) -> None:
     messages = [message(number) for number in range(997)]
     count = 0
     began = time.monotonic()
-    for number, link in links.items():
+    for number, link in links.items() if seconds else ():
         frame, expected[number] = messages[number % 997]
         link.sendall(frame)
     while time.monotonic() < began + seconds:
