@@ -4,8 +4,7 @@
 //! Never:  is a body held whole because its source could not be waited for.
 
 use crate::files::Pieces;
-use crate::house::House;
-use crate::lane::AnswerStream;
+use crate::lane::ResponseStream;
 use crate::packer::Packer;
 use crate::piece::Piece;
 use crate::upstream::{Tunnel, UpstreamStream};
@@ -41,7 +40,7 @@ pub(crate) enum Source {
     /// There is none: another protocol follows.
     Tunnel(Box<Tunnel>),
     /// It comes from a worker.
-    Lane(AnswerStream),
+    Lane(ResponseStream),
     /// All of it is here, or in files.
     Pieces(Pieces),
 }
@@ -75,11 +74,11 @@ impl Body {
     }
 
     /// The next piece, and whether it is the last.
-    pub(crate) async fn next(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
+    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         loop {
             let unpacked = match self.packer.as_mut().and_then(Packer::waiting) {
                 Some(waiting) => waiting,
-                None => self.source.next(house).await?,
+                None => self.source.next().await?,
             };
             let Some(packer) = &mut self.packer else { return Ok(unpacked) };
             let (piece, last) = packer.pack(unpacked).await?;
@@ -91,9 +90,9 @@ impl Body {
 }
 
 impl Source {
-    async fn next(&mut self, house: &House) -> Result<(Piece, bool), Fault> {
+    async fn next(&mut self) -> Result<(Piece, bool), Fault> {
         match self {
-            Source::Upstream(stream) => stream.next(house).await,
+            Source::Upstream(stream) => stream.next().await,
             Source::Tunnel(_) => Ok((Piece::default(), true)),
             Source::Whole(piece) => Ok((std::mem::take(piece), true)),
             Source::Lane(stream) => stream.next().await,

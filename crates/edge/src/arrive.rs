@@ -4,12 +4,13 @@
 //! Actors: the task of the connection.
 //! Never:  does one that says nothing stay for longer than a head may take.
 
+use crate::connections::ClientConnection;
 use crate::deadline::{Deadline, SWEEP, Wait};
+use crate::event_loop::EventLoop;
 use crate::exchange::{Arrival, Reached};
-use crate::house::House;
-use crate::limits::InCrowd;
 use crate::linger::{LINGER_MS, see_off};
-use crate::listen::Gate;
+use crate::listener::Gate;
+use crate::service::Service;
 use crate::stream::{Peer, Socket, Stream};
 use crate::{http1, http2, tls};
 use hallway_core::proxy_protocol::{Behind, PREFACE_BYTES, Preface, read_preface};
@@ -17,32 +18,41 @@ use std::rc::Rc;
 use tokio::io::AsyncReadExt;
 
 /// Serves a connection until it ends.
-pub(crate) async fn arrive(house: Rc<House>, socket: Socket, peer: Peer, gate: Rc<Gate>) {
+pub(crate) async fn arrive<S: Service>(
+    event_loop: Rc<EventLoop>,
+    service: Rc<S>,
+    socket: Socket,
+    (peer, gate): (Peer, Rc<Gate>),
+) {
     if gate.is_forward() {
-        let Some(_counted) = count(&house, &peer) else { return };
+        let Some(_counted) = count(&event_loop, &*service, &peer) else { return };
         let arrival = Arrival { peer, gate, tls: None, reached: None };
-        return http1::serve(house, Stream::Plain(socket), arrival).await;
+        return http1::serve(event_loop, service, Stream::Plain(socket), arrival).await;
     }
-    let is_behind = house.rules.borrow().plan.trust.believes(peer.address);
+    let is_behind = service.believes(peer.address);
     if is_behind || gate.is_tls() {
         // What only few connections need is not kept by the others.
-        return Box::pin(arrive_by_steps(house, socket, peer, gate, is_behind)).await;
+        return Box::pin(arrive_by_steps(event_loop, service, socket, (peer, gate, is_behind))).await;
     }
-    let Some(_counted) = count(&house, &peer) else { return };
-    http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached: None }).await;
+    let Some(_counted) = count(&event_loop, &*service, &peer) else { return };
+    http1::serve(event_loop, service, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached: None }).await;
 }
 
 /// Counts a connection with those of its client, unless that is a proxy, which has those of all its clients; nothing
 /// where there are as many as one may have.
-fn count(house: &House, peer: &Peer) -> Option<InCrowd> {
-    let rules = house.rules.borrow();
-    let is_proxy = rules.plan.trust.believes(peer.address);
-    house.crowd.enter(peer.address.filter(|_| !is_proxy), rules.plan.limits.client_connections)
+fn count<S: Service>(event_loop: &EventLoop, service: &S, peer: &Peer) -> Option<ClientConnection> {
+    let is_proxy = service.believes(peer.address);
+    event_loop.connections.enter(peer.address.filter(|_| !is_proxy), event_loop.limits.get().client_connections)
 }
 
-async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, gate: Rc<Gate>, is_behind: bool) {
-    let deadline = Deadline::new(&house.deadlines);
-    let due_ms = house.clock.coarse_ms() + house.limits().head_timeout_ms + SWEEP.as_millis() as u64;
+async fn arrive_by_steps<S: Service>(
+    event_loop: Rc<EventLoop>,
+    service: Rc<S>,
+    mut socket: Socket,
+    (mut peer, gate, is_behind): (Peer, Rc<Gate>, bool),
+) {
+    let deadline = Deadline::new(&event_loop.deadlines);
+    let due_ms = event_loop.clock.coarse_ms() + event_loop.limits.get().head_timeout_ms + SWEEP.as_millis() as u64;
     let mut reached = None;
     if is_behind {
         match deadline.wait(Wait::Fresh, due_ms, named_by_proxy(&mut socket)).await {
@@ -55,7 +65,7 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
             Ok(None) | Err(_) => return,
         }
     }
-    let Some(_counted) = count(&house, &peer) else { return };
+    let Some(_counted) = count(&event_loop, &*service, &peer) else { return };
     let mut first = [0];
     let is_plain = if gate.is_tls() {
         let seen = deadline.wait(Wait::Fresh, due_ms, socket.peek(&mut first)).await;
@@ -69,16 +79,17 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     };
     if is_plain {
         drop(deadline);
-        return http1::serve(house, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached }).await;
+        return http1::serve(event_loop, service, Stream::Plain(socket), Arrival { peer, gate, tls: None, reached })
+            .await;
     }
-    let rules = house.rules();
-    let accepted = deadline.wait(Wait::Fresh, due_ms, Box::pin(tls::accept(socket, &rules))).await;
-    drop(rules);
+    let tls = service.tls();
+    let accepted = deadline.wait(Wait::Fresh, due_ms, Box::pin(tls::accept(socket, &tls))).await;
+    drop(tls);
     let (stream, facts) = match accepted {
         Ok(Ok(agreed)) => agreed,
         // A close would be a reset for a client that has sent its request already: it would never read the alert.
         Ok(Err(Some(socket))) => {
-            let due_ms = house.clock.coarse_ms() + LINGER_MS + SWEEP.as_millis() as u64;
+            let due_ms = event_loop.clock.coarse_ms() + LINGER_MS + SWEEP.as_millis() as u64;
             let _ = deadline.wait(Wait::Fresh, due_ms, Box::pin(see_off(socket))).await;
             return;
         }
@@ -88,8 +99,8 @@ async fn arrive_by_steps(house: Rc<House>, mut socket: Socket, mut peer: Peer, g
     let stream = Stream::Tls(Box::new(stream.into()));
     let arrival = Arrival { peer, gate, tls: Some(facts), reached };
     match &arrival.tls {
-        Some(tls) if tls.is_http2 => http2::serve(house, stream, Vec::new(), arrival).await,
-        _ => http1::serve(house, stream, arrival).await,
+        Some(tls) if tls.is_http2 => http2::serve(event_loop, service, stream, (Vec::new(), arrival)).await,
+        _ => http1::serve(event_loop, service, stream, arrival).await,
     }
 }
 

@@ -4,25 +4,24 @@
 //! Never:  does a part that fails or hangs take the others with it; or get past what its own route asks for.
 
 use crate::answer::Answer;
+use crate::context::RequestContext;
 use crate::detached::Detached;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
 use crate::permit::permit;
-use crate::target;
-use crate::trip::Trip;
-use crate::upstream::Try;
+use crate::record::Try;
+use crate::state::Course;
+use crate::target::dispatch;
 use hallway_core::fields::Name;
 use hallway_core::head::Framing;
 use hallway_core::method::Methods;
-use hallway_core::plan::{Part, Target};
-use hallway_core::route::{Found, settle_target};
+use hallway_core::plan::Part;
+use hallway_core::route::{Found, settle_target, target_of};
 use hallway_core::semantics::{AnswerHead, fill, put_query};
 use hallway_core::{Fault, Head};
 use serde::de::IgnoredAny;
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -37,10 +36,10 @@ struct Answered {
 }
 
 /// Asks for all parts.
-pub(crate) async fn fetch<W: Wire>(
-    house: &Rc<House>,
+pub(crate) async fn handle<W: Wire>(
+    course: Course<'_>,
     exchange: &Exchange<'_, W>,
-    trip: &mut Trip,
+    context: &mut RequestContext,
     (parts, found): (&[Part], &Found<'_>),
 ) -> Result<Answer, Fault> {
     if !matches!(exchange.head.method(), b"GET" | b"HEAD") {
@@ -48,8 +47,8 @@ pub(crate) async fn fetch<W: Wire>(
         methods.add("GET");
         return Err(Fault::MethodNotAllowed(methods));
     }
-    let whole: &Trip = trip;
-    let mut asked: Vec<Asking<'_>> = parts.iter().map(|part| ask(house, exchange, whole, (part, found))).collect();
+    let whole: &RequestContext = context;
+    let mut asked: Vec<Asking<'_>> = parts.iter().map(|part| ask(course, exchange, whole, (part, found))).collect();
     let mut answered: Vec<Option<(Answered, Vec<Try>)>> = parts.iter().map(|_| None).collect();
     poll_fn(|task| {
         for (asking, answered) in asked.iter_mut().zip(&mut answered) {
@@ -65,7 +64,7 @@ pub(crate) async fn fetch<W: Wire>(
     drop(asked);
     let mut body = vec![b'{'];
     for (part, (answered, tries)) in parts.iter().zip(answered.into_iter().flatten()) {
-        trip.tries.extend(tries);
+        context.record.tries.extend(tries);
         if body.len() > 1 {
             body.push(b',');
         }
@@ -85,24 +84,24 @@ pub(crate) async fn fetch<W: Wire>(
 type Asking<'a> = Pin<Box<dyn Future<Output = (Answered, Vec<Try>)> + 'a>>;
 
 fn ask<'a, W: Wire>(
-    house: &'a Rc<House>,
+    course: Course<'a>,
     exchange: &'a Exchange<'_, W>,
-    trip: &'a Trip,
+    context: &'a RequestContext,
     (part, found): (&'a Part, &'a Found<'_>),
 ) -> Asking<'a> {
     Box::pin(async move {
-        let (mut trip, whole) = (trip.copied(house), trip);
+        let (mut context, whole) = (context.copied(&course.state.event_loop), context);
         let head = part_head(exchange.head, part, found);
-        let asking = async { answer(house, exchange, &mut trip, &head?).await };
+        let asking = async { answer(course, exchange, &mut context, &head?).await };
         let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
         let fault = match answered {
-            Ok(Ok(answered)) => return (answered, trip.tries),
+            Ok(Ok(answered)) => return (answered, context.record.tries),
             Ok(Err(fault)) => fault,
             Err(_) => Fault::ServerTimeout,
         };
         let (path, id) = (String::from_utf8_lossy(exchange.head.path()), whole.request_id.as_str());
-        house.log.error(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
-        (Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }, trip.tries)
+        course.state.event_loop.report(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
+        (Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }, context.record.tries)
     })
 }
 
@@ -139,28 +138,26 @@ fn part_head(head: &Head, part: &Part, found: &Found<'_>) -> Result<Head, Fault>
 
 /// Stops 4 to 8 for a part, and all of its body.
 async fn answer<W: Wire>(
-    house: &Rc<House>,
+    course: Course<'_>,
     exchange: &Exchange<'_, W>,
-    trip: &mut Trip,
+    context: &mut RequestContext,
     head: &Head,
 ) -> Result<Answered, Fault> {
-    let (rules, arrival) = (exchange.rules, exchange.arrival);
-    let site = trip.site.ok_or(Fault::NotFound)?;
-    let client = trip.client(&arrival.peer).address;
+    let (Course { rules, .. }, arrival) = (course, exchange.arrival);
+    let site = context.site.ok_or(Fault::NotFound)?;
+    let client = context.client(&arrival.peer).address;
     let matched = rules.sites.pick(&rules.plan, site, head, client)?;
-    trip.route = Some(matched.index);
-    if matches!(matched.route.target, Target::Compose(_)) {
-        return Err(Fault::Internal("A part cannot be made of parts."));
-    }
+    context.route = Some(matched.index);
     let mut wire = Detached::new(None);
-    let mut exchange = Exchange { head, arrival, rules, wire: &mut wire };
-    if let Some(answer) = permit(house, &exchange, trip, (matched.route, matched.number)).await? {
+    let mut exchange = Exchange { head, arrival, wire: &mut wire };
+    if let Some(answer) = permit(course, &exchange, context, (matched.route, matched.number)).await? {
         return Ok(Answered { status: answer.status, body: b"null".to_vec() });
     }
-    let mut answer = Box::pin(target::fetch(house, &mut exchange, trip, &matched)).await?;
+    let target = target_of(matched.route, head, &context.client(&arrival.peer).ip);
+    let mut answer = Box::pin(dispatch(course, &mut exchange, context, (&matched, target))).await?;
     let mut body = Vec::new();
     loop {
-        let (piece, last) = answer.body.next(house).await?;
+        let (piece, last) = answer.body.next().await?;
         if body.len() as u64 + piece.len() > PART_BYTES_MAX as u64 {
             return Err(Fault::BadAnswer("A part of the answer is too long."));
         }

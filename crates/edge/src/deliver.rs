@@ -4,20 +4,20 @@
 //! Never:  is an answer that is shorter than was promised taken for whole.
 
 use crate::answer::{Answer, Body};
+use crate::context::RequestContext;
 use crate::deadline::Deadline;
+use crate::event_loop::EventLoop;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
 use crate::limits::Left;
 use crate::pace::Pace;
 use crate::piece::Piece;
-use crate::trip::Trip;
+use crate::state::Course;
 use crate::upstream::UpstreamStream;
 use hallway_core::Fault;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::{AnswerHead, ShapeFacts, allow_origin, delimit, preflight, shape};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 /// So long a server is at the pace of its client; then what it answers is kept for a client that is slow.
@@ -25,25 +25,26 @@ const APART_MS: u64 = 200;
 
 /// Stops 9 (shape) and 10 (deliver).
 pub(crate) async fn deliver<W: Wire>(
-    house: &Rc<House>,
+    course: Course<'_>,
     exchange: &mut Exchange<'_, W>,
-    trip: &mut Trip,
+    context: &mut RequestContext,
     mut answer: Answer,
 ) -> Result<(), Fault> {
-    finish_head(house, exchange, trip, &mut answer.head);
+    let state = course.state;
+    finish_head(course, exchange, context, &mut answer.head);
     let (delimited, has_body) = delimit(&answer.head, exchange.head);
     if !has_body || answer.body.tunnel().is_some() {
-        begin(exchange.wire, trip, &answer.head, delimited);
+        begin(exchange.wire, context, &answer.head, delimited);
         exchange.wire.send(&Piece::default(), true).await?;
         if let Some(tunnel) = answer.body.tunnel() {
             tunnel.join(exchange.wire).await;
         }
         return Ok(());
     }
-    let mut pace = Pace::of(exchange.rules, trip, &exchange.arrival.peer);
+    let mut pace = Pace::of(course.rules, context, &exchange.arrival.peer);
     let mut left = answer.head.length;
-    let begun_ms = house.clock.coarse_ms();
-    let (mut piece, mut last) = first_piece(house, exchange, trip, (&mut answer, delimited)).await?;
+    let begun_ms = state.event_loop.clock.coarse_ms();
+    let (mut piece, mut last) = first_piece(exchange, context, (&mut answer, delimited)).await?;
     loop {
         if let Some(left) = &mut left {
             // A declared length is a promise to the client: what is beyond it is not sent, and
@@ -53,7 +54,7 @@ pub(crate) async fn deliver<W: Wire>(
         }
         let is_short = last && left.is_some_and(|left| left > 0);
         let is_whole = !is_short && (last || left == Some(0));
-        trip.body_bytes += piece.len();
+        context.record.body_bytes += piece.len();
         if let Some(pace) = &mut pace {
             pace.send(exchange.wire, &mut piece).await?;
         }
@@ -61,45 +62,44 @@ pub(crate) async fn deliver<W: Wire>(
             if is_whole {
                 exchange.wire.trail(stream.trailers());
             }
-            send_on(house, exchange.wire, (&piece, is_whole), (stream, begun_ms)).await?;
+            send_on(&state.event_loop, exchange.wire, (&piece, is_whole), (stream, begun_ms)).await?;
         } else {
             exchange.wire.send(&piece, is_whole).await?;
         }
-        house.spares.keep_piece(piece);
+        piece.recycle(&state.event_loop.buffers);
         if is_short {
             return Err(Fault::BadAnswer("The answer is shorter than its Content-Length."));
         }
         if is_whole {
             return Ok(());
         }
-        (piece, last) = next_piece(house, exchange, &mut answer.body).await?;
+        (piece, last) = next_piece(exchange, &mut answer.body).await?;
     }
 }
 
 /// Begins an answer.
-fn begin<W: Wire>(wire: &mut W, trip: &mut Trip, head: &AnswerHead, delimited: AnswerBody) {
-    trip.status = head.status;
+fn begin<W: Wire>(wire: &mut W, context: &mut RequestContext, head: &AnswerHead, delimited: AnswerBody) {
+    context.record.status = head.status;
     wire.begin(head, delimited);
 }
 
 /// Begins an answer and gives the first piece of its body. Where that is ready it goes with the head; else the head goes
 /// at once, since a client may wait for just that (gRPC, EventSource). What fails before that has sent nothing.
 async fn first_piece<W: Wire>(
-    house: &House,
     exchange: &mut Exchange<'_, W>,
-    trip: &mut Trip,
+    context: &mut RequestContext,
     (answer, delimited): (&mut Answer, AnswerBody),
 ) -> Result<(Piece, bool), Fault> {
     // A server that answers before it has all of the request may wait for the client to go on.
     let is_fed = answer.body.upstream().and_then(UpstreamStream::outgoing).is_some();
     if !is_fed {
-        let mut next = pin!(answer.body.next(house));
+        let mut next = pin!(answer.body.next());
         let ready = poll_fn(|task| Poll::Ready(now(next.as_mut().poll(task)))).await.transpose()?;
         if let Some((piece, _)) = ready.as_ref().filter(|(piece, _)| piece.may_fail()) {
             // As long as nothing is sent, a file system that hangs is a 504 and no cut.
             Box::pin(piece.begin()).await?;
         }
-        begin(exchange.wire, trip, &answer.head, delimited);
+        begin(exchange.wire, context, &answer.head, delimited);
         if let Some(first) = ready {
             return Ok(first);
         }
@@ -107,29 +107,25 @@ async fn first_piece<W: Wire>(
         Box::pin(exchange.wire.send(&Piece::default(), false)).await?;
         return next.await;
     }
-    begin(exchange.wire, trip, &answer.head, delimited);
+    begin(exchange.wire, context, &answer.head, delimited);
     Box::pin(exchange.wire.send(&Piece::default(), false)).await?;
-    Box::pin(next_piece(house, exchange, &mut answer.body)).await
+    Box::pin(next_piece(exchange, &mut answer.body)).await
 }
 
 /// The next piece of an answer. Where the server answers before it has all of the request, the rest of that goes on
 /// its way meanwhile.
-async fn next_piece<W: Wire>(
-    house: &House,
-    exchange: &mut Exchange<'_, W>,
-    body: &mut Body,
-) -> Result<(Piece, bool), Fault> {
+async fn next_piece<W: Wire>(exchange: &mut Exchange<'_, W>, body: &mut Body) -> Result<(Piece, bool), Fault> {
     let mut more = Vec::new();
     loop {
         if body.upstream().and_then(UpstreamStream::outgoing).is_none() {
-            let (piece, last) = body.next(house).await?;
+            let (piece, last) = body.next().await?;
             if piece.len() == 0 && !last && body.upstream().and_then(UpstreamStream::outgoing).is_some() {
                 continue;
             }
             return Ok((piece, last));
         }
         let step = {
-            let mut next = pin!(body.next(house));
+            let mut next = pin!(body.next());
             let mut reading = pin!(exchange.wire.read_body(&mut more));
             poll_fn(|task| match next.as_mut().poll(task) {
                 Poll::Ready(piece) => Poll::Ready(Ok(piece)),
@@ -152,7 +148,7 @@ async fn next_piece<W: Wire>(
 
 /// Sends a piece of a server's answer; where the client takes its time the server does not wait for it.
 async fn send_on<W: Wire>(
-    house: &Rc<House>,
+    event_loop: &EventLoop,
     wire: &mut W,
     (piece, last): (&Piece, bool),
     (stream, begun_ms): (&mut UpstreamStream, u64),
@@ -162,11 +158,11 @@ async fn send_on<W: Wire>(
         return sent;
     }
     if !last {
-        let deadline = Deadline::new(&house.deadlines);
+        let deadline = Deadline::new(&event_loop.deadlines);
         if let Ok(sent) = deadline.until(begun_ms + APART_MS, sending.as_mut()).await {
             return sent;
         }
-        stream.set_apart(house);
+        stream.set_apart();
     }
     sending.await
 }
@@ -180,22 +176,26 @@ pub(crate) fn now<T>(poll: Poll<T>) -> Option<T> {
 }
 
 /// The lines that every answer has, also one that says what went wrong.
-fn finish_head<W>(house: &House, exchange: &Exchange<'_, W>, trip: &Trip, answer: &mut AnswerHead) {
-    let rules = exchange.rules;
-    if let Some(cors) = rules.route(trip).and_then(|route| route.cors.as_ref())
+fn finish_head<W>(
+    Course { state, rules }: Course<'_>,
+    exchange: &Exchange<'_, W>,
+    context: &RequestContext,
+    answer: &mut AnswerHead,
+) {
+    if let Some(cors) = context.route().and_then(|route| route.cors.as_ref())
         && preflight(exchange.head, cors).is_none()
     {
         allow_origin(answer, exchange.head, cors);
     }
-    if let Some(Left { most, left, full_in_s }) = &trip.left {
+    if let Some(Left { most, left, full_in_s }) = &context.record.left {
         answer.fields.push(b"RateLimit-Policy", format!("\"default\";q={most}").as_bytes());
         answer.fields.push(b"RateLimit", format!("\"default\";r={left};t={full_in_s}").as_bytes());
     }
-    let https = trip.is_https(exchange.arrival);
-    let tls = trip.site.filter(|_| https).and_then(|site| rules.plan.sites[site].tls.as_ref());
-    let (request_id, strict) = (trip.request_id.as_str(), tls.and_then(|tls| tls.strict.as_deref()));
-    house.clock.with_date(|date| shape(answer, ShapeFacts { date, request_id, strict }));
-    if let Some(route) = rules.route(trip).filter(|route| !route.adjust.remove.is_empty()) {
+    let https = context.is_https(exchange.arrival);
+    let tls = context.site.filter(|_| https).and_then(|site| rules.plan.sites[site].tls.as_ref());
+    let (request_id, strict) = (context.request_id.as_str(), tls.and_then(|tls| tls.strict.as_deref()));
+    state.event_loop.clock.with_date(|date| shape(answer, ShapeFacts { date, request_id, strict }));
+    if let Some(route) = context.route().filter(|route| !route.adjust.remove.is_empty()) {
         // Also what hallway says of itself.
         let is_ours = |name: &[u8]| name.eq_ignore_ascii_case(b"server") || name.eq_ignore_ascii_case(b"x-request-id");
         let is_removed = |name: &[u8]| route.adjust.remove.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name));

@@ -4,48 +4,13 @@
 //! Never:  does anything of its answer reach a client by this way.
 
 use crate::exchange::Wire;
-use crate::files::{StoredFile, read_part};
 use crate::piece::Piece;
+use crate::replay::Whole;
 use crate::stream::Stream;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
-use std::rc::Rc;
-use std::sync::Arc;
-
-/// A request's body that is here as a whole; it can be sent again.
-#[derive(Clone)]
-pub(crate) enum Whole {
-    Memory(Rc<Vec<u8>>),
-    File { file: Arc<StoredFile>, bytes: u64 },
-}
-
-impl Whole {
-    /// How long it is.
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Whole::Memory(bytes) => bytes.len() as u64,
-            Whole::File { bytes, .. } => *bytes,
-        }
-    }
-
-    /// Appends a part of it from here on; how much. Nothing at its end.
-    async fn read(&self, at: u64, into: &mut Vec<u8>) -> Result<u64, Fault> {
-        match self {
-            _ if at == self.len() => Ok(0),
-            Whole::Memory(bytes) => {
-                into.extend_from_slice(&bytes[at as usize..]);
-                Ok(bytes.len() as u64 - at)
-            }
-            Whole::File { file, bytes } => {
-                let part = read_part(file, at..*bytes).await?;
-                into.extend_from_slice(&part);
-                Ok(part.len() as u64)
-            }
-        }
-    }
-}
 
 /// The way of a request without a client.
 pub(crate) struct Detached {

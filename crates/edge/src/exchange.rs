@@ -3,14 +3,14 @@
 //! Actors: none.
 //! Never:  does a stop of the journey see a protocol.
 
-use crate::listen::Gate;
+use crate::listener::{Gate, LocalAddress};
 use crate::piece::Piece;
-use crate::rules::LoopRules;
 use crate::stream::{Peer, Stream};
+use crate::tls::TlsFacts;
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
 use hallway_core::proxy_protocol::{Behind, BehindTls};
-use hallway_core::semantics::{AnswerHead, ClientCertificate};
+use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head, record};
 use std::rc::Rc;
 
@@ -56,8 +56,6 @@ pub(crate) trait Wire {
 pub(crate) struct Exchange<'a, W> {
     pub(crate) head: &'a Head,
     pub(crate) arrival: &'a Arrival,
-    /// What it goes by, from its first stop to its last.
-    pub(crate) rules: &'a Rc<LoopRules>,
     pub(crate) wire: &'a mut W,
 }
 
@@ -114,27 +112,4 @@ impl From<Behind> for Reached {
         let (ip, port) = (behind.reached.ip().to_canonical(), behind.reached.port());
         Reached { local: LocalAddress { name: ip.to_string(), port }, tls: behind.tls }
     }
-}
-
-/// What client and server agreed on before anything was said.
-#[derive(Clone)]
-pub(crate) struct TlsFacts {
-    /// The name of the server that the client asked for (RFC 6066, 3).
-    pub(crate) server_name: Option<Box<str>>,
-    /// Whether HTTP/2 is spoken.
-    pub(crate) is_http2: bool,
-    /// As nginx names it.
-    pub(crate) version: &'static str,
-    /// As IANA names it.
-    pub(crate) cipher: &'static str,
-    /// Whether the client showed a certificate, which was verified.
-    pub(crate) shows_certificate: bool,
-    /// What is said of it.
-    pub(crate) certificate: Option<Rc<ClientCertificate>>,
-}
-
-/// The address a client reached, as WSGI tells it.
-pub(crate) struct LocalAddress {
-    pub(crate) name: String,
-    pub(crate) port: u16,
 }

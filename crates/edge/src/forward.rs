@@ -4,66 +4,57 @@
 //! Never:  does it lead anywhere that is not named, or to this machine and its neighbours by a name that was; or a
 //!         request go on that was not looked at, because one before it was.
 
+use crate::context::RequestContext;
+use crate::event_loop::EventLoop;
 use crate::exchange::{Arrival, Exchange, Wire};
-use crate::house::House;
-use crate::journey;
 use crate::passwords::authenticate;
 use crate::piece::Piece;
-use crate::rules::Rules;
 use crate::stream::{Socket, Stream};
 use crate::thread_pool::NotDone;
-use crate::trip::Trip;
 use crate::upstream::relay;
 use hallway_core::http1::AnswerBody;
-use hallway_core::plan::{AllowedTarget, ForwardProxy};
+use hallway_core::plan::{AllowedTarget, ForwardProxy, Plan};
 use hallway_core::route::{host_of, port_of};
 use hallway_core::semantics::AnswerHead;
 use hallway_core::{Fault, Head, permit};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// For a server to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Carries one request: each is looked at for itself, whatever came before it on its connection.
-pub(crate) async fn travel<W: Wire>(house: &Rc<House>, mut exchange: Exchange<'_, W>) {
-    let mut trip = Trip::begin(house);
-    let outcome = match reach(house, exchange.rules, exchange.head, exchange.arrival).await {
-        Ok(server) => carry(house, &mut exchange, &mut trip, server).await,
-        Err(fault) => Err(fault),
-    };
-    journey::conclude(house, exchange, trip, outcome).await;
-}
-
-/// Carries a request to the server that was reached, or joins its client to that server.
-async fn carry<W: Wire>(
-    house: &House,
+/// Carries a request to the server that its client asked for, or joins the two: each is looked at for itself, whatever
+/// came before it on its connection.
+///
+/// # Errors
+/// Why not; where no status is noted nothing was sent to the client.
+pub(crate) async fn carry<W: Wire>(
+    event_loop: &EventLoop,
     exchange: &mut Exchange<'_, W>,
-    trip: &mut Trip,
-    server: TcpStream,
+    context: &mut RequestContext,
 ) -> Result<(), Fault> {
+    let server = reach(event_loop, &context.plan, exchange.head, exchange.arrival).await?;
     let mut server = Stream::Plain(Socket::Tcp(server));
     if exchange.head.method() != b"CONNECT" {
-        return relay(house, exchange, trip, server).await;
+        return relay(event_loop, exchange, context, server).await;
     }
     let answer = AnswerHead { reason: b"Connection Established".to_vec(), ..AnswerHead::new(200) };
-    trip.status = answer.status;
+    context.record.status = answer.status;
     exchange.wire.begin(&answer, AnswerBody::Absent);
     exchange.wire.send(&Piece::default(), true).await?;
-    exchange.wire.tunnel(&mut server, Vec::new(), house.limits().idle_timeout_ms).await;
+    exchange.wire.tunnel(&mut server, Vec::new(), event_loop.limits.get().idle_timeout_ms).await;
     Ok(())
 }
 
 /// Connects to the server that the client asked for.
-async fn reach(house: &House, rules: &Rules, head: &Head, arrival: &Arrival) -> Result<TcpStream, Fault> {
-    let proxy = rules.plan.forward_proxy.as_ref().ok_or(Fault::NotFound)?;
+async fn reach(event_loop: &EventLoop, plan: &Plan, head: &Head, arrival: &Arrival) -> Result<TcpStream, Fault> {
+    let proxy = plan.forward_proxy.as_ref().ok_or(Fault::NotFound)?;
     let access = hallway_core::plan::Access { allow: proxy.clients.clone(), deny: Vec::new() };
     permit::allow_client(&access, arrival.peer.address)?;
     if let Some(auth) = &proxy.basic_auth {
-        let (client, now_ms) = (arrival.peer.address, house.clock.coarse_ms());
+        let (client, now_ms) = (arrival.peer.address, event_loop.clock.coarse_ms());
         let known = authenticate((head, b"proxy-authorization"), auth, client, now_ms).await;
         known.map_err(|fault| if fault == Fault::Unauthorized { Fault::ProxyUnauthorized } else { fault })?;
     }
@@ -75,7 +66,7 @@ async fn reach(house: &House, rules: &Rules, head: &Head, arrival: &Arrival) -> 
     let host = host.trim_matches(['[', ']']);
     let port = port_of(head.host()).unwrap_or(80);
     let target = allowed(proxy, host, port).ok_or(Fault::Forbidden)?;
-    let found = resolve(house, host, port).await?;
+    let found = resolve(event_loop, host, port).await?;
     connect(target, found).await.map_err(|_| Fault::Unreachable)
 }
 
@@ -84,12 +75,12 @@ fn allowed<'p>(proxy: &'p ForwardProxy, host: &str, port: u16) -> Option<&'p All
 }
 
 /// The addresses of a name, by way of this machine's own resolver, which a thread waits for.
-async fn resolve(house: &House, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+async fn resolve(event_loop: &EventLoop, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
     }
     let name = host.to_owned();
-    let found = house.name_threads.run(move || (&*name, port).to_socket_addrs().map(Vec::from_iter)).await;
+    let found = event_loop.name_threads.run(move || (&*name, port).to_socket_addrs().map(Vec::from_iter)).await;
     match found {
         Ok(found) => found.map_err(|_| Fault::Unreachable),
         Err(NotDone::Late) => Err(Fault::NamesLate),

@@ -3,6 +3,8 @@
 //! Actors: every event loop, for less than a microsecond each.
 //! Never:  does a flood of distinct clients take memory without end.
 
+use crate::connections::whole_customer;
+use crate::lock::lock;
 use hallway_core::Fault;
 use hallway_core::head::Head;
 use hallway_core::permit::{Charged, Meters};
@@ -11,7 +13,7 @@ use hallway_core::semantics::cookie;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Clients that one zone remembers at a time, at least; 16 bytes each.
@@ -69,7 +71,7 @@ impl Limiter {
         let key = self.key(asker);
         match self.zone.most {
             Most::Rate(rate) => {
-                let charged = locked(self.shard(key)).charge(key, rate, 1, self.now_ns());
+                let charged = lock(self.shard(key)).charge(key, rate, 1, self.now_ns());
                 let (left, full_in_ns, again_in_ns) = match charged {
                     Charged::Passed { left, full_in_ns } => (left, full_in_ns, None),
                     Charged::Refused { again_in_ns, full_in_ns } => (0, full_in_ns, Some(again_in_ns)),
@@ -81,7 +83,7 @@ impl Limiter {
                 again_in_ns.map_or(Ok(None), |again_in_ns| Err(Fault::TooManyRequests(seconds(again_in_ns))))
             }
             Most::AtOnce(most) => {
-                let mut at_once = locked(&self.at_once);
+                let mut at_once = lock(&self.at_once);
                 let count = at_once.entry(key).or_insert(0);
                 if *count >= most {
                     let is_own = self.zone.by != LimitBy::All;
@@ -114,7 +116,7 @@ impl Limiter {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut at_once = locked(&self.limiter.at_once);
+        let mut at_once = lock(&self.limiter.at_once);
         if let Some(count) = at_once.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
@@ -143,52 +145,6 @@ impl Pacer {
     /// Sends so many bytes to a client; for how many nanoseconds nothing more is to be sent then.
     pub(crate) fn owe(&self, client: Option<IpAddr>, bytes: u64) -> u64 {
         let key = self.seed.hash_one(client.map(whole_customer));
-        locked(&self.meters).owe(key, self.rate, bytes, self.beginning.elapsed().as_nanos() as u64)
+        lock(&self.meters).owe(key, self.rate, bytes, self.beginning.elapsed().as_nanos() as u64)
     }
-}
-
-/// Connections of each client. Shared by all event loops; as large as there are connections.
-#[derive(Default)]
-pub(crate) struct Crowd(Mutex<HashMap<IpAddr, u32>>);
-
-/// A connection that counts until this is dropped.
-pub(crate) struct InCrowd(Option<(Arc<Crowd>, IpAddr)>);
-
-impl Crowd {
-    /// One more connection of a client, of at most so many (0: any number); nothing where it has them already.
-    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>, most: u32) -> Option<InCrowd> {
-        let (Some(client), true) = (client.map(whole_customer), most > 0) else { return Some(InCrowd(None)) };
-        let mut counts = locked(&self.0);
-        let count = counts.entry(client).or_insert(0);
-        (*count < most).then(|| {
-            *count += 1;
-            InCrowd(Some((self.clone(), client)))
-        })
-    }
-}
-
-impl Drop for InCrowd {
-    fn drop(&mut self) {
-        let Some((crowd, client)) = &self.0 else { return };
-        let mut counts = locked(&crowd.0);
-        if let Some(count) = counts.get_mut(client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(client);
-            }
-        }
-    }
-}
-
-/// One customer has a whole network of IPv6.
-pub(crate) fn whole_customer(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic ends the process (see `threads`), so a poisoned lock is never seen.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -141,7 +141,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Notes one trip.
+    /// Notes one context.
     pub(crate) fn access(&self, sink: &Arc<Sink>, facts: &Facts<'_>) {
         let mut gathered = self.gathered.borrow_mut();
         let known = gathered.iter().position(|(known, _)| Arc::ptr_eq(known, sink));

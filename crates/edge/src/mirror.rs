@@ -3,12 +3,14 @@
 //! Actors: a task for each copy, which nobody waits for.
 //! Never:  does a copy slow a request down, fail it, or change its answer.
 
-use crate::detached::{Detached, Replayed, Whole};
+use crate::context::RequestContext;
+use crate::detached::{Detached, Replayed};
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
-use crate::spool::{Spooled, gather};
-use crate::trip::Trip;
-use crate::upstream::{self, Fetched};
+use crate::replay::Whole;
+use crate::request_body::gather;
+use crate::rules::LoopRules;
+use crate::state::{Course, LoopState};
+use crate::upstream::{self, AsItCame, Fetched};
 use hallway_core::plan::{Limits, Mirror, Target};
 use hallway_core::route::{Matched, rewrite, target_of};
 use hallway_core::{Fault, Head, head::Framing};
@@ -21,43 +23,50 @@ const COPY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Sends a copy; the way by which the request goes on, whose body was read for both.
 pub(crate) async fn copied<'w, W: Wire>(
-    house: &Rc<House>,
+    course: Course<'_>,
     exchange: &'w mut Exchange<'_, W>,
-    trip: &Trip,
+    context: &RequestContext,
     (mirror, matched): (&Mirror, &Matched<'_, '_>),
 ) -> Result<Replayed<'w, W>, Fault> {
-    let rules = exchange.rules;
+    let Course { state, rules } = course;
     let body_bytes_max = matched.route.body_bytes_max.unwrap_or(rules.plan.limits.body_bytes_max);
     let body = match exchange.head.framing {
         Framing::None => None,
         _ => {
             let limits = Limits { body_bytes_max, ..rules.plan.limits };
-            Some(whole(gather(&house.spool, exchange.wire, &limits).await?))
+            Some(Whole::from(gather(&state.event_loop.spool, exchange.wire, &limits).await?))
         }
     };
-    let is_chosen = house.upstreams.dice() % 100 < u64::from(mirror.percent);
-    if is_chosen && house.copies.get() < COPIES_MAX && !exchange.head.wants_upgrade() {
+    let is_chosen = state.upstreams.dice() % 100 < u64::from(mirror.percent);
+    if is_chosen && state.copies.get() < COPIES_MAX && !exchange.head.wants_upgrade() {
         let head = exchange.head;
         let rewritten = rewrite(head, matched.route, &matched.found)?;
         // It goes by the same path as the request itself.
-        let target = target_of(matched.route, head, &trip.client(&exchange.arrival.peer).ip);
+        let target = target_of(matched.route, head, &context.client(&exchange.arrival.peer).ip);
         let strips = matches!(target, Target::App { strip: true, .. } | Target::Pool { strip: true, .. });
         let prefix_bytes = if strips && rewritten.is_none() { matched.found.before(head.path()) } else { 0 };
         let head = rewritten.unwrap_or_else(|| head.clone());
         let pool = mirror.pool;
-        let to = upstream::Destination { pool, prefix_bytes, body_bytes_max, timeout_ms: None, places: None };
+        let to = upstream::Destination {
+            pool,
+            prefix_bytes,
+            body_bytes_max,
+            timeout_ms: None,
+            places: None,
+            as_it_came: AsItCame::No,
+        };
         let copy = Copy {
             head,
             arrival: exchange.arrival.clone(),
-            trip: Trip { is_copy: true, route: trip.route, ..trip.copied(house) },
+            context: RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) },
             body: body.clone(),
         };
-        house.copies.set(house.copies.get() + 1);
-        let (house, rules) = (house.clone(), rules.clone());
+        state.copies.set(state.copies.get() + 1);
+        let (state, rules) = (state.clone(), rules.clone());
         tokio::task::spawn_local(async move {
             // One whose answer never ends is not one for ever.
-            let _ = tokio::time::timeout(COPY_TIME_MAX, copy.send(&house, &rules, to)).await;
-            house.copies.set(house.copies.get() - 1);
+            let _ = tokio::time::timeout(COPY_TIME_MAX, copy.send(&state, &rules, to)).await;
+            state.copies.set(state.copies.get() - 1);
         });
     }
     Ok(Replayed::new(exchange.wire, body))
@@ -67,25 +76,19 @@ pub(crate) async fn copied<'w, W: Wire>(
 struct Copy {
     head: Head,
     arrival: crate::exchange::Arrival,
-    trip: Trip,
+    context: RequestContext,
     body: Option<Whole>,
 }
 
 impl Copy {
     /// What is answered is taken, so that the server sees no difference, and forgotten.
-    async fn send(mut self, house: &Rc<House>, rules: &Rc<crate::rules::LoopRules>, to: upstream::Destination<'_>) {
+    async fn send(mut self, state: &Rc<LoopState>, rules: &LoopRules, to: upstream::Destination<'_>) {
         let mut wire = Detached::new(self.body.take());
-        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, rules, wire: &mut wire };
-        if let Ok(Fetched::Answer(_, mut stream)) = upstream::fetch(house, &mut exchange, &mut self.trip, to).await {
-            while matches!(stream.next(house).await, Ok((_, false))) {}
+        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, wire: &mut wire };
+        if let Ok(Fetched::Answer(_, mut stream)) =
+            upstream::fetch((&state.upstreams, &rules.pools), &mut exchange, &mut self.context, to).await
+        {
+            while matches!(stream.next().await, Ok((_, false))) {}
         }
-    }
-}
-
-/// A body that was gathered, so that it can be sent again.
-pub(crate) fn whole(spooled: Spooled) -> Whole {
-    match spooled {
-        Spooled::Memory(bytes) => Whole::Memory(Rc::new(bytes)),
-        Spooled::File { file, bytes } => Whole::File { file, bytes },
     }
 }

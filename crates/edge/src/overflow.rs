@@ -4,7 +4,7 @@
 //! Never:  does one answer take more of the disk than the limit, or is a byte read before it is written.
 
 use crate::files::StoredFile;
-use crate::spool::{nameless_file, write_at};
+use crate::nameless::{nameless_file, write_at};
 use crate::spool_room::{Reader, Spool};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::io;
@@ -165,7 +165,8 @@ impl Writing {
                 Some(file) => Ok(file),
                 None if reader.was_cut() => return Ok(()),
                 None => nameless_file().map(|file| {
-                    let file = Arc::new(StoredFile::of_spool(file, &threads, reader.room.clone()));
+                    let room = reader.room.clone();
+                    let file = Arc::new(StoredFile::of_spool(file, &threads, move || room.shrink(u64::MAX)));
                     reader.keep(file.clone());
                     file
                 }),

@@ -3,12 +3,12 @@
 //! Actors: the task of the request, which sleeps in between.
 //! Never:  does an answer without a bandwidth pay for this.
 
+use crate::context::RequestContext;
 use crate::exchange::Wire;
 use crate::limits::Pacer;
 use crate::piece::Piece;
 use crate::rules::Rules;
 use crate::stream::Peer;
-use crate::trip::Trip;
 use hallway_core::Fault;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// That of the route, where it has one.
-    pub(crate) fn of(rules: &Rules, trip: &Trip, peer: &Peer) -> Option<Pace> {
-        let bandwidth = &rules.route(trip)?.bandwidth;
+    pub(crate) fn of(rules: &Rules, context: &RequestContext, peer: &Peer) -> Option<Pace> {
+        let bandwidth = &context.route()?.bandwidth;
         let slowest =
             [bandwidth.answer_bytes_s, bandwidth.client_bytes_s].into_iter().filter(|rate| *rate > 0).min()?;
         let pacer = rules.pacer(&bandwidth.name).cloned();
@@ -41,7 +41,7 @@ impl Pace {
             free_bytes: bandwidth.free_bytes,
             stride_bytes: (slowest / PARTS).max(STRIDE_BYTES_MIN),
             sent_bytes: 0,
-            client: pacer.map(|pacer| (pacer, trip.client(peer).address)),
+            client: pacer.map(|pacer| (pacer, context.client(peer).address)),
         })
     }
 

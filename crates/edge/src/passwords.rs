@@ -4,7 +4,7 @@
 //! Never:  does it take less time to hear that a name is unknown than that a password is wrong, or does a client that
 //!         tries many passwords hold up another one.
 
-use crate::limits::whole_customer;
+use crate::connections::whole_customer;
 use crate::md5_crypt::Md5Crypt;
 use argon2::{Argon2, PasswordHash, PasswordVerifier};
 use aws_lc_rs::constant_time::verify_slices_are_equal;

@@ -3,6 +3,7 @@
 //! Actors: none.
 //! Never:  does anything but the body show.
 
+use crate::buffers::BufferPool;
 use crate::files::{StoredFile, read_part};
 use bytes::Bytes;
 use hallway_core::Fault;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 /// Pieces up to this length are joined where several wait, and how long they become.
 const SHORT_BYTES_MAX: u64 = 4 * 1024;
 const JOINED_BYTES_MAX: usize = 16 * 1024;
+/// What a piece was in is used again up to this length: short responses come all the time, long ones may be anywhere.
+const RECYCLED_BYTES_MAX: usize = 32 * 1024;
 
 /// A piece of a body.
 #[derive(Clone, Debug)]
@@ -115,6 +118,15 @@ impl Piece {
     pub(crate) async fn begin(&self) -> Result<(), Fault> {
         let Piece::File { file, range } = self else { return Ok(()) };
         read_part(file, range.start..range.start + 1).await.map(drop)
+    }
+
+    /// It was sent: what it was in can be used again.
+    pub(crate) fn recycle(self, buffers: &BufferPool) {
+        if let Piece::Own { bytes, .. } = self
+            && bytes.capacity() <= RECYCLED_BYTES_MAX
+        {
+            buffers.keep_buffer(bytes);
+        }
     }
 
     /// Its bytes, where they are in memory.

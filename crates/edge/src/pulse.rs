@@ -5,9 +5,9 @@
 //! Actors: one task on each event loop, and its sweeper.
 //! Never:  does anything but a turn of the loop make it look alive, or a request cost anything for it.
 
-use crate::house::House;
 use hallway_core::supervise::beat_ms;
 use hallway_ring::Beats;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,9 @@ pub const MAIN: usize = 0;
 pub(crate) struct Pulse {
     beats: Arc<Beats>,
     slot: usize,
-    /// Told when other rules count, which may name another time.
+    /// So long may pass between two turns; 0 where nobody watches.
+    watchdog_ms: Cell<u64>,
+    /// Told when that is another time.
     renewed: Notify,
 }
 
@@ -29,7 +31,7 @@ impl Pulse {
     pub(crate) fn begin(beats: Arc<Beats>, thread: u16) -> Pulse {
         let slot = MAIN + 1 + usize::from(thread);
         beats.begin(slot);
-        Pulse { beats, slot, renewed: Notify::new() }
+        Pulse { beats, slot, watchdog_ms: Cell::new(0), renewed: Notify::new() }
     }
 
     /// The loop turns.
@@ -37,8 +39,9 @@ impl Pulse {
         self.beats.beat(self.slot);
     }
 
-    /// Other rules count from now on.
-    pub(crate) fn renew(&self) {
+    /// Another watchdog counts from now on.
+    pub(crate) fn renew(&self, watchdog_ms: u64) {
+        self.watchdog_ms.set(watchdog_ms);
         self.beat();
         self.renewed.notify_one();
     }
@@ -50,12 +53,11 @@ impl Pulse {
 }
 
 /// Shows that the loop turns, also while it has nothing to do.
-pub(crate) async fn keep(house: Rc<House>) {
+pub(crate) async fn keep(pulse: Rc<Pulse>) {
     loop {
-        house.pulse.beat();
-        let pause_ms = beat_ms(house.rules().plan.watchdog_ms);
-        let renewed = house.pulse.renewed.notified();
-        match pause_ms {
+        pulse.beat();
+        let renewed = pulse.renewed.notified();
+        match beat_ms(pulse.watchdog_ms.get()) {
             Some(pause_ms) => drop(tokio::time::timeout(Duration::from_millis(pause_ms), renewed).await),
             None => renewed.await,
         }

@@ -123,7 +123,7 @@ impl Spool {
         let by_default = || {
             let (sender, free) = channel();
             self.threads.run_apart(move || {
-                let _ = sender.send(crate::spool::free_bytes());
+                let _ = sender.send(crate::nameless::free_bytes());
             });
             let free = free.recv_timeout(ASKING).ok().flatten().unwrap_or(u64::MAX);
             let taken = self.bytes.load(Ordering::Relaxed);

@@ -4,7 +4,7 @@
 //! Never:  does a connection that is silent hold a buffer, or more wait for one side than one read of the other.
 
 use crate::deadline::{Deadline, SWEEP};
-use crate::house::House;
+use crate::event_loop::EventLoop;
 use crate::stream::Stream;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -35,7 +35,7 @@ impl Way {
     /// Carries what can be carried now; ready once all was, or one of them has broken off.
     fn poll(
         &mut self,
-        house: &House,
+        event_loop: &EventLoop,
         from: &mut Stream,
         to: &mut Stream,
         task: &mut Context<'_>,
@@ -58,7 +58,7 @@ impl Way {
             self.is_unflushed = false;
             if self.waiting.capacity() > 0 {
                 self.written = 0;
-                house.spares.keep_buffer(std::mem::take(&mut self.waiting));
+                event_loop.buffers.keep_buffer(std::mem::take(&mut self.waiting));
             }
             if self.has_ended {
                 if !self.is_shut {
@@ -70,17 +70,17 @@ impl Way {
             if from.poll_readable(task).is_pending() {
                 return Poll::Pending;
             }
-            let mut buffer = house.spares.buffer();
+            let mut buffer = event_loop.buffers.buffer();
             buffer.reserve(READ_BYTES);
             match pin!(from.take(READ_BYTES as u64).read_buf(&mut buffer)).poll(task) {
                 Poll::Pending => {
-                    house.spares.keep_buffer(buffer);
+                    event_loop.buffers.keep_buffer(buffer);
                     return Poll::Pending;
                 }
                 Poll::Ready(read) => self.has_ended = read? == 0,
             }
             if !self.has_ended {
-                self.moved_ms = house.clock.coarse_ms();
+                self.moved_ms = event_loop.clock.coarse_ms();
             }
             (self.waiting, self.written) = (buffer, 0);
         }
@@ -90,28 +90,28 @@ impl Way {
 /// Carries bytes both ways until both sides have ended, or have been silent for too long. What was read of each side
 /// already goes first.
 pub(crate) async fn join(
-    house: &House,
+    event_loop: &EventLoop,
     (client, from_client): (&mut Stream, Vec<u8>),
     (server, from_server): (&mut Stream, Vec<u8>),
     silence_ms: u64,
 ) {
-    let begun_ms = house.clock.coarse_ms();
+    let begun_ms = event_loop.clock.coarse_ms();
     let mut up = Way { waiting: from_client, moved_ms: begun_ms, ..Way::default() };
     let mut down = Way { waiting: from_server, moved_ms: begun_ms, ..Way::default() };
-    let deadline = Deadline::new(&house.deadlines);
+    let deadline = Deadline::new(&event_loop.deadlines);
     loop {
         let both = poll_fn(|task| {
-            let there = up.poll(house, client, server, task);
-            let back = down.poll(house, server, client, task);
+            let there = up.poll(event_loop, client, server, task);
+            let back = down.poll(event_loop, server, client, task);
             match (there, back) {
                 (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
                 (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
                 _ => Poll::Pending,
             }
         });
-        let due_ms = house.clock.coarse_ms() + silence_ms + SWEEP.as_millis() as u64;
+        let due_ms = event_loop.clock.coarse_ms() + silence_ms + SWEEP.as_millis() as u64;
         let has_ended = deadline.until(due_ms, both).await.is_ok();
-        let is_silent = house.clock.coarse_ms() >= up.moved_ms.max(down.moved_ms).saturating_add(silence_ms);
+        let is_silent = event_loop.clock.coarse_ms() >= up.moved_ms.max(down.moved_ms).saturating_add(silence_ms);
         if has_ended || is_silent {
             return;
         }

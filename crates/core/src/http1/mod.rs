@@ -3,6 +3,9 @@
 //! Actors: none: sans-IO, the edge reads and writes.
 //! Never:  is a byte sequence accepted that two servers could read differently (RFC 9112, 11.2).
 
+/// Heads of a server that may come before the one that counts (RFC 9110, 15.2).
+pub const INFORMATIONAL_MAX: u32 = 32;
+
 mod answer;
 mod chunked;
 mod emit;

@@ -3,24 +3,19 @@
 //! Actors: a thread for files.
 //! Never:  is it a 404 that nobody can explain, or a line for each request.
 
-use crate::house::House;
+use super::shelf::FileCache;
 use hallway_core::{Fault, Head};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
-/// Between two lines about the same file.
-pub(super) const BETWEEN_WORDS_MS: u64 = 60_000;
-/// Lines in that time: clients choose the names.
-pub(super) const WORDS_MAX: u32 = 20;
-
 /// Tells the operator.
-pub(super) async fn tell(house: &House, head: &Head, (directory, path): (&Path, PathBuf)) -> Fault {
-    if house.shelf.may_tell(head.path(), house.clock.coarse_ms()) {
-        let (threads, file) = (house.file_pools.root(directory).threads(&path), directory.join(path));
+pub(super) async fn tell(cache: &FileCache, head: &Head, (directory, path): (&Path, PathBuf)) -> Fault {
+    if cache.may_tell(head.path(), cache.event_loop.clock.coarse_ms()) {
+        let (threads, file) = (cache.event_loop.file_threads.root(directory).threads(&path), directory.join(path));
         let Ok(why) = threads.run(move || explain(&file)).await else { return Fault::Forbidden };
         let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-        house.log.error(&format!("{method} {path}: {why}"));
+        cache.event_loop.report(&format!("{method} {path}: {why}"));
     }
     Fault::Forbidden
 }

@@ -4,8 +4,9 @@
 //! Never:  is a name shown that would not be served, or a byte of it taken for markup.
 
 use super::beneath::{open_beneath, open_root};
-use super::{Pieces, denied};
-use crate::house::House;
+use super::denied;
+use super::pieces::Pieces;
+use super::shelf::FileCache;
 use crate::piece::Piece;
 use hallway_core::files::relative_path;
 use hallway_core::semantics::AnswerHead;
@@ -36,7 +37,7 @@ struct Entry {
 /// # Errors
 /// 404 where there is no such directory, 403 where it may not be read.
 pub(super) async fn show(
-    house: &House,
+    cache: &FileCache,
     head: &Head,
     rest: &[u8],
     directory: &Path,
@@ -44,10 +45,10 @@ pub(super) async fn show(
     // What is looked for is beside the index that is not there.
     let inside = relative_path(rest).and_then(|index| index.parent().map(Path::to_owned)).ok_or(Fault::NotFound)?;
     let (root, named) = (directory.to_owned(), inside.clone());
-    let threads = house.file_pools.root(directory).threads(&inside);
+    let threads = cache.event_loop.file_threads.root(directory).threads(&inside);
     let entries = match threads.run(move || read(&root, &named)).await.map_err(Fault::from)? {
         Ok(entries) => entries,
-        Err(Errno::ACCESS) => return Err(denied::tell(house, head, (directory, inside)).await),
+        Err(Errno::ACCESS) => return Err(denied::tell(cache, head, (directory, inside)).await),
         Err(_) => return Err(Fault::NotFound),
     };
     let page = page(&String::from_utf8_lossy(head.path()), &entries);

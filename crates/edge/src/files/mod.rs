@@ -9,11 +9,11 @@ mod document;
 mod listing;
 mod mounts;
 mod part;
+mod pieces;
 mod pools;
 mod shelf;
 mod stored;
 
-use crate::house::House;
 use crate::piece::Piece;
 use crate::thread_pool::NotDone;
 use document::{Content, Document, Patience, Variant};
@@ -33,21 +33,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use part::read_part;
+pub(crate) use pieces::Pieces;
 pub(crate) use pools::{FilePools, mount_of};
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::FileCache;
 pub(crate) use stored::StoredFile;
-
-/// A body that is there, piece by piece.
-#[derive(Default)]
-pub(crate) struct Pieces(VecDeque<Piece>);
-
-impl Pieces {
-    /// The next piece, and whether it is the last.
-    pub(crate) fn next(&mut self) -> (Piece, bool) {
-        let piece = self.0.pop_front().unwrap_or_default();
-        (piece, self.0.is_empty())
-    }
-}
 
 /// What is to be known of a route and its request beside the path.
 #[derive(Clone, Copy)]
@@ -63,16 +52,16 @@ pub(crate) struct Setting<'a> {
 
 /// Answers a request from the files of a route: `rest` is what its pattern left of the path, `scope` the route.
 pub(crate) async fn fetch(
-    house: &House,
+    cache: &FileCache,
     head: &Head,
     (scope, rest): (u64, &[u8]),
     setting: Setting<'_>,
 ) -> Result<(AnswerHead, Pieces), Fault> {
     let Setting { files, is_for_all, asked, .. } = setting;
     let rest = files.only.as_ref().map_or(rest, String::as_bytes);
-    let mut fetched = fetch_one(house, head, (scope, head.path(), rest), setting).await;
+    let mut fetched = fetch_one(cache, head, (scope, head.path(), rest), setting).await;
     if files.lists && matches!(fetched, Err(Fault::NotFound)) && head.path().ends_with(b"/") {
-        match listing::show(house, head, rest, &files.directory).await {
+        match listing::show(cache, head, rest, &files.directory).await {
             Err(Fault::NotFound) => {}
             shown => return shown,
         }
@@ -81,7 +70,7 @@ pub(crate) async fn fetch(
     let falls_back = matches!(fetched, Err(Fault::NotFound)) && !is_well_known(rest) && wants_page(head);
     let mut word = if is_for_all { "" } else { "private" };
     if let Some(page) = files.fallback.as_ref().filter(|_| falls_back) {
-        fetched = fetch_one(house, head, (scope, b"", page.as_bytes()), setting).await;
+        fetched = fetch_one(cache, head, (scope, b"", page.as_bytes()), setting).await;
         // It stands for what is not there now, and only for those who want a page.
         word = "no-cache";
         if let Ok((answer, _)) = &mut fetched {
@@ -106,7 +95,7 @@ pub(crate) async fn fetch(
 /// there. It is remembered under `name`; `scope` tells routes apart, whose paths may be the same and lead
 /// elsewhere.
 async fn fetch_one(
-    house: &House,
+    cache: &FileCache,
     head: &Head,
     (scope, name, rest): (u64, &[u8], &[u8]),
     setting: Setting<'_>,
@@ -118,14 +107,14 @@ async fn fetch_one(
         return Ok(add_slash(head));
     }
     let directory = &setting.files.directory;
-    match find(house, (scope, name), rest, directory).await {
-        Ok(document) => answer(house, head, &document, setting.codings),
+    match find(cache, (scope, name), rest, directory).await {
+        Ok(document) => answer(cache, head, &document, setting.codings),
         Err(Errno::ISDIR) => Ok(add_slash(head)),
         Err(Errno::TIMEDOUT) => Err(Fault::FilesLate),
         Err(Errno::BUSY) => Err(Fault::Busy),
         Err(Errno::ACCESS) => {
             let path = relative_path(rest).ok_or(Fault::NotFound)?;
-            Err(denied::tell(house, head, (directory, path)).await)
+            Err(denied::tell(cache, head, (directory, path)).await)
         }
         // XDEV and LOOP: the path leads out of the directory.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::XDEV | Errno::LOOP | Errno::NXIO) => {
@@ -136,15 +125,15 @@ async fn fetch_one(
 }
 
 /// From the shelf; else from the disk, on a thread where that may take time.
-async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
-    let now_ms = house.clock.coarse_ms();
-    let before = match house.shelf.find(path, now_ms) {
+async fn find(cache: &FileCache, path: (u64, &[u8]), rest: &[u8], directory: &Path) -> Result<Arc<Document>, Errno> {
+    let now_ms = cache.event_loop.clock.coarse_ms();
+    let before = match cache.find(path, now_ms) {
         Known::Fresh(document) => return Ok(document),
         Known::Stale(document) => Some(document),
         Known::Not => None,
     };
     let file = relative_path(rest).ok_or(Errno::NOENT)?;
-    let root = house.file_pools.root(directory);
+    let root = cache.event_loop.file_threads.root(directory);
     let mut loaded = document::load(&root, &file, before.as_deref(), Patience::None);
     // INVAL: a kernel before 5.12 does not know how to look only at what it has in memory.
     if let Err(Errno::AGAIN | Errno::INVAL) = loaded {
@@ -153,9 +142,9 @@ async fn find(house: &House, path: (u64, &[u8]), rest: &[u8], directory: &Path) 
         loaded = threads.run(load).await.unwrap_or_else(|why| Err(errno_of(why)));
     }
     match loaded {
-        Ok(document) => Ok(house.shelf.keep(path, Arc::new(document), now_ms)),
+        Ok(document) => Ok(cache.keep(path, Arc::new(document), now_ms)),
         Err(error) => {
-            house.shelf.drop(path);
+            cache.drop(path);
             Err(error)
         }
     }
@@ -169,7 +158,12 @@ fn errno_of(why: NotDone) -> Errno {
     }
 }
 
-fn answer(house: &House, head: &Head, document: &Document, codings: &[Coding]) -> Result<(AnswerHead, Pieces), Fault> {
+fn answer(
+    cache: &FileCache,
+    head: &Head,
+    document: &Document,
+    codings: &[Coding],
+) -> Result<(AnswerHead, Pieces), Fault> {
     let coding = choose_coding(head, document.variants.iter().map(|variant| variant.coding));
     let chosen = document.variants.iter().find(|variant| variant.coding == coding);
     let variant = chosen.or(document.variants.first()).ok_or(Fault::NotFound)?;
@@ -212,13 +206,13 @@ fn answer(house: &House, head: &Head, document: &Document, codings: &[Coding]) -
             let pieces = [piece(variant, 0..variant.bytes())];
             Ok(finish(answer.with("Content-Type", &document.media_type), pieces.into()))
         }
-        Selection::Parts(parts) => Ok(send_parts(house, answer, document, variant, &parts)),
+        Selection::Parts(parts) => Ok(send_parts(cache, answer, document, variant, &parts)),
     }
 }
 
 /// 206: one range is its own body, several are parts of a multipart body (RFC 9110, 15.3.7).
 fn send_parts(
-    house: &House,
+    cache: &FileCache,
     mut answer: AnswerHead,
     document: &Document,
     variant: &Variant,
@@ -231,7 +225,7 @@ fn send_parts(
         return finish(answer, [piece(variant, only.clone())].into());
     }
     // Nobody who wrote the file could know it.
-    let boundary = house.ids.next();
+    let boundary = cache.event_loop.ids.next();
     let boundary = boundary.as_str();
     let mut pieces = VecDeque::new();
     for part in parts {

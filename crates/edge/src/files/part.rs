@@ -3,7 +3,7 @@
 //! Actors: the event loop, for what the kernel has in memory; threads for files, for the rest.
 //! Never:  does the event loop wait for a disk, or a short file pass for a whole one.
 
-use super::StoredFile;
+use super::stored::StoredFile;
 use hallway_core::Fault;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::io::IoSliceMut;

@@ -3,12 +3,17 @@
 //! Actors: the event loop that owns the shelf.
 //! Never:  does it hold more than its bounds, whatever clients ask for.
 
-use super::denied::{BETWEEN_WORDS_MS, WORDS_MAX};
 use super::document::{Content, Document};
+use crate::event_loop::EventLoop;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
+/// Between two lines about the same file that may not be read.
+const BETWEEN_WORDS_MS: u64 = 60_000;
+/// Lines in that time: clients choose the names.
+const WORDS_MAX: u32 = 20;
 /// How old a look at a file may be.
 const FRESH_MS: u64 = 100;
 /// After how long an unused one is let go.
@@ -19,8 +24,8 @@ const FILES_MAX: usize = 64;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Documents of one event loop by route and path of their requests.
-#[derive(Default)]
-pub(crate) struct Shelf {
+pub(crate) struct FileCache {
+    pub(super) event_loop: Rc<EventLoop>,
     held: RefCell<Held>,
     /// Of which files the operator was told that they may not be read.
     told: RefCell<Told>,
@@ -56,7 +61,12 @@ pub(super) enum Known {
     Not,
 }
 
-impl Shelf {
+impl FileCache {
+    /// That of an event loop, empty.
+    pub(crate) fn new(event_loop: Rc<EventLoop>) -> FileCache {
+        FileCache { event_loop, held: RefCell::default(), told: RefCell::default() }
+    }
+
     pub(super) fn find(&self, path: (u64, &[u8]), now_ms: u64) -> Known {
         let held = &mut *self.held.borrow_mut();
         held.key.clear();
@@ -175,13 +185,13 @@ mod tests {
 
     #[test]
     fn words_are_few_whatever_is_asked_for() {
-        let shelf = Shelf::default();
+        let shelf = FileCache::new(EventLoop::alone());
         let told = |from_ms: u64| {
             let asked = (from_ms..from_ms + 60_000).step_by(10);
             asked.filter(|now_ms| shelf.may_tell(format!("/{}", now_ms % 70).as_bytes(), *now_ms)).count()
         };
         assert_eq!([told(0), told(60_000)], [20, 20]);
-        let other = Shelf::default();
+        let other = FileCache::new(EventLoop::alone());
         let told = [0, 1, 59_999, 60_000].map(|now_ms| other.may_tell(b"/a", now_ms));
         assert_eq!(told, [true, false, false, true]);
         assert!(other.may_tell(b"/b", 60_001));
@@ -189,7 +199,7 @@ mod tests {
 
     #[test]
     fn it_keeps_its_bounds_and_what_is_used() {
-        let shelf = Shelf::default();
+        let shelf = FileCache::new(EventLoop::alone());
         shelf.keep((7, b"hot"), document(1000), 0);
         for at in 0..3000u64 {
             let now_ms = at * 10;
@@ -207,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_look_holds_for_a_tenth_of_a_second() {
-        let shelf = Shelf::default();
+        let shelf = FileCache::new(EventLoop::alone());
         shelf.keep((7, b"a"), document(1), 1000);
         assert!(matches!(shelf.find((7, b"a"), 1099), Known::Fresh(_)));
         assert!(matches!(shelf.find((7, b"a"), 1100), Known::Stale(_)));

@@ -4,11 +4,9 @@
 //! Never:  does an event loop close a file that it would have to wait for.
 
 use super::pools::FilePools;
-use crate::spool_room::Room;
 use crate::thread_pool::ThreadPool;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 
 /// A file that is read by an event loop, or by threads on its behalf.
 pub(crate) struct StoredFile {
@@ -16,26 +14,30 @@ pub(crate) struct StoredFile {
     threads: ThreadPool,
     is_local: bool,
     closes_apart: bool,
-    /// What it takes of the spool, given back once it is closed.
-    room: Option<Arc<Room>>,
+    /// What is done once it is closed.
+    after: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl StoredFile {
     /// A file of a directory; with `is_local` it is on a disk of this machine.
     pub(crate) fn new(file: File, (threads, is_local): (ThreadPool, bool)) -> StoredFile {
-        StoredFile { file: Some(file), threads, is_local, closes_apart: !is_local, room: None }
+        StoredFile { file: Some(file), threads, is_local, closes_apart: !is_local, after: None }
     }
 
     /// A file that a worker sent; these are the threads of its app.
     pub(crate) fn of_worker(file: File, mount: u64, pools: &FilePools, threads: &ThreadPool) -> StoredFile {
         let (file, threads, is_local) = (Some(file), threads.clone(), pools.is_local(mount));
-        StoredFile { file, threads, is_local, closes_apart: true, room: None }
+        StoredFile { file, threads, is_local, closes_apart: true, after: None }
     }
 
-    /// A spool file.
-    pub(crate) fn of_spool(file: File, threads: &ThreadPool, room: Arc<Room>) -> StoredFile {
+    /// A spool file; what is done once it is closed.
+    pub(crate) fn of_spool(
+        file: File,
+        threads: &ThreadPool,
+        after: impl FnOnce() + Send + Sync + 'static,
+    ) -> StoredFile {
         let (file, threads) = (Some(file), threads.clone());
-        StoredFile { file, threads, is_local: true, closes_apart: true, room: Some(room) }
+        StoredFile { file, threads, is_local: true, closes_apart: true, after: Some(Box::new(after)) }
     }
 
     /// The threads that may wait for it.
@@ -59,10 +61,10 @@ impl AsFd for StoredFile {
 impl Drop for StoredFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take().filter(|_| self.closes_apart) {
-            let room = self.room.take();
+            let after = self.after.take();
             self.threads.run_apart(move || {
                 drop(file);
-                room.iter().for_each(|room| room.shrink(u64::MAX));
+                after.into_iter().for_each(|after| after());
             });
         }
     }

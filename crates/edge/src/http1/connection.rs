@@ -4,10 +4,10 @@
 //! Never:  does an idle connection hold a buffer, or any connection wait without a deadline.
 
 use crate::deadline::{Deadline, Elapsed, Wait};
+use crate::event_loop::EventLoop;
 use crate::files::StoredFile;
-use crate::house::House;
 use crate::linger::{LINGER_MS, take_rest};
-use crate::listen::Gate;
+use crate::listener::Gate;
 use crate::stream::Stream;
 use crate::tunnel;
 use hallway_core::fault::HeadLimit;
@@ -43,7 +43,7 @@ const HTTP2_BEGINS: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// One connection: its stream, what was read of it and not used, what is to be written.
 pub(super) struct Connection {
-    house: Rc<House>,
+    event_loop: Rc<EventLoop>,
     gate: Rc<Gate>,
     stream: Stream,
     deadline: Deadline,
@@ -58,10 +58,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(house: &Rc<House>, stream: Stream, gate: Rc<Gate>) -> Self {
-        let deadline = Deadline::new(&house.deadlines);
+    pub(super) fn new(event_loop: &Rc<EventLoop>, stream: Stream, gate: Rc<Gate>) -> Self {
+        let deadline = Deadline::new(&event_loop.deadlines);
         Connection {
-            house: house.clone(),
+            event_loop: event_loop.clone(),
             gate,
             stream,
             deadline,
@@ -75,12 +75,12 @@ impl Connection {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        self.house.limits()
+        self.event_loop.limits.get()
     }
 
     /// Whether no further request is to be taken.
     pub(super) fn is_draining(&self) -> bool {
-        self.house.draining.get() || self.gate.is_closed()
+        self.event_loop.draining.get() || self.gate.is_closed()
     }
 
     /// The stream, and what was read of it and not used.
@@ -100,7 +100,7 @@ impl Connection {
         self.is_fresh = false;
         self.give_buffers_back();
         let due_ms = self.due_ms(self.limits().idle_timeout_ms);
-        let (spares, stream, input) = (&self.house.spares, &mut self.stream, &mut self.input);
+        let (spares, stream, input) = (&self.event_loop.buffers, &mut self.stream, &mut self.input);
         // A buffer is held only while there is something to put into it.
         let read = poll_fn(|task| {
             let mut buffer = spares.buffer();
@@ -164,14 +164,14 @@ impl Connection {
             if self.used == self.input.len() {
                 // However long the answer takes, no buffer waits with it.
                 self.used = 0;
-                self.house.spares.keep_buffer(std::mem::take(&mut self.input));
+                self.event_loop.buffers.keep_buffer(std::mem::take(&mut self.input));
                 match self.stream.readable().await {
                     Ok(()) => {}
                     // Encrypted, and closed without a word (RFC 8446, 6.1).
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return self.broken().await,
                     Err(_) => return,
                 }
-                self.input = self.house.spares.buffer();
+                self.input = self.event_loop.buffers.buffer();
             }
             make_room(&mut self.input, READ_BYTES);
             match self.stream.read_buf(&mut self.input).await {
@@ -229,7 +229,7 @@ impl Connection {
             self.used = 0;
         }
         if self.input.capacity() == 0 {
-            self.input = self.house.spares.buffer();
+            self.input = self.event_loop.buffers.buffer();
         }
         make_room(&mut self.input, READ_BYTES);
         match self.deadline.wait(wait, due_ms, self.stream.read_buf(&mut self.input)).await {
@@ -293,7 +293,7 @@ impl Connection {
     pub(super) async fn join(&mut self, server: &mut Stream, before: Vec<u8>, silence_ms: u64) {
         let from_client = self.unused().to_vec();
         self.give_buffers_back();
-        tunnel::join(&self.house, (&mut self.stream, from_client), (server, before), silence_ms).await;
+        tunnel::join(&self.event_loop, (&mut self.stream, from_client), (server, before), silence_ms).await;
     }
 
     /// Whether the kernel can send files on this connection by itself.
@@ -303,10 +303,10 @@ impl Connection {
 
     /// Has the kernel send some bytes of a file; how many. 0 at the end of the file.
     pub(super) async fn send_from(&mut self, file: &StoredFile, at: u64, most: usize) -> Result<usize, Fault> {
-        let begun_ms = self.house.clock.coarse_ms();
+        let begun_ms = self.event_loop.clock.coarse_ms();
         let due_ms = self.due_ms(self.limits().write_timeout_ms);
         let sent = self.deadline.until(due_ms, self.stream.send_file(file, at, most)).await;
-        if self.is_fast && self.house.clock.coarse_ms() > begun_ms + SLOW_MS {
+        if self.is_fast && self.event_loop.clock.coarse_ms() > begun_ms + SLOW_MS {
             self.note_speed(false);
         }
         match sent {
@@ -326,7 +326,7 @@ impl Connection {
 
     /// Microseconds on the clock of the process.
     pub(super) fn now_us(&self) -> u64 {
-        self.house.clock.now_us()
+        self.event_loop.clock.now_us()
     }
 
     /// A client took nothing for too long: what the kernel still holds for it goes at once, too (as nginx's
@@ -370,19 +370,19 @@ impl Connection {
 
     /// The coarse time in `wait_ms`; one sweep late rather than early.
     fn due_ms(&self, wait_ms: u64) -> u64 {
-        self.house.clock.coarse_ms() + wait_ms + crate::deadline::SWEEP.as_millis() as u64
+        self.event_loop.clock.coarse_ms() + wait_ms + crate::deadline::SWEEP.as_millis() as u64
     }
 
     fn give_buffers_back(&mut self) {
         self.used = 0;
-        self.house.spares.keep_buffer(std::mem::take(&mut self.input));
-        self.house.spares.keep_buffer(std::mem::take(&mut self.out));
+        self.event_loop.buffers.keep_buffer(std::mem::take(&mut self.input));
+        self.event_loop.buffers.keep_buffer(std::mem::take(&mut self.out));
     }
 
     /// A buffer for the answer, where there is none yet.
     pub(super) fn prepare_out(&mut self) {
         if self.out.capacity() == 0 {
-            self.out = self.house.spares.buffer();
+            self.out = self.event_loop.buffers.buffer();
         }
     }
 }

@@ -7,54 +7,50 @@ mod connection;
 mod sendfile;
 mod wire;
 
+use crate::event_loop::EventLoop;
 use crate::exchange::{Arrival, Exchange};
-use crate::house::House;
+use crate::http2;
+use crate::service::Service;
 use crate::stream::Stream;
-use crate::{forward, http2, journey};
 use connection::{Connection, Next};
 use std::rc::Rc;
 use wire::Http1;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(house: Rc<House>, stream: Stream, arrival: Arrival) {
-    let mut connection = Connection::new(&house, stream, arrival.gate.clone());
+pub(crate) async fn serve<S: Service>(event_loop: Rc<EventLoop>, service: Rc<S>, stream: Stream, arrival: Arrival) {
+    let mut connection = Connection::new(&event_loop, stream, arrival.gate.clone());
     loop {
         if !connection.await_bytes().await {
             return connection.part().await;
         }
-        let mut head = house.spares.head();
+        let mut head = event_loop.buffers.head();
         let next = connection.read_head(&mut head).await;
-        if matches!(next, Next::Http2) && arrival.gate.is_forward() {
+        if matches!(next, Next::Http2) && !arrival.gate.takes_http2() {
             return;
         }
         if matches!(next, Next::Http2) {
             // What a client says that knows what is spoken here (RFC 9113, 3.3).
             let (stream, before) = connection.into_parts();
-            return Box::pin(http2::serve(house, stream, before, arrival)).await;
+            return Box::pin(http2::serve(event_loop, service, stream, (before, arrival))).await;
         }
         let mut wire = Http1::new(&mut connection, &head);
         if matches!(next, Next::Refused(_)) {
             wire.distrust_input();
         }
-        let rules = house.rules();
-        let exchange = Exchange { head: &head, arrival: &arrival, rules: &rules, wire: &mut wire };
+        let exchange = Exchange { head: &head, arrival: &arrival, wire: &mut wire };
         let goes_on = match next {
             Next::Request => {
-                if arrival.gate.is_forward() {
-                    Box::pin(forward::travel(&house, exchange)).await;
-                } else {
-                    journey::travel(&house, exchange).await;
-                }
+                service.serve(exchange).await;
                 wire.is_reusable()
             }
             Next::Refused(fault) => {
-                journey::refuse(&house, exchange, fault).await;
+                service.refuse(exchange, fault).await;
                 false
             }
             Next::Closed | Next::Http2 => return,
         };
         let (lingers, is_cut_short) = (wire.leaves_bytes(), wire.is_cut_short());
-        house.spares.keep_head(head);
+        event_loop.buffers.keep_head(head);
         if is_cut_short {
             return connection.break_off();
         }

@@ -5,7 +5,7 @@
 //!         for room to send to it.
 
 use crate::deadline::{Deadline, SWEEP, Wait};
-use crate::house::House;
+use crate::event_loop::EventLoop;
 use crate::stream::Stream;
 use hallway_core::http2::Heads;
 use std::cell::Cell;
@@ -43,7 +43,7 @@ impl Meter {
 
 /// A byte stream that is measured.
 pub(super) struct Metered {
-    house: Rc<House>,
+    event_loop: Rc<EventLoop>,
     stream: Stream,
     before: Vec<u8>,
     used: usize,
@@ -63,12 +63,12 @@ pub(super) struct Metered {
 }
 
 impl Metered {
-    pub(super) fn new(house: &Rc<House>, stream: Stream, before: Vec<u8>, meter: Rc<Meter>) -> Metered {
-        let deadline = || Deadline::new(&house.deadlines);
+    pub(super) fn new(event_loop: &Rc<EventLoop>, stream: Stream, before: Vec<u8>, meter: Rc<Meter>) -> Metered {
+        let deadline = || Deadline::new(&event_loop.deadlines);
         let (head_deadline, write_deadline, heads) = (deadline(), deadline(), Heads::default());
-        let (head_since_ms, stuck_since_ms, house) = (None, None, house.clone());
+        let (head_since_ms, stuck_since_ms, event_loop) = (None, None, event_loop.clone());
         Metered {
-            house,
+            event_loop,
             stream,
             before,
             used: 0,
@@ -91,14 +91,14 @@ impl Metered {
             self.head_since_ms = None;
             self.head_deadline.rest();
         } else if self.head_since_ms.is_none() {
-            self.head_since_ms = Some(self.house.clock.coarse_ms());
+            self.head_since_ms = Some(self.event_loop.clock.coarse_ms());
         }
     }
 
     /// Gathers bytes, for which there is room.
     fn gather(&mut self, bytes: &[u8]) {
         if self.gathered.capacity() == 0 {
-            self.gathered = self.house.spares.buffer();
+            self.gathered = self.event_loop.buffers.buffer();
         }
         self.gathered.extend_from_slice(bytes);
     }
@@ -113,7 +113,7 @@ impl Metered {
         }
         // What waits for more has no buffer.
         self.written = 0;
-        self.house.spares.keep_buffer(std::mem::take(&mut self.gathered));
+        self.event_loop.buffers.keep_buffer(std::mem::take(&mut self.gathered));
         Poll::Ready(Ok(()))
     }
 
@@ -125,8 +125,8 @@ impl Metered {
             }
             return wrote;
         }
-        let since_ms = *self.stuck_since_ms.get_or_insert(self.house.clock.coarse_ms());
-        let due_ms = since_ms + self.house.limits().write_timeout_ms + SWEEP.as_millis() as u64;
+        let since_ms = *self.stuck_since_ms.get_or_insert(self.event_loop.clock.coarse_ms());
+        let due_ms = since_ms + self.event_loop.limits.get().write_timeout_ms + SWEEP.as_millis() as u64;
         ready!(self.write_deadline.poll_due(Wait::Within, due_ms, task));
         self.stream.reset_on_close();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -162,7 +162,7 @@ impl AsyncRead for Metered {
         it.turn_bytes = if read.is_pending() { 0 } else { it.turn_bytes + bytes.len() };
         it.follow(bytes);
         if let (Poll::Pending, Some(since_ms)) = (&read, it.head_since_ms) {
-            let due_ms = since_ms + it.house.limits().head_timeout_ms + SWEEP.as_millis() as u64;
+            let due_ms = since_ms + it.event_loop.limits.get().head_timeout_ms + SWEEP.as_millis() as u64;
             ready!(it.head_deadline.poll_due(Wait::Head, due_ms, task));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

@@ -7,11 +7,10 @@ mod metered;
 mod wire;
 
 use crate::deadline::{Deadline, SWEEP, Wait};
+use crate::event_loop::EventLoop;
 use crate::exchange::{Arrival, Exchange};
-use crate::house::House;
-use crate::journey;
+use crate::service::Service;
 use crate::stream::Stream;
-use crate::trip::Trip;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
@@ -39,7 +38,7 @@ const PARTING_MS: u64 = 1_000;
 
 /// What all requests of a connection share.
 struct Talk {
-    house: Rc<House>,
+    event_loop: Rc<EventLoop>,
     arrival: Arrival,
     meter: Rc<Meter>,
     /// Requests that are open.
@@ -51,16 +50,21 @@ struct Talk {
 }
 
 /// Serves a connection until it ends; `before` was read of it already.
-pub(crate) async fn serve(house: Rc<House>, stream: Stream, before: Vec<u8>, arrival: Arrival) {
-    let limits = house.limits();
+pub(crate) async fn serve<S: Service>(
+    event_loop: Rc<EventLoop>,
+    service: Rc<S>,
+    stream: Stream,
+    (before, arrival): (Vec<u8>, Arrival),
+) {
+    let limits = event_loop.limits.get();
     let meter = Rc::new(Meter::default());
-    let deadline = Deadline::new(&house.deadlines);
-    let begun = builder(&limits).handshake(Metered::new(&house, stream, before, meter.clone()));
-    let due_ms = house.clock.coarse_ms() + limits.head_timeout_ms + SWEEP.as_millis() as u64;
+    let deadline = Deadline::new(&event_loop.deadlines);
+    let begun = builder(&limits).handshake(Metered::new(&event_loop, stream, before, meter.clone()));
+    let due_ms = event_loop.clock.coarse_ms() + limits.head_timeout_ms + SWEEP.as_millis() as u64;
     let Ok(Ok(connection)) = deadline.wait(Wait::Fresh, due_ms, begun).await else { return };
-    let rested_ms = Cell::new(house.clock.coarse_ms());
-    let talk = Talk { house, arrival, meter, open: Cell::new(0), rested_ms, cancelled: Cell::new(0) };
-    converse(Rc::new(talk), connection, deadline).await;
+    let rested_ms = Cell::new(event_loop.clock.coarse_ms());
+    let talk = Talk { event_loop, arrival, meter, open: Cell::new(0), rested_ms, cancelled: Cell::new(0) };
+    converse(Rc::new(talk), service, connection, deadline).await;
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -81,23 +85,28 @@ fn header_list_bytes(limits: &Limits) -> usize {
 }
 
 /// Takes requests for as long as there may be more.
-async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, deadline: Deadline) {
-    let house = &talk.house;
+async fn converse<S: Service>(
+    talk: Rc<Talk>,
+    service: Rc<S>,
+    mut connection: Connection<Metered, Bytes>,
+    deadline: Deadline,
+) {
+    let event_loop = &talk.event_loop;
     // Whether the client was told to leave.
     let mut is_parting = false;
     loop {
-        let now_ms = house.clock.coarse_ms();
+        let now_ms = event_loop.clock.coarse_ms();
         let due_ms = match (is_parting, talk.open.get()) {
             (true, _) => now_ms + PARTING_MS,
-            (false, 0) => talk.rested_ms.get() + house.limits().idle_timeout_ms + SWEEP.as_millis() as u64,
-            (false, _) => now_ms + house.limits().idle_timeout_ms,
+            (false, 0) => talk.rested_ms.get() + event_loop.limits.get().idle_timeout_ms + SWEEP.as_millis() as u64,
+            (false, _) => now_ms + event_loop.limits.get().idle_timeout_ms,
         };
         let next = deadline.wait(Wait::KeptAlive, due_ms, connection.accept()).await;
         let is_idle = next.is_err() && talk.open.get() == 0;
         match next {
             Ok(Some(Ok((request, respond)))) => {
                 talk.open.set(talk.open.get() + 1);
-                tokio::task::spawn_local(serve_request(talk.clone(), request, respond));
+                tokio::task::spawn_local(serve_request(talk.clone(), service.clone(), request, respond));
                 if talk.cancelled.get() > CANCELLED_MAX {
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 }
@@ -106,7 +115,7 @@ async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, de
             Err(_) if is_idle && is_parting => return,
             Err(_) => {}
         }
-        let is_draining = house.draining.get() || talk.arrival.gate.is_closed();
+        let is_draining = event_loop.draining.get() || talk.arrival.gate.is_closed();
         if (is_draining || is_idle) && !is_parting {
             connection.graceful_shutdown();
             is_parting = true;
@@ -115,37 +124,41 @@ async fn converse(talk: Rc<Talk>, mut connection: Connection<Metered, Bytes>, de
 }
 
 /// Carries one request.
-async fn serve_request(talk: Rc<Talk>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let house = &talk.house;
-    let mut head = house.spares.head();
+async fn serve_request<S: Service>(
+    talk: Rc<Talk>,
+    service: Rc<S>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let event_loop = &talk.event_loop;
+    let mut head = event_loop.buffers.head();
     let marks = request.extensions();
     let is_too_large = marks.get::<h2::ext::TooLarge>().is_some();
     let is_malformed = !is_too_large && marks.get::<h2::ext::Malformed>().is_some();
     let has_body = !request.body().is_end_stream();
-    let made = read_head(&mut head, (&request, has_body), &house.limits(), &talk.meter);
+    let made = read_head(&mut head, (&request, has_body), &event_loop.limits.get(), &talk.meter);
     let mut wire = Http2::new(&talk, request.into_body(), respond, head.expects_continue);
-    let rules = house.rules();
-    let exchange = Exchange { head: &head, arrival: &talk.arrival, rules: &rules, wire: &mut wire };
+    let exchange = Exchange { head: &head, arrival: &talk.arrival, wire: &mut wire };
     match made {
         _ if is_too_large => {
-            let fault = Fault::HeadTooLarge(HeadLimit::Bytes(house.limits().head_bytes_max));
-            journey::refuse(house, exchange, fault).await;
+            let fault = Fault::HeadTooLarge(HeadLimit::Bytes(event_loop.limits.get().head_bytes_max));
+            service.refuse(exchange, fault).await;
         }
         _ if is_malformed => {
             // Its stream is reset (RFC 9113, 8.1.1); the log has its line.
-            journey::note(house, &exchange, Trip::begin(house), 400);
+            service.note_malformed(&exchange);
             wire.refuse();
         }
-        Ok(()) => journey::travel(house, exchange).await,
-        Err(fault) => journey::refuse(house, exchange, fault).await,
+        Ok(()) => service.serve(exchange).await,
+        Err(fault) => service.refuse(exchange, fault).await,
     }
     // What is no request has cost as much as one that was taken back, and needs no answer either.
     let was_answered = wire.end() && !is_malformed;
-    house.spares.keep_head(head);
+    event_loop.buffers.keep_head(head);
     let cancelled = talk.cancelled.get();
     talk.cancelled.set(if was_answered { cancelled.saturating_sub(1) } else { cancelled + 1 });
     talk.open.set(talk.open.get() - 1);
-    talk.rested_ms.set(house.clock.coarse_ms());
+    talk.rested_ms.set(event_loop.clock.coarse_ms());
     if was_answered && has_body {
         Box::pin(wire.take_rest()).await;
     }

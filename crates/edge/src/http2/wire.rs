@@ -45,7 +45,7 @@ pub(super) struct Http2<'t> {
 
 impl<'t> Http2<'t> {
     pub(super) fn new(talk: &'t Talk, body: RecvStream, respond: SendResponse<Bytes>, awaits_continue: bool) -> Self {
-        let deadline = Deadline::new(&talk.house.deadlines);
+        let deadline = Deadline::new(&talk.event_loop.deadlines);
         let (request_trailers, trailers) = (Fields::default(), Fields::default());
         let (head, send, ended) = (None, None, false);
         Http2 { talk, deadline, body, respond, awaits_continue, head, send, ended, request_trailers, trailers }
@@ -77,7 +77,7 @@ impl<'t> Http2<'t> {
             while let Some(Ok(bytes)) = ready!(body.poll_data(task)) {
                 talk.meter.note_payload(bytes.len() as u64);
                 taken += bytes.len();
-                if taken > LINGER_BYTES_MAX || talk.house.draining.get() {
+                if taken > LINGER_BYTES_MAX || talk.event_loop.draining.get() {
                     break;
                 }
                 let _ = body.flow_control().release_capacity(bytes.len());
@@ -88,7 +88,7 @@ impl<'t> Http2<'t> {
     }
 
     fn due_ms(&self, wait_ms: u64) -> u64 {
-        self.talk.house.clock.coarse_ms() + wait_ms + SWEEP.as_millis() as u64
+        self.talk.event_loop.clock.coarse_ms() + wait_ms + SWEEP.as_millis() as u64
     }
 
     /// Sends the head, and says whether a body follows.
@@ -117,7 +117,7 @@ impl<'t> Http2<'t> {
     /// Takes what stands behind the request's body, which has ended.
     async fn take_trailers(&mut self) -> Result<(), Fault> {
         let body = &mut self.body;
-        let due_ms = self.talk.house.clock.coarse_ms() + self.talk.house.limits().body_timeout_ms;
+        let due_ms = self.talk.event_loop.clock.coarse_ms() + self.talk.event_loop.limits.get().body_timeout_ms;
         match self.deadline.until(due_ms, poll_fn(|task| body.poll_trailers(task))).await {
             Ok(Ok(trailers)) => {
                 for (name, value) in trailers.iter().flatten() {
@@ -132,7 +132,7 @@ impl<'t> Http2<'t> {
 
     /// Waits until the client's window and our own take some of so many bytes; how many.
     async fn room(&mut self, wanted: usize) -> Result<usize, Fault> {
-        let due_ms = self.due_ms(self.talk.house.limits().write_timeout_ms);
+        let due_ms = self.due_ms(self.talk.event_loop.limits.get().write_timeout_ms);
         let Some(send) = &mut self.send else { return Err(Fault::ClientGone) };
         send.reserve_capacity(wanted);
         if send.capacity() > 0 {
@@ -192,7 +192,7 @@ impl Wire for Http2<'_> {
             *more.status_mut() = StatusCode::CONTINUE;
             self.respond.send_informational(more).map_err(|_| Fault::ClientGone)?;
         }
-        let due_ms = self.due_ms(self.talk.house.limits().body_timeout_ms);
+        let due_ms = self.due_ms(self.talk.event_loop.limits.get().body_timeout_ms);
         let body = &mut self.body;
         match self.deadline.until(due_ms, poll_fn(|task| body.poll_data(task))).await {
             Ok(Some(Ok(bytes))) => {

@@ -4,20 +4,19 @@
 //! Never:  does a frame reach a call that its worker was not given.
 
 use super::call::Call;
+use super::desk::AppDesk;
 use super::inbound::Lane;
-use super::open_call::OpenCall;
-use crate::house::House;
+use super::parcel::Parcel;
+use super::ticket::{key_of, ticket};
+use crate::piece::Piece;
 use crate::spool_room::Spool;
 use hallway_core::Fault;
+use hallway_core::semantics::AnswerHead;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Bits of a ticket: the loop, a serial number, the key in its table.
-const KEY_BITS: u32 = 20;
-const THREAD_SHIFT: u32 = 56;
 
 /// The calls of one event loop that are not finished.
 pub(crate) struct Calls {
@@ -44,28 +43,13 @@ impl Calls {
         Calls { thread, serial: Cell::new(0), table, held, all_bytes, spool }
     }
 
-    /// Which outbound lane answers come by.
-    pub(crate) fn thread(&self) -> u16 {
-        self.thread
-    }
-
-    /// Which loop a ticket belongs to.
-    pub(crate) fn thread_of(ticket: u64) -> usize {
-        (ticket >> THREAD_SHIFT) as usize
-    }
-
     /// A new call. Nothing when a million are open.
     pub(crate) fn open(self: &Rc<Self>) -> Option<OpenCall> {
         let mut table = self.table.borrow_mut();
         let entry = table.vacant_entry();
-        let key = entry.key() as u64;
-        if key >> KEY_BITS != 0 {
-            return None;
-        }
         let serial = self.serial.get().wrapping_add(1);
+        let ticket = ticket(self.thread, serial, entry.key())?;
         self.serial.set(serial);
-        let serial = (serial << KEY_BITS) & ((1 << THREAD_SHIFT) - 1);
-        let ticket = (u64::from(self.thread) << THREAD_SHIFT) | serial | key;
         let call = Rc::new(Call::new(ticket, self.spool.clone(), self.all_bytes.clone()));
         entry.insert(call.clone());
         Some(OpenCall::new(self.clone(), call))
@@ -74,13 +58,13 @@ impl Calls {
     /// The call of a ticket, if this worker was given it.
     pub(crate) fn find(&self, ticket: u64, worker: u32) -> Option<Rc<Call>> {
         let table = self.table.borrow();
-        let call = table.get((ticket & ((1 << KEY_BITS) - 1)) as usize)?;
+        let call = table.get(key_of(ticket))?;
         (call.ticket() == ticket && call.is_with(worker)).then(|| call.clone())
     }
 
     /// The call that waits for a file, and the part of that which is sent.
     pub(super) fn awaited(&self, ticket: u64) -> Option<(Rc<Call>, Range<u64>)> {
-        let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
+        let call = self.table.borrow().get(key_of(ticket)).cloned();
         let call = call.filter(|call| call.ticket() == ticket)?;
         let part = call.take_awaited_part()?;
         Some((call, part))
@@ -118,7 +102,7 @@ impl Calls {
 
     /// A request goes to no worker.
     pub(crate) fn refuse(&self, ticket: u64, fault: Fault) {
-        let call = self.table.borrow().get((ticket & ((1 << KEY_BITS) - 1)) as usize).cloned();
+        let call = self.table.borrow().get(key_of(ticket)).cloned();
         if let Some(call) = call.filter(|call| call.ticket() == ticket) {
             self.end(&call, Err(fault));
         }
@@ -149,26 +133,87 @@ impl Calls {
 
     /// Forgets a call.
     pub(super) fn remove(&self, call: &Call) {
-        let key = (call.ticket() & ((1 << KEY_BITS) - 1)) as usize;
+        let key = key_of(call.ticket());
         let removed = self.table.borrow_mut().try_remove(key);
         drop(removed);
     }
 }
 
-/// Ends workers that a call waits for in vain: for a next piece, for the end of what nobody wants
-/// any more, or for what they do after an answer.
-pub(crate) fn end_stuck(house: &House) {
-    let now_ms = house.clock.coarse_ms();
-    let before_ms = |lane: &Lane| {
-        let timeout_ms = lane.desk.timeout_ms();
-        now_ms.checked_sub(timeout_ms).filter(|_| timeout_ms > 0)
-    };
-    for stuck in house.calls.stuck(before_ms) {
-        let seconds = stuck.desk.timeout_ms() as f64 / 1000.0;
-        house.log.error(&format!(
-            "{}: worker {} sent nothing for {seconds} s in the middle of a request: it shows its stacks and is replaced",
-            stuck.desk.name, stuck.pid
-        ));
-        house.end_worker(&stuck);
+/// A call as its request holds it. When it is dropped before its end, the answer is dropped as it comes.
+pub(crate) struct OpenCall {
+    calls: Rc<Calls>,
+    call: Rc<Call>,
+    /// Whether it is at the desk or with a worker, so that frames for it may still come.
+    is_placed: Cell<bool>,
+}
+
+impl OpenCall {
+    pub(super) fn new(calls: Rc<Calls>, call: Rc<Call>) -> Self {
+        OpenCall { calls, call, is_placed: Cell::new(false) }
+    }
+
+    pub(crate) fn ticket(&self) -> u64 {
+        self.call.ticket()
+    }
+
+    /// Binds the parcel that carries this call.
+    pub(crate) fn carry(&self, parcel: &Arc<Parcel>) {
+        self.call.carry(parcel);
+    }
+
+    /// It is at the desk now.
+    pub(crate) fn place(&self, desk: &AppDesk, parcel: Arc<Parcel>) -> Result<(), Fault> {
+        desk.place(parcel)?;
+        self.is_placed.set(true);
+        Ok(())
+    }
+
+    /// Gives up while it waits; `false` when a worker has it, or is being given it.
+    pub(crate) fn withdraw(&self, desk: &AppDesk) -> bool {
+        let was_waiting = desk.withdraw(self.ticket());
+        if was_waiting {
+            self.is_placed.set(false);
+        }
+        was_waiting
+    }
+
+    /// Forgets what a lost worker left, before the parcel goes to another.
+    pub(crate) fn start_over(&self) {
+        self.call.start_over();
+    }
+
+    /// Its worker was given up.
+    pub(crate) fn give_up(&self) {
+        self.call.give_up();
+    }
+
+    /// Waits for the head of the answer.
+    pub(crate) async fn head(&self) -> Result<AnswerHead, Fault> {
+        self.call.head().await
+    }
+
+    /// Whether the whole body is here, and is shorter than this.
+    pub(crate) fn ends_short_of(&self, length: u64) -> bool {
+        self.call.body().ends_short_of(length)
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.call.has_ended() || !self.is_placed.get() {
+            self.calls.remove(&self.call);
+        } else {
+            self.call.body().abandon();
+        }
+    }
+}
+
+/// The rest of an answer's body.
+pub(crate) struct ResponseStream(pub(crate) OpenCall);
+
+impl ResponseStream {
+    /// The next piece, and whether it is the last.
+    pub(crate) async fn next(&mut self) -> Result<(Piece, bool), Fault> {
+        self.0.call.body().piece().await
     }
 }

@@ -4,17 +4,18 @@
 //! Never:  is the lock held while anything is waited for, or a worker woken.
 
 use crate::files::FilePools;
+use crate::lane::app_facts::AppFacts;
 use crate::lane::inbound::{Lane, NotSent};
 use crate::lane::parcel::Parcel;
 use crate::lane::sent_files::SentFiles;
-use crate::posts::Posts;
+use crate::lane::siblings::Siblings;
 use crate::thread_pool::ThreadPool;
 use hallway_core::Fault;
 use hallway_core::lane::{Desk, Given, Placed};
 use hallway_core::plan::App;
 use hallway_core::ports::Master;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -28,15 +29,12 @@ type GivenParcel = Given<Arc<Lane>, Arc<Parcel>>;
 
 /// Slots and queue of an application. Shared by all event loops, and by all plans that have the application.
 pub(crate) struct AppDesk {
-    /// The app's name.
-    pub(crate) name: String,
-    /// How long a worker may send nothing; 0 for ever.
-    timeout_ms: AtomicU64,
+    pub(crate) app: Arc<AppFacts>,
     /// Whether no worker of it could be started.
     is_down: AtomicBool,
     desk: Mutex<OneDesk>,
     sent_files: SentFiles,
-    posts: Posts,
+    siblings: Arc<dyn Siblings>,
     master: Arc<dyn Master>,
     beginning: Instant,
 }
@@ -52,15 +50,16 @@ impl AppDesk {
     pub(crate) fn new(
         app: &App,
         pools: &Arc<FilePools>,
-        posts: Posts,
+        siblings: Arc<dyn Siblings>,
         master: Arc<dyn Master>,
         beginning: Instant,
     ) -> io::Result<Self> {
-        let (desk, timeout_ms) = (Mutex::new(Desk::new(app.queue_size)), AtomicU64::new(app.timeout_ms));
+        let desk = Mutex::new(Desk::new(app.queue_size));
         let is_down = AtomicBool::new(false);
         let threads = ThreadPool::new(format!("{}: files that it sends", app.name), 1, FILE_THREADS_MAX);
-        let sent_files = SentFiles::start(posts.clone(), threads, pools.clone())?;
-        Ok(AppDesk { name: app.name.clone(), timeout_ms, is_down, desk, sent_files, posts, master, beginning })
+        let sent_files = SentFiles::start(siblings.clone(), threads, pools.clone())?;
+        let app = Arc::new(AppFacts::new(app));
+        Ok(AppDesk { app, is_down, desk, sent_files, siblings, master, beginning })
     }
 
     /// Where files of its workers are taken.
@@ -68,15 +67,15 @@ impl AppDesk {
         &self.sent_files
     }
 
-    /// The application has other settings from now on.
-    pub(crate) fn renew(&self, app: &App) {
-        self.timeout_ms.store(app.timeout_ms, Ordering::Relaxed);
-        self.lock().resize(app.queue_size);
+    /// What the lane of a worker is to have of it.
+    pub(crate) fn of_lanes(&self) -> (Arc<AppFacts>, &SentFiles) {
+        (self.app.clone(), &self.sent_files)
     }
 
-    /// How long a worker may send nothing; 0 for ever.
-    pub(crate) fn timeout_ms(&self) -> u64 {
-        self.timeout_ms.load(Ordering::Relaxed)
+    /// The application has other settings from now on.
+    pub(crate) fn renew(&self, app: &App) {
+        self.app.renew(app);
+        self.lock().resize(app.queue_size);
     }
 
     /// A worker said hello.
@@ -118,7 +117,7 @@ impl AppDesk {
             drop(desk);
             wake(woken);
         } else if self.is_down.load(Ordering::Relaxed) && desk.withdraw(ticket, &mut withdraw) {
-            self.posts.refuse(ticket, Fault::AppDown);
+            self.siblings.refuse(ticket, Fault::AppDown);
         }
     }
 
@@ -128,7 +127,7 @@ impl AppDesk {
         // One may have said hello since the order was given.
         if !desk.is_served() {
             self.is_down.store(true, Ordering::Relaxed);
-            desk.give_up().iter().for_each(|parcel| self.posts.refuse(parcel.ticket, Fault::AppDown));
+            desk.give_up().iter().for_each(|parcel| self.siblings.refuse(parcel.ticket, Fault::AppDown));
         }
     }
 
@@ -170,7 +169,7 @@ impl AppDesk {
                     // The loop that owns this request may have buried the lane, and looked for its
                     // requests there, just before this one was in it: have it look again.
                     if lane.is_dead() {
-                        self.posts.lane_lost(parcel.ticket, lane.worker);
+                        self.siblings.lane_lost(parcel.ticket, lane.worker);
                     }
                     return wakes.then_some(lane);
                 }
@@ -181,7 +180,7 @@ impl AppDesk {
                 }
                 // Another worker could do no better, and this one has done nothing wrong.
                 Err(NotSent::Unsendable) => {
-                    self.posts.refuse(parcel.ticket, UNSENDABLE);
+                    self.siblings.refuse(parcel.ticket, UNSENDABLE);
                     next = desk.freed(lane.worker, lane.ahead_max(), now_us, &mut withdraw).given;
                     continue;
                 }
@@ -189,7 +188,7 @@ impl AppDesk {
                 Err(NotSent::Full | NotSent::Failed) => {
                     desk.leave(lane.worker);
                     self.master.worker_is_overdue(lane.worker);
-                    self.posts.refuse(parcel.ticket, UNSENDABLE);
+                    self.siblings.refuse(parcel.ticket, UNSENDABLE);
                     return None;
                 }
             }

@@ -3,14 +3,15 @@
 //! Actors: the task of the connection.
 //! Never:  is a request given to a second worker that the first may have acted on, unless its method allows it.
 
+use crate::context::RequestContext;
 use crate::deadline::SWEEP;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
+use crate::lane::calls::{OpenCall, ResponseStream};
 use crate::lane::desk::AppDesk;
-use crate::lane::open_call::{AnswerStream, OpenCall};
 use crate::lane::parcel::Parcel;
-use crate::spool::{Spooled, gather};
-use crate::trip::Trip;
+use crate::lane::state::AppState;
+use crate::replay::Spooled;
+use crate::request_body::gather;
 use hallway_core::fault::HeadLimit;
 use hallway_core::lane::{FRAME_BYTES_MAX, put_request};
 use hallway_core::plan::{App, Limits};
@@ -27,9 +28,11 @@ const HEAD_BYTES_WITH_BODY: usize = FRAME_BYTES_MAX / 2;
 
 /// Where a request goes.
 #[derive(Clone, Copy)]
-pub(crate) struct Destination {
-    /// The app, of those in the plan.
-    pub(crate) app: usize,
+pub(crate) struct Destination<'a> {
+    /// The app.
+    pub(crate) app: &'a App,
+    /// Where its requests wait.
+    pub(crate) desk: &'a AppDesk,
     /// How much of the path the route takes off.
     pub(crate) script_bytes: usize,
     /// The longest body.
@@ -40,51 +43,50 @@ pub(crate) struct Destination {
 
 /// Has an application answer a request.
 pub(crate) async fn fetch<W: Wire>(
-    house: &House,
+    apps: &AppState,
     exchange: &mut Exchange<'_, W>,
-    trip: &mut Trip,
-    to: Destination,
-) -> Result<(AnswerHead, AnswerStream), Fault> {
-    let mut limits = Limits { body_bytes_max: to.body_bytes_max, ..exchange.rules.plan.limits };
+    context: &mut RequestContext,
+    to: Destination<'_>,
+) -> Result<(AnswerHead, ResponseStream), Fault> {
+    let mut limits = Limits { body_bytes_max: to.body_bytes_max, ..context.plan.limits };
     if exchange.head.bytes() > HEAD_BYTES_WITH_BODY {
         // There is no room for both in one frame.
         limits.body_memory_bytes = 0;
     }
-    let body = gather(&house.spool, exchange.wire, &limits).await?;
-    let call = house.calls.open().ok_or(Fault::QueueFull)?;
-    let parcel = Arc::new(wrap(house, exchange, trip, (&call, body, to)));
+    let body = gather(&apps.event_loop.spool, exchange.wire, &limits).await?;
+    let call = apps.calls.open().ok_or(Fault::QueueFull)?;
+    let parcel = Arc::new(wrap(apps, exchange, context, (&call, body, to)));
     // The path as it is matched may be three times as long as it came.
     let is_cut = exchange.head.path().len() > usize::from(u16::MAX);
     if is_cut || parcel.frame.len() + parcel.body.len() > FRAME_BYTES_MAX {
         return Err(Fault::HeadTooLarge(HeadLimit::Handed));
     }
     call.carry(&parcel);
-    let rules = exchange.rules;
-    let (desk, app) = (&*rules.desks[to.app], &rules.plan.apps[to.app]);
-    let placed_us = house.clock.now_us();
+    let Destination { desk, app, .. } = to;
+    let placed_us = apps.event_loop.clock.now_us();
     call.place(desk, parcel.clone())?;
     let timeout_ms = to.timeout_ms;
-    let waiting = Waiting { house, app, timeout_ms, desk, call: &call, parcel: &parcel, placed_us };
+    let waiting = Waiting { apps, app, timeout_ms, desk, call: &call, parcel: &parcel, placed_us };
     let mut head = waiting.await_answer(exchange).await;
     let mut was_retried = false;
     while head.as_ref().err() == Some(&Fault::WorkerLost) {
         // What the worker had not begun is as good as never sent.
         let had_begun = !parcel.withdraw();
         if had_begun && (was_retried || !exchange.head.is_idempotent()) {
-            tell_lost(house, (app, &parcel), exchange.head, "it is answered 502");
+            tell_lost(apps, (app, &parcel), exchange.head, "it is answered 502");
             break;
         }
         if had_begun {
-            tell_lost(house, (app, &parcel), exchange.head, "it goes to another one");
+            tell_lost(apps, (app, &parcel), exchange.head, "it goes to another one");
         }
         was_retried |= had_begun;
         call.start_over();
         desk.place_again(parcel.clone());
         head = waiting.await_answer(exchange).await;
     }
-    trip.lane = parcel.begun_us().map(|begun_us| LaneFacts {
+    context.record.lane = parcel.begun_us().map(|begun_us| LaneFacts {
         queue_us: begun_us.saturating_sub(placed_us),
-        app_us: house.clock.now_us().saturating_sub(begun_us),
+        app_us: apps.event_loop.clock.now_us().saturating_sub(begun_us),
         worker_pid: worker_pid(&parcel),
     });
     let head = head?;
@@ -93,19 +95,19 @@ pub(crate) async fn fetch<W: Wire>(
     if has_body && head.length.is_some_and(|length| call.ends_short_of(length)) {
         return Err(Fault::BadAnswer("The application's answer is shorter than its Content-Length."));
     }
-    Ok((head, AnswerStream(call)))
+    Ok((head, ResponseStream(call)))
 }
 
 fn wrap<W: Wire>(
-    house: &House,
+    apps: &AppState,
     exchange: &Exchange<'_, W>,
-    trip: &Trip,
-    (call, body, to): (&OpenCall, Spooled, Destination),
+    context: &RequestContext,
+    (call, body, to): (&OpenCall, Spooled, Destination<'_>),
 ) -> Parcel {
-    let (script_bytes, lines) = (to.script_bytes, &exchange.rules.plan.apps[to.app].request_lines);
-    let facts = trip.forwarded(house, exchange);
+    let (script_bytes, lines) = (to.script_bytes, &to.app.request_lines);
+    let facts = context.forwarded(&apps.event_loop, exchange);
     let mut frame = Vec::with_capacity(1024);
-    let ids = (call.ticket(), house.calls.thread());
+    let ids = (call.ticket(), apps.event_loop.thread);
     let (body_bytes, body, file) = match body {
         Spooled::Memory(body) => (body.len() as u64, body, None),
         Spooled::File { file, bytes } => (bytes, Vec::new(), Some(file)),
@@ -116,7 +118,7 @@ fn wrap<W: Wire>(
 
 /// A request that waits for its answer.
 struct Waiting<'a> {
-    house: &'a House,
+    apps: &'a AppState,
     app: &'a App,
     timeout_ms: u64,
     desk: &'a AppDesk,
@@ -144,22 +146,22 @@ impl Waiting<'_> {
 
     /// Waits for the head: at most `queue.max_wait` for a worker, then at most `timeout` for its answer.
     async fn await_head(&self, head: &Head) -> Result<AnswerHead, Fault> {
-        let Waiting { house, app, desk, call, parcel, placed_us, .. } = self;
+        let Waiting { apps, app, desk, call, parcel, placed_us, .. } = self;
         let timeout_ms = if self.timeout_ms == 0 { u64::MAX / 4 } else { self.timeout_ms };
-        let deadline = crate::deadline::Deadline::new(&house.deadlines);
+        let deadline = crate::deadline::Deadline::new(&apps.event_loop.deadlines);
         loop {
             let due_ms = match parcel.begun_us() {
                 Some(begun_us) => begun_us / 1000 + timeout_ms,
                 None => placed_us / 1000 + app.queue_max_wait_ms,
             };
-            let now_ms = house.clock.coarse_ms();
+            let now_ms = apps.event_loop.clock.coarse_ms();
             if now_ms > due_ms {
                 if call.withdraw(desk) {
                     return Err(Fault::QueueTimeout);
                 }
                 if parcel.begun_us().is_some_and(|begun_us| now_ms > begun_us / 1000 + timeout_ms) {
                     call.give_up();
-                    end_overdue(house, timeout_ms, parcel, head);
+                    end_overdue(apps, timeout_ms, parcel, head);
                     return Err(Fault::AppTimeout);
                 }
             }
@@ -174,21 +176,21 @@ impl Waiting<'_> {
 }
 
 /// Tells which request a worker had when it ended: perhaps the one that ended it.
-fn tell_lost(house: &House, (app, parcel): (&App, &Parcel), head: &Head, outcome: &str) {
+fn tell_lost(apps: &AppState, (app, parcel): (&App, &Parcel), head: &Head, outcome: &str) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let (name, pid) = (&app.name, worker_pid(parcel));
-    house.log.error(&format!("{name}: worker {pid} ended while it had {method} {path}; {outcome}"));
+    apps.event_loop.report(&format!("{name}: worker {pid} ended while it had {method} {path}; {outcome}"));
 }
 
 /// Ends a worker that did not answer in time: whatever it does, no further request may wait for it.
-fn end_overdue(house: &House, timeout_ms: u64, parcel: &Parcel, head: &Head) {
+fn end_overdue(apps: &AppState, timeout_ms: u64, parcel: &Parcel, head: &Head) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
     let Some(lane) = parcel.lane() else { return };
-    let (name, seconds, pid) = (&lane.desk.name, timeout_ms as f64 / 1000.0, lane.pid);
-    house.log.error(&format!(
+    let (name, seconds, pid) = (&lane.app.name, timeout_ms as f64 / 1000.0, lane.pid);
+    apps.event_loop.report(&format!(
         "{name}: {method} {path} was not answered within {seconds} s: worker {pid} shows its stacks and is replaced"
     ));
-    house.end_worker(&lane);
+    apps.end_worker(&lane);
 }
 
 /// The process that has it; 0 for none.

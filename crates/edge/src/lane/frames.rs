@@ -3,15 +3,14 @@
 //! Actors: the event loop.
 //! Never:  does a frame harm anything but calls that its worker was given.
 
-use crate::house::House;
 use crate::lane::call::Call;
-use crate::lane::inbound::Lane;
+use crate::lane::outbounds::Worker;
+use crate::lane::state::AppState;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::lane::AnswerFrame;
 use hallway_core::semantics::take_app_answer;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// Bytes that a piece may keep beyond what it holds.
 const SPARE_BYTES_MAX: usize = 1024;
@@ -26,27 +25,28 @@ pub(super) enum Taken {
 }
 
 /// Takes one frame. Its bytes may stay with the call; then another vector is in their place.
-pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Taken {
+pub(super) fn take(apps: &AppState, worker: &Worker, bytes: &mut Vec<u8>) -> Taken {
+    let Worker { lane, desk } = worker;
     let Some(frame) = AnswerFrame::decode(bytes) else { return Taken::Broken };
     let (ticket, last, frees) = match frame {
         AnswerFrame::Hello if lane.is_leaving() || lane.is_greeted() => return Taken::Broken,
         AnswerFrame::Hello => {
-            lane.desk.join(lane);
-            house.master.worker_has_joined(lane.worker);
+            desk.join(lane);
+            apps.master.worker_has_joined(lane.worker);
             return Taken::Fully;
         }
         AnswerFrame::Leave if lane.note_leaving() => return Taken::Broken,
         AnswerFrame::Leave => {
             // What it was given and has not begun goes to others now, not when its process has ended.
-            house.master.worker_is_leaving(lane.worker);
-            house.posts.gone(lane.worker);
+            apps.master.worker_is_leaving(lane.worker);
+            apps.siblings.gone(lane.worker);
             return Taken::Fully;
         }
         AnswerFrame::Done { ticket } => {
-            if !house.calls.release(lane.worker, ticket) {
+            if !apps.calls.release(lane.worker, ticket) {
                 return Taken::Broken;
             }
-            lane.desk.freed(lane);
+            desk.freed(lane);
             return Taken::Fully;
         }
         AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
@@ -55,32 +55,32 @@ pub(super) fn take(house: &House, lane: &Arc<Lane>, bytes: &mut Vec<u8>) -> Take
         AnswerFrame::File { ticket, frees, .. } => (ticket, true, frees),
         AnswerFrame::Abort { ticket } => (ticket, true, true),
     };
-    let Some(call) = house.calls.find(ticket, lane.worker) else { return Taken::Broken };
+    let Some(call) = apps.calls.find(ticket, lane.worker) else { return Taken::Broken };
     let is_head = matches!(frame, AnswerFrame::Start { .. });
-    let Some((body_bytes, end)) = put(lane, &call, frame) else { return Taken::Broken };
+    let Some((body_bytes, end)) = put(worker, &call, frame) else { return Taken::Broken };
     if call.is_abandoned() || call.body().was_cut() {
         // Who goes on with it makes no progress.
-        house.outbounds.cancel(lane.worker, ticket);
+        apps.outbounds.cancel(lane.worker, ticket);
     } else if body_bytes > 0 {
-        call.note_progress(house.clock.coarse_ms());
+        call.note_progress(apps.event_loop.clock.coarse_ms());
         call.add(piece_of(bytes, body_bytes));
     } else if last || is_head {
         // A piece of nothing is none either.
-        call.note_progress(house.clock.coarse_ms());
+        call.note_progress(apps.event_loop.clock.coarse_ms());
     }
     if !last {
         return if call.body().has_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
     }
     if let Some(end) = end {
-        house.calls.end(&call, end);
+        apps.calls.end(&call, end);
     }
     if lane.note_served() {
-        house.master.worker_has_served(lane.worker);
+        apps.master.worker_has_served(lane.worker);
     }
     if frees {
-        lane.desk.freed(lane);
+        desk.freed(lane);
     } else {
-        house.calls.hold(lane, ticket, house.clock.coarse_ms());
+        apps.calls.hold(lane, ticket, apps.event_loop.clock.coarse_ms());
     }
     Taken::Fully
 }
@@ -99,7 +99,7 @@ type End = Option<Result<(), Fault>>;
 
 /// Gives a call what a frame says, all but the bytes of its body at the end of the frame; how many these are, and how
 /// the call ends if this is the last frame. Nothing where the frame lies: a head that comes twice, a body before it.
-fn put(lane: &Arc<Lane>, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, End)> {
+fn put(worker: &Worker, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, End)> {
     match frame {
         AnswerFrame::Start { .. } if call.has_begun() => None,
         AnswerFrame::Piece { .. } | AnswerFrame::File { .. } if !call.has_begun() => None,
@@ -116,7 +116,7 @@ fn put(lane: &Arc<Lane>, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, 
         AnswerFrame::Piece { body, .. } => Some((body.len(), Some(Ok(())))),
         AnswerFrame::File { ticket, offset, bytes, .. } => {
             call.await_file(offset..offset.checked_add(bytes)?);
-            if lane.desk.sent_files().take(lane.clone(), ticket) {
+            if worker.desk.sent_files().take(worker.lane.socket().clone(), ticket) {
                 return Some((0, None));
             }
             let _ = call.take_awaited_part();

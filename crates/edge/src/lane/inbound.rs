@@ -4,9 +4,8 @@
 //! Never:  does a send wait; a worker with a free slot has room, or is broken.
 
 use crate::files::StoredFile;
-use crate::lane::desk::AppDesk;
-use crate::lane::parcel::Parcel;
-use crate::lane::sent_files::WorkerSocket;
+use crate::lane::app_facts::AppFacts;
+use crate::lane::sent_files::{SentFiles, WorkerSocket};
 use hallway_core::lane::{AHEAD_MAX, AHEAD_US, FRAME_BYTES_MAX, SERVICE_NOTE, frames_max};
 use hallway_ring::{Memory, Refused, Sender, Shape, send_file};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,13 +23,12 @@ const INBOUND: usize = 0;
 pub(crate) struct Lane {
     pub(crate) worker: u32,
     pub(crate) pid: u32,
-    /// Where its app's requests wait.
-    pub(crate) desk: Arc<AppDesk>,
+    pub(crate) app: Arc<AppFacts>,
     /// Requests it works on at a time.
     pub(crate) slots: u16,
     pub(super) memory: Arc<Memory>,
     sender: Mutex<Sender>,
-    socket: WorkerSocket,
+    socket: Arc<WorkerSocket>,
     /// An event loop saw that the worker is gone.
     dead: AtomicBool,
     /// The worker said hello.
@@ -60,16 +58,16 @@ impl Lane {
     /// Those of mapping the rings.
     pub(crate) fn new(
         (worker, pid, slots): (u32, u32, u32),
-        desk: Arc<AppDesk>,
+        (app, files): (Arc<AppFacts>, &SentFiles),
         threads: usize,
         (socket, memory): (OwnedFd, &OwnedFd),
     ) -> io::Result<Self> {
-        let socket = WorkerSocket::new(worker, socket, desk.sent_files());
+        let socket = Arc::new(WorkerSocket::new(worker, socket, files));
         let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), threads))?);
         Ok(Lane {
             worker,
             pid,
-            desk,
+            app,
             slots: u16::try_from(slots).unwrap_or(u16::MAX),
             sender: Mutex::new(Sender::new(memory.clone(), INBOUND)),
             memory,
@@ -115,23 +113,28 @@ impl Lane {
         AHEAD_US.checked_div(service_us).unwrap_or(0).min(AHEAD_MAX) as usize
     }
 
-    /// Puts a parcel into the ring, after its file into the socket; where it is, and whether the
+    /// The socket beside the rings.
+    pub(super) fn socket(&self) -> &Arc<WorkerSocket> {
+        &self.socket
+    }
+
+    /// Puts a frame, which is in parts, into the ring, after its file into the socket; where it is, and whether the
     /// worker has to be woken.
-    pub(super) fn put(&self, parcel: &Parcel) -> Result<(u64, bool), NotSent> {
+    pub(super) fn put(&self, ticket: u64, parts: &[&[u8]], file: Option<&StoredFile>) -> Result<(u64, bool), NotSent> {
         if self.is_dead() {
             return Err(NotSent::Gone);
         }
-        if let Some(file) = &parcel.file {
-            open_again(file).and_then(|file| send_file(&self.socket, parcel.ticket, file.as_fd())).map_err(
-                |error| match error.kind() {
+        if let Some(file) = file {
+            open_again(file).and_then(|file| send_file(&*self.socket, ticket, file.as_fd())).map_err(|error| {
+                match error.kind() {
                     io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
                     // It takes none of those that it was sent.
                     io::ErrorKind::WouldBlock => NotSent::Failed,
                     _ => NotSent::Unsendable,
-                },
-            )?;
+                }
+            })?;
         }
-        match self.sender().send(&[&parcel.frame, &parcel.body]) {
+        match self.sender().send(parts) {
             Ok(sent) => Ok((sent.position, sent.wakes)),
             Err(Refused::Full) => Err(NotSent::Full),
             Err(Refused::Broken) => Err(NotSent::Failed),
@@ -150,7 +153,7 @@ impl Lane {
 
     /// Whether the worker's end of the socket is closed. Nothing is read of it: what came beside that would be closed here.
     pub(crate) fn has_ended(&self) -> bool {
-        let mut asked = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let mut asked = [PollFd::new(&*self.socket, PollFlags::RDHUP)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match poll(&mut asked, Some(&now)) {
             Ok(_) => asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR),

@@ -3,22 +3,27 @@
 //! Actors: the task of the request; the event loop, which takes answers whenever it has nothing else to do.
 //! Never:  does a worker get a second request while its slots are taken, or a request two answers.
 
+mod app_facts;
 mod call;
 mod calls;
 mod desk;
 mod fetch;
 mod frames;
 mod inbound;
-mod open_call;
-pub(crate) mod outbound;
+mod inbox;
+mod outbounds;
 mod parcel;
 mod sent_files;
+mod siblings;
+mod state;
+mod ticket;
 
-pub(crate) use calls::{Calls, end_stuck};
+pub(crate) use calls::ResponseStream;
 pub(crate) use desk::AppDesk;
 pub(crate) use fetch::{Destination, fetch};
 pub(crate) use inbound::Lane;
-pub(crate) use open_call::AnswerStream;
-pub(crate) use outbound::Outbounds;
-pub(crate) use outbound::end_with_file;
-pub(crate) use sent_files::{SentFile, close_apart};
+pub(crate) use inbox::{after_sleep, before_sleep, end_stuck, hear, serve_hooks};
+pub(crate) use outbounds::Worker;
+pub(crate) use sent_files::close_apart;
+pub(crate) use siblings::{AppMessage, Siblings};
+pub(crate) use state::AppState;

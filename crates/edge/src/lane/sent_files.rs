@@ -5,8 +5,7 @@
 //!         worker likes. Even a descriptor that is not taken is closed by whoever reads or closes the socket.
 
 use crate::files::{FilePools, StoredFile, mount_of};
-use crate::lane::inbound::Lane;
-use crate::posts::Posts;
+use crate::lane::siblings::{SentFile, Siblings};
 use crate::thread_pool::ThreadPool;
 use hallway_ring::receive_file;
 use rustix::fs::{FileType, fstat};
@@ -31,19 +30,9 @@ pub(crate) struct SentFiles {
     waiting: Arc<AtomicUsize>,
 }
 
-/// What came for an answer whose worker says that it sent a file.
-pub(crate) enum SentFile {
-    /// A plain file, and its length.
-    Plain(Arc<StoredFile>, u64),
-    /// It came to a process that has too many files open.
-    Lost,
-    /// Nothing, or what is no plain file: the worker lies.
-    Nothing(Arc<Lane>),
-}
-
 enum Task {
     Take {
-        lane: Arc<Lane>,
+        socket: Arc<WorkerSocket>,
         ticket: u64,
     },
     /// The edge's end of a worker's socket, with all that is still in it.
@@ -58,10 +47,14 @@ impl SentFiles {
     ///
     /// # Errors
     /// Those of starting a thread.
-    pub(super) fn start(posts: Posts, threads: ThreadPool, pools: Arc<FilePools>) -> io::Result<SentFiles> {
+    pub(super) fn start(
+        siblings: Arc<dyn Siblings>,
+        threads: ThreadPool,
+        pools: Arc<FilePools>,
+    ) -> io::Result<SentFiles> {
         let (tasks, queue) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let taker = Taker { posts, threads, pools, waiting: waiting.clone(), early: HashMap::new() };
+        let taker = Taker { siblings, threads, pools, waiting: waiting.clone(), early: HashMap::new() };
         let builder = std::thread::Builder::new().name("sent files".into()).stack_size(STACK_BYTES);
         builder.spawn(move || taker.work(&queue))?;
         Ok(SentFiles { tasks, waiting })
@@ -69,12 +62,12 @@ impl SentFiles {
 
     /// Has the file of an answer taken; the event loop that owns the ticket is told. `false` where too many wait
     /// already, because something that the app sent cannot be closed.
-    pub(super) fn take(&self, lane: Arc<Lane>, ticket: u64) -> bool {
+    pub(super) fn take(&self, socket: Arc<WorkerSocket>, ticket: u64) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        self.tasks.send(Task::Take { lane, ticket }).is_ok()
+        self.tasks.send(Task::Take { socket, ticket }).is_ok()
     }
 }
 
@@ -118,7 +111,7 @@ pub(crate) fn close_apart(socket: OwnedFd) {
 
 /// The thread's own.
 struct Taker {
-    posts: Posts,
+    siblings: Arc<dyn Siblings>,
     /// Where answers read these files, and where they are closed.
     threads: ThreadPool,
     pools: Arc<FilePools>,
@@ -131,10 +124,10 @@ impl Taker {
     fn work(mut self, queue: &Receiver<Task>) {
         for task in queue {
             match task {
-                Task::Take { lane, ticket } => {
+                Task::Take { socket, ticket } => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    let taken = self.take(lane, ticket);
-                    self.posts.file(ticket, taken);
+                    let taken = self.take(&socket, ticket);
+                    self.siblings.file(ticket, taken);
                 }
                 Task::Close { worker, socket } => {
                     self.early.remove(&worker);
@@ -146,14 +139,16 @@ impl Taker {
 
     /// The file that the worker sent for this answer before it said so in its lane. Those of other answers, which other
     /// event loops ask for, are kept for them.
-    fn take(&mut self, lane: Arc<Lane>, ticket: u64) -> SentFile {
-        let early = self.early.entry(lane.worker).or_default();
+    fn take(&mut self, socket: &WorkerSocket, ticket: u64) -> SentFile {
+        let early = self.early.entry(socket.worker).or_default();
         while early.len() < EARLY_MAX
-            && let Some(received) = receive_file(&*lane)
+            && let Some(received) = receive_file(socket)
         {
             early.push(received);
         }
-        let Some(at) = early.iter().position(|(number, _)| *number == ticket) else { return SentFile::Nothing(lane) };
+        let Some(at) = early.iter().position(|(number, _)| *number == ticket) else {
+            return SentFile::Nothing(socket.worker);
+        };
         let (_, Some(file)) = early.swap_remove(at) else { return SentFile::Lost };
         match fstat(&file) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
@@ -161,7 +156,7 @@ impl Taker {
                 let file = StoredFile::of_worker(File::from(file), mount, &self.pools, &self.threads);
                 SentFile::Plain(Arc::new(file), u64::try_from(stat.st_size).unwrap_or(0))
             }
-            _ => SentFile::Nothing(lane),
+            _ => SentFile::Nothing(socket.worker),
         }
     }
 }

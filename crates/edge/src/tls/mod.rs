@@ -4,13 +4,13 @@
 //! Never:  does a client get a certificate of another site than the one it asked for.
 
 mod client;
+mod facts;
 mod vet;
 
-use crate::exchange::TlsFacts;
-use crate::rules::Rules;
 use crate::stream::Socket;
 use aws_lc_rs::digest::{SHA256, digest};
 pub(crate) use client::{client_config, is_authority};
+pub(crate) use facts::TlsFacts;
 use hallway_core::plan::{Certificate, ClientCertificates, Plan, Site, SiteTls};
 use hallway_core::route::Sites;
 use hallway_core::semantics::ClientCertificate;
@@ -48,8 +48,8 @@ const SUITES: [SupportedCipherSuite; 9] = [
 const UNSENT_BYTES_MAX: usize = 32 * 1024;
 
 /// How connections to each site are encrypted.
-#[derive(Default)]
 pub(crate) struct Tls {
+    names: Arc<Sites>,
     /// In the order of the plan.
     sites: Vec<Option<Config>>,
     /// For names that no site has: the handshake ends with an alert.
@@ -90,9 +90,9 @@ impl Tls {
     ///
     /// # Errors
     /// What a validated plan does not have: certificates and keys that cannot be used.
-    pub(crate) fn of(plan: &Plan) -> io::Result<Tls> {
+    pub(crate) fn of(plan: &Plan, names: Arc<Sites>) -> io::Result<Tls> {
         if plan.certificates.is_empty() {
-            return Ok(Tls::default());
+            return Ok(Tls { names, sites: Vec::new(), nobody: None });
         }
         let of_site = |site: &Site| match &site.tls {
             Some(tls) => config(&plan.certificates[tls.certificate], tls).map(Some),
@@ -102,7 +102,7 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&version::TLS13]);
         let builder = builder.map_err(io::Error::other)?.with_no_client_auth();
         let nobody = builder.with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
-        Ok(Tls { sites, nobody: Some(Config::new(nobody)) })
+        Ok(Tls { names, sites, nobody: Some(Config::new(nobody)) })
     }
 
     /// The site of clients that name none: the first that is encrypted.
@@ -112,9 +112,9 @@ impl Tls {
 
     /// How a connection is encrypted whose client asked for this name; without a name, that of the first site
     /// that is encrypted.
-    fn config(&self, sites: &Sites, name: Option<&str>) -> Option<&Config> {
+    fn config(&self, name: Option<&str>) -> Option<&Config> {
         let site = match name {
-            Some(name) => sites.site(name.as_bytes()),
+            Some(name) => self.names.site(name.as_bytes()),
             None => self.unnamed(),
         };
         site.and_then(|site| self.sites.get(site)?.as_ref()).or(self.nobody.as_ref())
@@ -189,7 +189,7 @@ fn read(der: &CertificateDer<'_>) -> ClientCertificate {
 ///
 /// # Errors
 /// The connection, where the client was told what it did wrong; nothing where there is none any more.
-pub(crate) async fn accept(socket: Socket, rules: &Rules) -> Result<(TlsStream<Socket>, TlsFacts), Option<Socket>> {
+pub(crate) async fn accept(socket: Socket, tls: &Tls) -> Result<(TlsStream<Socket>, TlsFacts), Option<Socket>> {
     // Those are the client's faults, each of which has its alert (RFC 8446, 6.2).
     let was_told = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
@@ -198,7 +198,7 @@ pub(crate) async fn accept(socket: Socket, rules: &Rules) -> Result<(TlsStream<S
         Err(error) => return Err(acceptor.take_io().filter(|_| was_told(&error))),
     };
     let name = hello.client_hello().server_name().map(Box::from);
-    let config = rules.tls.config(&rules.sites, name.as_deref()).map(|config| config.of(&hello.client_hello()));
+    let config = tls.config(name.as_deref()).map(|config| config.of(&hello.client_hello()));
     // Without one, no site is encrypted.
     let config = config.ok_or(None)?;
     let agreeing = hello.into_stream_with(config, |session| session.set_buffer_limit(Some(UNSENT_BYTES_MAX)));

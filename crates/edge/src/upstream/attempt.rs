@@ -3,22 +3,21 @@
 //! Actors: the task of the request.
 //! Never:  does a client that leaves keep a server at work.
 
-use super::body::{Coding, Outgoing, Running, tell_complaints};
-use super::choose::Held;
-use super::connect::{Connection, connect};
-use super::fetch::{Destination, Fetched, Tunnel};
+use super::body::{Running, Stream, tell_complaints};
+use super::connect::{AT_ONCE, Connection, connect};
+use super::connections::Upstreams;
 use super::flight::{Flight, OnConnection, OnStream, Speech, converse};
 use super::head_wait::{Broken, HeadWait};
-use super::raw::is_raw;
+use super::lease::Held;
+use super::outgoing::{Coding, Outgoing};
+use super::pools::Pools;
+use super::response::{AsItCame, Destination, Fetched, Tunnel};
 use super::script;
 use super::trailing::Trailing;
+use crate::context::RequestContext;
 use crate::deadline::{Deadline, SWEEP};
-use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
-use crate::rules::Rules;
-use crate::trip::Trip;
-use crate::upstream::UpstreamStream;
+use crate::replay::Whole;
 use hallway_core::decimal::digits;
 use hallway_core::fields::{Name, list_members};
 use hallway_core::gateway::{Gateway, Named, put_begin, put_uwsgi};
@@ -33,14 +32,11 @@ use rustls::ClientConfig;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What a server does that was taken for another kind of server.
-pub(super) const AT_ONCE: &str =
-    "it ended the connection without a word, and has never answered: does it speak https://, fastcgi:// or uwsgi://?";
-
 /// One try of a request.
 pub(super) struct Attempt<'a> {
-    pub(super) house: &'a House,
-    pub(super) trip: &'a Trip,
+    pub(super) upstreams: &'a Rc<Upstreams>,
+    pub(super) pools: &'a Pools,
+    pub(super) context: &'a RequestContext,
     pub(super) to: Destination<'a>,
     /// The pool of the server, which may stand in another one.
     pub(super) pool: &'a Arc<Pool>,
@@ -87,8 +83,8 @@ impl Attempt<'_> {
         held: Held,
         is_repeated: bool,
     ) -> Result<Sent, Failed> {
-        let Attempt { house, pool, .. } = *self;
-        let (head, now_ms) = (exchange.head, house.clock.coarse_ms());
+        let Attempt { upstreams, pool, .. } = *self;
+        let (head, now_ms) = (exchange.head, upstreams.event_loop.clock.coarse_ms());
         let speaks_http = matches!(held.server.identity.protocol, Protocol::Http | Protocol::Https);
         let upgrades = speaks_http && head.wants_upgrade() && exchange.wire.can_upgrade();
         let mut flight = match held.server.identity.protocol {
@@ -97,17 +93,20 @@ impl Attempt<'_> {
         };
         let echoes_version = held.server.identity.protocol == Protocol::Uwsgi;
         let asked = Asked { is_head: head.is_head(), upgrades, echoes_version };
-        let deadline = Deadline::new(&house.deadlines);
-        let wait = HeadWait { house, timeout_ms: self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms) };
+        let deadline = Deadline::new(&upstreams.event_loop.deadlines);
+        let wait = HeadWait {
+            event_loop: &upstreams.event_loop,
+            timeout_ms: self.to.timeout_ms.unwrap_or(pool.answer_timeout_ms),
+        };
         match wait.end(exchange, &mut flight, asked, &deadline).await {
             Ok(answer) if answer.head.status == 101 && !was_offered(head, &answer.head) => {
                 let fault = Fault::BadAnswer("The server changed to a protocol that was not offered.");
-                held.server.note_failure(pool, (fault, fault.detail()), house.clock.coarse_ms());
+                held.server.note_failure(pool, (fault, fault.detail()), upstreams.event_loop.clock.coarse_ms());
                 Err(Failed { was_sent: true, has_taken: true, ..Failed::unsent(fault) })
             }
             Ok(answer) => {
-                tell_complaints(house, pool, &held, &mut flight);
-                let took_us = house.clock.now_us().saturating_sub(self.begun_us);
+                tell_complaints(upstreams, pool, &held, &mut flight);
+                let took_us = upstreams.event_loop.clock.now_us().saturating_sub(self.begun_us);
                 held.server.note_answer(pool, (answer.head.status, took_us), now_ms);
                 Ok(Sent(self.go_on(answer, flight, held, deadline)))
             }
@@ -132,7 +131,7 @@ impl Attempt<'_> {
                 if is_stale && can_repeat && !is_repeated {
                     return Err(Failed { stale: Some(held), ..failed });
                 }
-                held.server.note_failure(pool, (fault, fault.detail()), house.clock.coarse_ms());
+                held.server.note_failure(pool, (fault, fault.detail()), upstreams.event_loop.clock.coarse_ms());
                 Err(failed)
             }
         }
@@ -145,8 +144,8 @@ impl Attempt<'_> {
         held: &Held,
         (upgrades, is_repeated): (bool, bool),
     ) -> Result<Flight, Failed> {
-        let Attempt { house, pool, .. } = *self;
-        let now_ms = house.clock.coarse_ms();
+        let Attempt { upstreams, pool, .. } = *self;
+        let now_ms = upstreams.event_loop.clock.coarse_ms();
         // Nobody is asked where this is no request for such a server.
         let named = match held.server.identity.protocol {
             Protocol::FastCgi => Box::pin(self.script(exchange.head)).await.map_err(Failed::by_us)?,
@@ -155,12 +154,12 @@ impl Attempt<'_> {
         let outgoing = self.outgoing(exchange, (held, upgrades), named.as_ref());
         let (speech, outgoing) = outgoing.map_err(Failed::by_us)?;
         let is_safe = exchange.head.is_idempotent();
-        let idle = if is_repeated { None } else { house.upstreams.take(held.server.number, pool, now_ms) };
+        let idle = if is_repeated { None } else { upstreams.take(held.server.number, pool, now_ms) };
         // What may not be sent twice does not go by a connection that could be ending just now.
         let idle = idle.filter(|_| !upgrades).and_then(|mut idle| (is_safe || idle.is_surely_quiet()).then_some(idle));
         let connection = match idle {
             Some(connection) => connection,
-            None => Box::pin(self.connect(exchange.rules, held)).await?,
+            None => Box::pin(self.connect(held)).await?,
         };
         Ok(Flight::OnConnection(OnConnection::new(connection, speech, outgoing, now_ms)))
     }
@@ -171,47 +170,47 @@ impl Attempt<'_> {
         if script.root.is_empty() {
             return Ok(None);
         }
-        let named = script::find(self.house, script, path_behind(head, self.to.prefix_bytes)).await?;
+        let named = script::find(&self.upstreams.event_loop, script, path_behind(head, self.to.prefix_bytes)).await?;
         named.map(Some).ok_or(Fault::NotFound)
     }
 
     /// A new connection.
-    async fn connect(&self, rules: &Rules, held: &Held) -> Result<Connection, Failed> {
-        let tls = self.tls(rules, held);
+    async fn connect(&self, held: &Held) -> Result<Connection, Failed> {
+        let tls = self.tls(held);
         if tls.is_none() && held.server.identity.protocol.is_encrypted() {
             // A plan that knew this server differently: nothing is sent that others could read.
             return Err(Failed::unsent(Fault::NoServer));
         }
-        let connected = connect(self.house, &held.server, self.pool, tls).await;
+        let connected = connect(&self.upstreams.event_loop, &held.server, self.pool, tls).await;
         connected.map_err(|(fault, why)| self.unreachable(held, fault, &why))
     }
 
     fn unreachable(&self, held: &Held, fault: Fault, why: &str) -> Failed {
-        let Attempt { house, pool, .. } = *self;
+        let Attempt { upstreams, pool, .. } = *self;
         // What this machine has run out of is no fault of the server's.
         if fault != Fault::Busy {
-            held.server.note_failure(pool, (fault, why), house.clock.coarse_ms());
+            held.server.note_failure(pool, (fault, why), upstreams.event_loop.clock.coarse_ms());
         }
         Failed { why: why.into(), ..Failed::unsent(fault) }
     }
 
     /// On a stream of a connection that it shares with others.
     async fn begin_stream<W: Wire>(&self, exchange: &Exchange<'_, W>, held: &Held) -> Result<Flight, Failed> {
-        let Attempt { house, pool, .. } = *self;
-        let now_ms = house.clock.coarse_ms();
+        let Attempt { upstreams, pool, .. } = *self;
+        let now_ms = upstreams.event_loop.clock.coarse_ms();
         let (request, outgoing) = self.request(exchange, held).map_err(Failed::by_us)?;
         let foul = |error: String| self.unreachable(held, Fault::Unreachable, &error);
-        let shared = match house.upstreams.shared(held.server.number, pool, now_ms) {
+        let shared = match upstreams.shared(held.server.number, pool, now_ms) {
             Some(shared) => shared,
             None => {
-                let connection = self.connect(exchange.rules, held).await?;
+                let connection = self.connect(held).await?;
                 let conversing = converse(connection.stream, now_ms);
                 let made = Rc::new(conversing.await.map_err(|error| foul(error.to_string()))?);
-                house.upstreams.share(held.server.number, made.clone());
+                upstreams.share(held.server.number, made.clone());
                 made
             }
         };
-        let deadline = Deadline::new(&house.deadlines);
+        let deadline = Deadline::new(&upstreams.event_loop.deadlines);
         let due_ms = now_ms + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
         match deadline.until(due_ms, OnStream::begin(shared.clone(), request, outgoing, now_ms)).await {
             Ok(Ok(stream)) => Ok(Flight::OnStream(Box::new(stream))),
@@ -231,13 +230,13 @@ impl Attempt<'_> {
     ) -> Result<(http::Request<()>, Outgoing), Fault> {
         const UNFIT: Fault = Fault::BadRequest("This request cannot go on by HTTP/2.");
         let head = exchange.head;
-        let facts = self.trip.forwarded(self.house, exchange);
-        let onward = Onward { is_raw: is_raw(exchange, self)?, ..self.onward((head, held), &facts, false) };
-        let (mut plain, mut target) = (self.house.spares.buffer(), Vec::new());
+        let facts = self.context.forwarded(&self.upstreams.event_loop, exchange);
+        let onward = Onward { is_raw: self.is_raw()?, ..self.onward((head, held), &facts, false) };
+        let (mut plain, mut target) = (self.upstreams.event_loop.buffers.buffer(), Vec::new());
         onward.put_target(head, &mut plain);
         target.reserve(plain.len());
         put_path(&mut target, &plain);
-        self.house.spares.keep_buffer(plain);
+        self.upstreams.event_loop.buffers.keep_buffer(plain);
         let scheme = if held.server.identity.protocol == Protocol::H2 { "https" } else { "http" };
         let authority = onward.host.map_or(head.host(), str::as_bytes);
         let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build();
@@ -264,14 +263,25 @@ impl Attempt<'_> {
             put(b"te", b"trailers");
         }
         let outgoing = match self.is_fed(head) {
-            true => Outgoing::fed(Vec::new(), (Coding::Frames, Some(self.trailing(exchange))), onward.expects_continue),
+            true => Outgoing::fed(Vec::new(), (Coding::Frames, Some(self.trailing())), onward.expects_continue),
             false => Outgoing::new(Vec::new(), self.body, Coding::Frames),
         };
         Ok((request, outgoing))
     }
 
-    fn trailing<W>(&self, exchange: &Exchange<'_, W>) -> Trailing {
-        Trailing::of(exchange, self.trip, self.pool)
+    fn trailing(&self) -> Trailing {
+        Trailing::of(self.context, self.pool)
+    }
+
+    /// Whether the server is asked for the target as it came.
+    fn is_raw(&self) -> Result<bool, Fault> {
+        match self.to.as_it_came {
+            AsItCame::Yes => Ok(self.pool.raw_path),
+            AsItCame::Ambiguous if self.pool.raw_path => {
+                Err(Fault::BadRequest("The path can be read in two ways: it has dot segments."))
+            }
+            AsItCame::No | AsItCame::Ambiguous => Ok(false),
+        }
     }
 
     /// Whether the body goes on as it comes.
@@ -303,33 +313,33 @@ impl Attempt<'_> {
         }
     }
 
-    fn tls<'r>(&self, rules: &'r Rules, held: &Held) -> Option<&'r Arc<ClientConfig>> {
-        rules.upstream_tls(held.pool).filter(|_| held.server.identity.protocol.is_encrypted())
+    fn tls(&self, held: &Held) -> Option<&Arc<ClientConfig>> {
+        self.pools.tls(held.pool).filter(|_| held.server.identity.protocol.is_encrypted())
     }
 
     fn go_on(&self, answer: ServerAnswer, flight: Flight, held: Held, deadline: Deadline) -> Fetched {
-        let (house, pool) = (self.house, self.pool.clone());
+        let (upstreams, pool) = (self.upstreams, self.pool.clone());
         if answer.head.status == 101 {
             let silence_ms = pool.tunnel_timeout_ms;
             return match flight.into_tunnel() {
                 Some((stream, before)) => {
                     Fetched::Upgrade(answer.head, Box::new(Tunnel { _held: held, stream, before, silence_ms }))
                 }
-                None => Fetched::Answer(answer.head, UpstreamStream::new(None)),
+                None => Fetched::Answer(answer.head, Stream::new(None)),
             };
         }
         let mut flight = flight;
         let whole = if flight.has_sent() { flight.take_whole() } else { None };
-        let running = Running { flight, held, pool, deadline };
+        let running = Running { upstreams: upstreams.clone(), flight, held, pool, deadline };
         if let Some(piece) = whole {
-            running.finish(house);
+            running.finish();
             return Fetched::Whole(answer.head, piece);
         }
         if running.flight.has_ended() && running.flight.has_sent() {
-            running.finish(house);
-            return Fetched::Answer(answer.head, UpstreamStream::new(None));
+            running.finish();
+            return Fetched::Answer(answer.head, Stream::new(None));
         }
-        Fetched::Answer(answer.head, UpstreamStream::new(Some(Box::new(running))))
+        Fetched::Answer(answer.head, Stream::new(Some(Box::new(running))))
     }
 
     /// The request as it goes to the server.
@@ -340,9 +350,9 @@ impl Attempt<'_> {
         named: Option<&Named>,
     ) -> Result<(Speech, Outgoing), Fault> {
         let head = exchange.head;
-        let facts = self.trip.forwarded(self.house, exchange);
-        let onward = Onward { is_raw: is_raw(exchange, self)?, ..self.onward((head, held), &facts, upgrades) };
-        let mut out = self.house.spares.buffer();
+        let facts = self.context.forwarded(&self.upstreams.event_loop, exchange);
+        let onward = Onward { is_raw: self.is_raw()?, ..self.onward((head, held), &facts, upgrades) };
+        let mut out = self.upstreams.event_loop.buffers.buffer();
         let gateway = Gateway { onward: &onward, script: named.map(|named| (&self.pool.script, named)) };
         let (speech, coding) = match held.server.identity.protocol {
             Protocol::FastCgi => {
@@ -360,7 +370,7 @@ impl Attempt<'_> {
             }
         };
         let outgoing = if self.is_fed(head) {
-            Outgoing::fed(out, (coding, Some(self.trailing(exchange))), onward.expects_continue)
+            Outgoing::fed(out, (coding, Some(self.trailing())), onward.expects_continue)
         } else {
             Outgoing::new(out, self.body, coding)
         };

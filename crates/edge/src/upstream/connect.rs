@@ -5,7 +5,7 @@
 
 use super::server::{Address, Server};
 use crate::deadline::{Deadline, SWEEP};
-use crate::house::House;
+use crate::event_loop::EventLoop;
 use crate::stream::{Socket, Stream};
 use crate::tls::is_authority;
 use hallway_core::Fault;
@@ -20,6 +20,10 @@ use std::task::{Context, Waker};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, TlsStream};
+
+/// What a server does that was taken for another kind of server.
+pub(super) const AT_ONCE: &str =
+    "it ended the connection without a word, and has never answered: does it speak https://, fastcgi:// or uwsgi://?";
 
 /// A connection to a server.
 pub(super) struct Connection {
@@ -69,13 +73,13 @@ impl Connection {
 /// # Errors
 /// 502 or 504, and why, for the log.
 pub(super) async fn connect(
-    house: &House,
+    event_loop: &EventLoop,
     server: &Server,
     pool: &Pool,
     tls: Option<&Arc<ClientConfig>>,
 ) -> Result<Connection, (Fault, String)> {
-    let deadline = Deadline::new(&house.deadlines);
-    let due_ms = house.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
+    let deadline = Deadline::new(&event_loop.deadlines);
+    let due_ms = event_loop.clock.coarse_ms() + pool.connect_timeout_ms + SWEEP.as_millis() as u64;
     let connected = async {
         let socket = open(&server.identity.address).await.map_err(|error| (fault_of(&error), plain(&error)))?;
         match tls {
@@ -95,7 +99,7 @@ pub(super) async fn connect(
             ));
         }
     };
-    Ok(Connection::of(stream, house.clock.coarse_ms()))
+    Ok(Connection::of(stream, event_loop.clock.coarse_ms()))
 }
 
 /// What the system says, without the number that says it to programs.

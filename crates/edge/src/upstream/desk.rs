@@ -286,6 +286,6 @@ fn ring(list: &[Member]) -> Ring {
     let all = (weights * PARTITIONS).min(PARTITIONS_MAX);
     let share = |weight: u32| (u64::from(weight) * all / weights.max(1)).max(u64::from(weight > 0)) as u32;
     let nodes: Vec<(String, u32)> =
-        list.iter().map(|member| (member.server.name.clone(), share(member.weight))).collect();
+        list.iter().map(|member| (member.server.name.to_string(), share(member.weight))).collect();
     Ring::new(Hash::Xxh3, &nodes)
 }

@@ -4,94 +4,57 @@
 //! Never:  is a request sent again that a server may have acted on, unless its method allows it; or beyond the budget.
 
 use super::attempt::{Attempt, Failed, Sent};
-use super::body::Stream;
-use super::choose::{Choice, Held};
-use super::outward::{Places, turn};
-use super::server::{Server, Try};
+use super::connections::Upstreams;
+use super::lease::Held;
+use super::outward::turn;
+use super::pools::Pools;
+use super::response::{Destination, Fetched};
+use super::select::Choice;
+use super::server::Server;
 use super::sticky;
+use crate::context::RequestContext;
 use crate::deliver::now;
-use crate::detached::Whole;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
-use crate::mirror::whole;
-use crate::piece::Piece;
-use crate::rules::Rules;
-use crate::spool::gather;
-use crate::trip::Trip;
+use crate::record::Try;
+use crate::replay::Whole;
+use crate::request_body::gather;
 use hallway_core::balance::Budget;
 use hallway_core::head::Framing;
 use hallway_core::plan::{Balance, Limits, Pool};
 use hallway_core::route::key_of;
-use hallway_core::semantics::{AnswerHead, cookie};
+use hallway_core::semantics::cookie;
 use hallway_core::{Fault, Head};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
 /// Servers that a request is offered to that take no connection.
 const OFFERS_MAX: usize = 10;
 
-/// Where a request goes.
-#[derive(Clone, Copy)]
-pub(crate) struct Destination<'a> {
-    /// The pool, of those in the plan.
-    pub(crate) pool: usize,
-    /// How much of the path the route takes off.
-    pub(crate) prefix_bytes: usize,
-    /// The longest body.
-    pub(crate) body_bytes_max: u64,
-    /// How long it may take until the answer begins; nothing for as long as the pool says.
-    pub(crate) timeout_ms: Option<u64>,
-    /// Where the server's own addresses are for clients, where that is to be said.
-    pub(crate) places: Option<Places<'a>>,
-}
-
-/// What a server answered.
-pub(crate) enum Fetched {
-    Answer(AnswerHead, Stream),
-    /// All of it is here already.
-    Whole(AnswerHead, Piece),
-    /// It changes the protocol: head, connection, and what it has said on it already.
-    Upgrade(AnswerHead, Box<Tunnel>),
-}
-
-/// A connection to a server that speaks another protocol now.
-pub(crate) struct Tunnel {
-    /// Counts as long as it is open.
-    pub(super) _held: Held,
-    pub(super) stream: crate::stream::Stream,
-    pub(super) before: Vec<u8>,
-    pub(super) silence_ms: u64,
-}
-
-impl Tunnel {
-    /// Carries bytes between it and the client until they are done.
-    pub(crate) async fn join<W: Wire>(&mut self, wire: &mut W) {
-        wire.tunnel(&mut self.stream, std::mem::take(&mut self.before), self.silence_ms).await;
-    }
-}
-
 /// Has a server of a pool answer a request.
 pub(crate) async fn fetch<W: Wire>(
-    house: &House,
+    (upstreams, pools): (&Rc<Upstreams>, &Pools),
     exchange: &mut Exchange<'_, W>,
-    trip: &mut Trip,
+    context: &mut RequestContext,
     to: Destination<'_>,
 ) -> Result<Fetched, Fault> {
-    let rules = exchange.rules;
-    let pool: Arc<Pool> = rules.plan.pools[to.pool].clone();
+    let (desk, pool) = pools.of(to.pool);
+    let pool = pool.clone();
     let budget = Budget::new(pool.retry_percent);
-    rules.pools[to.pool].earn_retry(budget);
-    let body = gathered(house, exchange, &pool, to.body_bytes_max).await?;
+    desk.earn_retry(budget);
+    let body =
+        gathered(upstreams, exchange, &pool, Limits { body_bytes_max: to.body_bytes_max, ..context.plan.limits })
+            .await?;
     let wanted = pool
         .sticky
         .as_ref()
         .and_then(|sticky| sticky::read(&pool, sticky, cookie(exchange.head, sticky.cookie.as_bytes())?));
-    let key = key(&pool, exchange.head, &trip.client(&exchange.arrival.peer).ip);
+    let key = key(&pool, exchange.head, &context.client(&exchange.arrival.peer).ip);
     let mut tries = Tries {
-        house,
-        rules,
+        upstreams,
+        pools,
         pool,
         to,
         body,
@@ -105,7 +68,7 @@ pub(crate) async fn fetch<W: Wire>(
         is_stale: false,
         spare: None,
     };
-    match tries.run(exchange, trip).await {
+    match tries.run(exchange, context).await {
         // What the last server that was asked did is no better than what the one before said.
         Err(fault) if fault != Fault::ClientGone => tries.spare.take().ok_or(fault),
         fetched => fetched,
@@ -114,8 +77,8 @@ pub(crate) async fn fetch<W: Wire>(
 
 /// The tries of one request.
 struct Tries<'a> {
-    house: &'a House,
-    rules: &'a Rules,
+    upstreams: &'a Rc<Upstreams>,
+    pools: &'a Pools,
     pool: Arc<Pool>,
     to: Destination<'a>,
     body: Option<Whole>,
@@ -147,34 +110,38 @@ struct Tried {
 
 impl Tried {
     fn noted(&self, status: u16, has_answered: bool) -> Try {
-        let (server, begun_us, took_us) = (self.server.clone(), self.begun_us, self.took_us);
+        let (server, begun_us, took_us) = (self.server.name.clone(), self.begun_us, self.took_us);
         Try { server, status, begun_us, took_us, has_answered }
     }
 }
 
 impl Tries<'_> {
-    async fn run<W: Wire>(&mut self, exchange: &mut Exchange<'_, W>, trip: &mut Trip) -> Result<Fetched, Fault> {
-        let (house, rules) = (self.house, self.rules);
+    async fn run<W: Wire>(
+        &mut self,
+        exchange: &mut Exchange<'_, W>,
+        context: &mut RequestContext,
+    ) -> Result<Fetched, Fault> {
+        let (upstreams, pools) = (self.upstreams, self.pools);
         loop {
             let held = match self.same.take() {
                 Some(held) => held,
                 None => {
                     // What went wrong before says more than that nobody is left.
-                    let chosen = choose(&self.choice(), exchange.wire, &mut trip.queue_us).await;
+                    let chosen = choose(&self.choice(), exchange.wire, &mut context.record.queue_us).await;
                     let failed = self.failed;
                     chosen.map_err(|fault| failed.unwrap_or_else(|| complain(&self.choice(), exchange.head, fault)))?
                 }
             };
             let (server, member) = (held.server.clone(), sticky::number_of(&self.pool, &held));
-            let begun_us = house.clock.now_us();
+            let begun_us = upstreams.event_loop.clock.now_us();
             let mut tried = Tried { server, member, pool: held.pool, begun_us, took_us: 0 };
-            let (pool, body) = (&rules.plan.pools[held.pool], self.body.as_ref());
-            let attempt = Attempt { house, trip, to: self.to, pool, body, begun_us };
+            let (pool, body) = (pools.of(held.pool).1, self.body.as_ref());
+            let attempt = Attempt { upstreams, pools, context, to: self.to, pool, body, begun_us };
             let made = attempt.make(exchange, held, self.is_stale || self.failed.is_some()).await;
-            tried.took_us = house.clock.now_us().saturating_sub(begun_us);
+            tried.took_us = upstreams.event_loop.clock.now_us().saturating_sub(begun_us);
             match made {
                 Ok(Sent(fetched)) => {
-                    if let Some(fetched) = self.take(exchange, trip, fetched, tried) {
+                    if let Some(fetched) = self.take(exchange, context, fetched, tried) {
                         return Ok(fetched);
                     }
                 }
@@ -182,7 +149,7 @@ impl Tries<'_> {
                     // The server had ended that connection: it is not its fault, and it has not had the request.
                     (self.same, self.is_stale) = (Some(held), true);
                 }
-                Err(failure) => self.note(exchange, trip, failure, &tried)?,
+                Err(failure) => self.note(exchange, context, failure, &tried)?,
             }
         }
     }
@@ -191,18 +158,18 @@ impl Tries<'_> {
     fn take<W: Wire>(
         &mut self,
         exchange: &Exchange<'_, W>,
-        trip: &mut Trip,
+        context: &mut RequestContext,
         mut fetched: Fetched,
         tried: Tried,
     ) -> Option<Fetched> {
         let (Fetched::Answer(head, _) | Fetched::Whole(head, _) | Fetched::Upgrade(head, _)) = &mut fetched;
         let status = head.status;
-        let own_pool = &self.rules.plan.pools[tried.pool];
-        turn(head, self.house, (exchange, trip), (&tried.server, own_pool, self.to));
+        let own_pool = self.pools.of(tried.pool).1;
+        turn(head, &self.upstreams.event_loop, (exchange, context), (&tried.server, own_pool, self.to.places));
         if let Some(member) = tried.member.filter(|_| tried.member != self.wanted) {
-            sticky::keep(head, &self.pool, member, trip.is_https(exchange.arrival));
+            sticky::keep(head, &self.pool, member, context.is_https(exchange.arrival));
         }
-        trip.tries.push(tried.noted(status, true));
+        context.record.tries.push(tried.noted(status, true));
         if !self.pool.retry_on.contains(&status) {
             return Some(fetched);
         }
@@ -214,10 +181,10 @@ impl Tries<'_> {
             return Some(fetched);
         }
         tell(
-            self.house,
+            self.upstreams,
             &self.pool,
             exchange.head,
-            trip,
+            context,
             (&tried.server.name, status, &format!("it answered {status}"), true),
         );
         self.failed = Some(Fault::NoServer);
@@ -229,7 +196,7 @@ impl Tries<'_> {
     fn note<W: Wire>(
         &mut self,
         exchange: &Exchange<'_, W>,
-        trip: &mut Trip,
+        context: &mut RequestContext,
         failure: Failed,
         tried: &Tried,
     ) -> Result<(), Fault> {
@@ -237,7 +204,7 @@ impl Tries<'_> {
         if is_ours {
             return Err(complain(&self.choice(), exchange.head, fault));
         }
-        trip.tries.push(tried.noted(fault.status(), false));
+        context.record.tries.push(tried.noted(fault.status(), false));
         if is_clients {
             return Err(fault);
         }
@@ -249,7 +216,7 @@ impl Tries<'_> {
         let has_tries = if was_sent { self.sent < self.pool.tries } else { self.tried.len() < OFFERS_MAX };
         let goes_on = may_repeat && has_tries && self.pool.tries > 1 && self.spend();
         let why = if why.is_empty() { fault.detail().trim_end_matches('.').to_owned() } else { why };
-        tell(self.house, &self.pool, exchange.head, trip, (&tried.server.name, fault.status(), &why, goes_on));
+        tell(self.upstreams, &self.pool, exchange.head, context, (&tried.server.name, fault.status(), &why, goes_on));
         if !goes_on {
             return Err(fault);
         }
@@ -259,27 +226,26 @@ impl Tries<'_> {
 
     /// Whether there is somebody else, and something left for it.
     fn spend(&self) -> bool {
-        self.choice().has_other() && self.rules.pools[self.to.pool].spend_retry(self.budget)
+        self.choice().has_other() && self.pools.of(self.to.pool).0.spend_retry(self.budget)
     }
 
     fn choice(&self) -> Choice<'_> {
-        let Tries { house, rules, key, wanted, .. } = *self;
-        Choice { house, rules, pool: self.to.pool, key, tried: &self.tried, wanted }
+        let Tries { upstreams, pools, key, wanted, .. } = *self;
+        Choice { upstreams, pools, pool: self.to.pool, key, tried: &self.tried, wanted }
     }
 }
 
 /// The body of a request, where it has one and the pool wants it as a whole.
 async fn gathered<W: Wire>(
-    house: &House,
+    upstreams: &Upstreams,
     exchange: &mut Exchange<'_, W>,
     pool: &Pool,
-    body_bytes_max: u64,
+    limits: Limits,
 ) -> Result<Option<Whole>, Fault> {
     if exchange.head.framing == Framing::None || !pool.buffers_requests {
         return Ok(None);
     }
-    let limits = Limits { body_bytes_max, ..exchange.rules.plan.limits };
-    Ok(Some(whole(Box::pin(gather(&house.spool, exchange.wire, &limits)).await?)))
+    Ok(Some(Whole::from(Box::pin(gather(&upstreams.event_loop.spool, exchange.wire, &limits)).await?)))
 }
 
 /// Chooses while the client waits for it; adds to `queue_us` how long that took, where nobody had room.
@@ -288,22 +254,22 @@ async fn choose<W: Wire>(choice: &Choice<'_>, wire: &mut W, queue_us: &mut Optio
     if let Some(chosen) = poll_fn(|task| Poll::Ready(now(choosing.as_mut().poll(task)))).await {
         return chosen;
     }
-    let since_us = choice.house.clock.now_us();
+    let since_us = choice.upstreams.event_loop.clock.now_us();
     let mut gone = pin!(wire.gone());
     let chosen = poll_fn(|task| match choosing.as_mut().poll(task) {
         Poll::Pending => gone.as_mut().poll(task).map(|()| Err(Fault::ClientGone)),
         chosen => chosen,
     })
     .await;
-    let waited_us = choice.house.clock.now_us().saturating_sub(since_us);
+    let waited_us = choice.upstreams.event_loop.clock.now_us().saturating_sub(since_us);
     *queue_us = Some(queue_us.unwrap_or(0) + waited_us);
     chosen
 }
 
 /// Says why nobody is asked; once in a while, as it is so for every request.
 fn complain(choice: &Choice<'_>, head: &Head, fault: Fault) -> Fault {
-    let Choice { house, rules, pool: number, .. } = *choice;
-    let (pool, desk) = (&rules.plan.pools[number], &rules.pools[number]);
+    let Choice { upstreams, pools, pool: number, .. } = *choice;
+    let (desk, pool) = pools.of(number);
     let why = match fault {
         Fault::NoServer => "has no server that can be asked",
         Fault::QueueFull => "has as many requests as it takes, and its queue is full",
@@ -313,26 +279,30 @@ fn complain(choice: &Choice<'_>, head: &Head, fault: Fault) -> Fault {
         }
         _ => return fault,
     };
-    if desk.may_complain(house.clock.coarse_ms()) {
+    if desk.may_complain(upstreams.event_loop.clock.coarse_ms()) {
         let path = String::from_utf8_lossy(head.path());
         let status = fault.status();
-        house.log.error(&format!("pool {} {why}: {path}, and what follows, is answered {status}", pool.name));
+        upstreams
+            .event_loop
+            .report(&format!("pool {} {why}: {path}, and what follows, is answered {status}", pool.name));
     }
     fault
 }
 
 /// Says which try failed, and what comes of it.
-fn tell(house: &House, pool: &Pool, head: &Head, trip: &Trip, told: (&str, u16, &str, bool)) {
+fn tell(upstreams: &Upstreams, pool: &Pool, head: &Head, context: &RequestContext, told: (&str, u16, &str, bool)) {
     let (server, status, why, goes_on) = told;
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    let (copy, outcome) = match (trip.is_copy, goes_on) {
+    let (copy, outcome) = match (context.is_copy, goes_on) {
         (false, false) => ("", format!("it is answered {status}")),
         (false, true) => ("", "it goes to another one".into()),
         (true, false) => ("the copy of ", "nobody waits for it".into()),
         (true, true) => ("the copy of ", "it goes to another one".into()),
     };
-    let (pool, id) = (&pool.name, trip.request_id.as_str());
-    house.log.error(&format!("{copy}{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
+    let (pool, id) = (&pool.name, context.request_id.as_str());
+    upstreams
+        .event_loop
+        .report(&format!("{copy}{method} {path} ({id}): pool {pool}: server {server}: {why}; {outcome}"));
 }
 
 /// The hash of what the request is told by.

@@ -5,8 +5,8 @@
 
 use super::flight::Flight;
 use crate::deadline::{Deadline, SWEEP};
+use crate::event_loop::EventLoop;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
 use hallway_core::Fault;
 use hallway_core::http1::{Asked, ServerAnswer};
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ const FOR_EVER_MS: u64 = u64::MAX / 4;
 
 /// Waiting for a head.
 pub(super) struct HeadWait<'a> {
-    pub(super) house: &'a House,
+    pub(super) event_loop: &'a EventLoop,
     /// So long the server may be silent.
     pub(super) timeout_ms: u64,
 }
@@ -34,8 +34,8 @@ impl HeadWait<'_> {
         (status, answer): (u16, &ServerAnswer),
         asked: Asked,
     ) -> Result<Option<ServerAnswer>, Broken> {
-        let house = self.house;
-        let tools = (&house.clock, &house.spares);
+        let event_loop = self.event_loop;
+        let tools = (&event_loop.clock, &event_loop.buffers);
         let mut informing = pin!(exchange.wire.inform(status, &answer.head.fields));
         let mut last = None;
         poll_fn(|task| {
@@ -61,7 +61,7 @@ impl HeadWait<'_> {
         asked: Asked,
         deadline: &Deadline,
     ) -> Result<ServerAnswer, Broken> {
-        let HeadWait { house, timeout_ms } = *self;
+        let HeadWait { event_loop, timeout_ms } = *self;
         let mut piece = Vec::new();
         loop {
             let waits_for_word = flight.outgoing().waits_for_word();
@@ -72,19 +72,21 @@ impl HeadWait<'_> {
             let due_ms = flight.moved_ms() + patience_ms + SWEEP.as_millis() as u64;
             let step = if flight.outgoing().wants() {
                 let mut reading = pin!(exchange.wire.read_body(&mut piece));
-                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
-                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
-                    Poll::Pending => reading.as_mut().poll(task).map(Step::Body),
-                });
+                let next =
+                    poll_fn(|task| match flight.poll_head((&event_loop.clock, &event_loop.buffers), asked, task) {
+                        Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
+                        Poll::Pending => reading.as_mut().poll(task).map(Step::Body),
+                    });
                 deadline.until(due_ms, next).await
             } else {
                 let mut gone = pin!(exchange.wire.gone());
-                let next = poll_fn(|task| match flight.poll_head((&house.clock, &house.spares), asked, task) {
-                    Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
-                    // There is room for more of the body now.
-                    Poll::Pending if flight.outgoing().wants() => Poll::Ready(Step::Again),
-                    Poll::Pending => gone.as_mut().poll(task).map(|()| Step::Gone),
-                });
+                let next =
+                    poll_fn(|task| match flight.poll_head((&event_loop.clock, &event_loop.buffers), asked, task) {
+                        Poll::Ready(answer) => Poll::Ready(Step::Answer(answer)),
+                        // There is room for more of the body now.
+                        Poll::Pending if flight.outgoing().wants() => Poll::Ready(Step::Again),
+                        Poll::Pending => gone.as_mut().poll(task).map(|()| Step::Gone),
+                    });
                 deadline.until(due_ms, next).await
             };
             match step {
@@ -105,17 +107,17 @@ impl HeadWait<'_> {
                     let has_ended = !more.map_err(Broken::by_client)?;
                     let end = has_ended.then(|| exchange.wire.trailers());
                     flight.outgoing().feed(&piece, end);
-                    flight.note_moved(house.clock.coarse_ms());
+                    flight.note_moved(event_loop.clock.coarse_ms());
                     piece.clear();
                 }
                 Ok(Step::Again) => {}
                 Ok(Step::Gone) => return Err(Broken::by_client(Fault::ClientGone)),
                 Err(_) if waits_for_word => {
                     flight.outgoing().go_on();
-                    flight.note_moved(house.clock.coarse_ms());
+                    flight.note_moved(event_loop.clock.coarse_ms());
                 }
                 // Something moved meanwhile.
-                Err(_) if flight.moved_ms() + timeout_ms > house.clock.coarse_ms() => {}
+                Err(_) if flight.moved_ms() + timeout_ms > event_loop.clock.coarse_ms() => {}
                 Err(_) => return Err(Broken::by_server(Fault::ServerTimeout)),
             }
         }

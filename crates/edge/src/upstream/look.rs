@@ -3,13 +3,14 @@
 //! Actors: tasks of the first event loop, one for each pool, as long as its plan is the one that counts.
 //! Never:  does one server that hangs keep the others from being asked, or a look outlast the next.
 
-use super::attempt::AT_ONCE;
-use super::body::{Coding, Outgoing};
-use super::connect::connect;
+use super::connect::{AT_ONCE, connect};
+use super::connections::Upstreams;
+use super::desk::PoolDesk;
 use super::flight::{Flight, OnConnection, Speech};
+use super::outgoing::{Coding, Outgoing};
+use super::pools::Pools;
 use super::server::{Address, Server};
-use crate::house::House;
-use crate::rules::LoopRules;
+use crate::event_loop::EventLoop;
 use hallway_core::gateway::{Gateway, Seen, name_script, put_begin, put_uwsgi};
 use hallway_core::head::Framing;
 use hallway_core::http1::{Asked, Onward, parse_head};
@@ -25,69 +26,87 @@ use std::time::Duration;
 /// Bytes of an answer that are looked at.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Asks the servers of every pool that wants it, until other rules count.
-pub(crate) fn look_after(house: &Rc<House>) {
-    let rules = house.rules();
-    for (number, pool) in rules.plan.pools.iter().enumerate() {
+/// Asks the servers of every pool that wants it, until another plan counts.
+pub(crate) fn look_after(upstreams: &Rc<Upstreams>, pools: &Pools) {
+    for (number, (desk, pool)) in pools.all().enumerate() {
         if let Some(check) = &pool.check {
-            tokio::task::spawn_local(ask_again(house.clone(), rules.clone(), number, pool.clone(), check.clone()));
+            let asked = Asking {
+                upstreams: upstreams.clone(),
+                serial: pools.serial,
+                desk: desk.clone(),
+                pool: pool.clone(),
+                check: check.clone(),
+                tls: pools.tls(number).cloned(),
+            };
+            tokio::task::spawn_local(asked.ask_again());
         }
     }
 }
 
-async fn ask_again(house: Rc<House>, rules: Rc<LoopRules>, number: usize, pool: Arc<Pool>, check: Check) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(check.every_ms.max(10)));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let serial = rules.serial;
-    let (desk, tls) = (rules.pools[number].clone(), rules.upstream_tls(number).cloned());
-    // A plan is over when nobody holds it.
-    drop(rules);
-    loop {
-        ticks.tick().await;
-        if house.draining.get() || house.rules().serial != serial {
-            return;
-        }
-        house.clock.refresh();
-        let asked = desk.members().list.iter().map(|member| member.server.clone()).collect::<Vec<_>>();
-        let looks: Vec<_> = asked
-            .into_iter()
-            .filter(|server| !matches!(server.identity.address, Address::Pool(_)))
-            .map(|server| {
-                let (house, pool, check, tls) = (house.clone(), pool.clone(), check.clone(), tls.clone());
-                tokio::task::spawn_local(async move {
-                    let looking = look(&house, &server, &pool, &check, tls.as_ref());
-                    let found = tokio::time::timeout(Duration::from_millis(check.timeout_ms), looking).await;
-                    let found = found.unwrap_or_else(|_| Err("the check was not answered in time".into()));
-                    server.note_look(&pool, found.as_ref().copied().map_err(String::as_str), house.clock.coarse_ms());
+/// The servers of one pool that are asked.
+struct Asking {
+    upstreams: Rc<Upstreams>,
+    serial: u32,
+    desk: Arc<PoolDesk>,
+    pool: Arc<Pool>,
+    check: Check,
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Asking {
+    async fn ask_again(self) {
+        let event_loop = self.upstreams.event_loop.clone();
+        let mut ticks = tokio::time::interval(Duration::from_millis(self.check.every_ms.max(10)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if event_loop.draining.get() || !self.upstreams.goes_by(self.serial) {
+                return;
+            }
+            event_loop.clock.refresh();
+            let members = self.desk.members();
+            let asked = members.list.iter().map(|member| &member.server);
+            let asked = asked.filter(|server| !matches!(server.identity.address, Address::Pool(_)));
+            let looks: Vec<_> = asked
+                .map(|server| {
+                    let (event_loop, server) = (event_loop.clone(), server.clone());
+                    let (pool, check, tls) = (self.pool.clone(), self.check.clone(), self.tls.clone());
+                    tokio::task::spawn_local(async move {
+                        let looking = look(&event_loop, &server, &pool, &check, tls.as_ref());
+                        let found = tokio::time::timeout(Duration::from_millis(check.timeout_ms), looking).await;
+                        let found = found.unwrap_or_else(|_| Err("the check was not answered in time".into()));
+                        let now_ms = event_loop.clock.coarse_ms();
+                        server.note_look(&pool, found.as_ref().copied().map_err(String::as_str), now_ms);
+                    })
                 })
-            })
-            .collect();
-        for look in looks {
-            let _ = look.await;
+                .collect();
+            for look in looks {
+                let _ = look.await;
+            }
         }
     }
 }
 
 /// Whether a server is well; else what is wrong.
 async fn look(
-    house: &House,
+    event_loop: &EventLoop,
     server: &Server,
     pool: &Pool,
     check: &Check,
     tls: Option<&Arc<rustls::ClientConfig>>,
 ) -> Result<(), String> {
     let tls = tls.filter(|_| server.identity.protocol.is_encrypted());
-    let connection = connect(house, server, pool, tls).await.map_err(|(_, why)| why)?;
+    let connection = connect(event_loop, server, pool, tls).await.map_err(|(_, why)| why)?;
     if matches!(server.identity.protocol, Protocol::H2 | Protocol::H2c) {
         // It takes connections; more cannot be asked in a word.
         return Ok(());
     }
     let host = check.host.as_deref().or(pool.host.as_deref()).unwrap_or(server.host());
     let (speech, outgoing) = question(pool, server.identity.protocol, &check.path, host).map_err(said)?;
-    let flight = OnConnection::new(connection, speech, outgoing, house.clock.coarse_ms());
+    let flight = OnConnection::new(connection, speech, outgoing, event_loop.clock.coarse_ms());
     let mut flight = Flight::OnConnection(flight);
     let echoes_version = server.identity.protocol == Protocol::Uwsgi;
-    let (tools, asked) = ((&house.clock, &house.spares), Asked { echoes_version, ..Asked::default() });
+    let (tools, asked) = ((&event_loop.clock, &event_loop.buffers), Asked { echoes_version, ..Asked::default() });
     let answer = loop {
         let answer = poll_fn(|task| flight.poll_head(tools, asked, task)).await;
         let answer = answer.map_err(|fault| match (fault, flight.foul_line()) {
@@ -107,7 +126,7 @@ async fn look(
     let Some(wanted) = &check.body else { return Ok(()) };
     let mut body = Vec::new();
     while body.len() < BODY_BYTES_MAX {
-        let (piece, last) = poll_fn(|task| flight.poll_piece(&house.clock, task)).await.map_err(said)?;
+        let (piece, last) = poll_fn(|task| flight.poll_piece(&event_loop.clock, task)).await.map_err(said)?;
         body.extend_from_slice(piece.bytes());
         if last {
             break;

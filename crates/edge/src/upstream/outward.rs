@@ -3,11 +3,10 @@
 //! Actors: none.
 //! Never:  does it cost an answer without such an address more than a look.
 
-use super::fetch::Destination;
 use super::server::{Address, Server};
+use crate::context::RequestContext;
+use crate::event_loop::EventLoop;
 use crate::exchange::{Exchange, Wire};
-use crate::house::House;
-use crate::trip::Trip;
 use hallway_core::Head;
 use hallway_core::plan::Pool;
 use hallway_core::semantics::{AnswerHead, Mapping, map_inward, map_outward, names_address, names_destination};
@@ -22,12 +21,12 @@ pub(crate) struct Places<'a> {
 /// Rewrites what names the server's own address.
 pub(super) fn turn<W: Wire>(
     head: &mut AnswerHead,
-    house: &House,
-    (exchange, trip): (&Exchange<'_, W>, &Trip),
-    (server, pool, to): (&Server, &Pool, Destination<'_>),
+    event_loop: &EventLoop,
+    (exchange, context): (&Exchange<'_, W>, &RequestContext),
+    (server, pool, places): (&Server, &Pool, Option<Places<'_>>),
 ) {
-    let Some(Places { inner, outer }) = to.places.filter(|_| names_address(&head.fields)) else { return };
-    let facts = trip.forwarded(house, exchange);
+    let Some(Places { inner, outer }) = places.filter(|_| names_address(&head.fields)) else { return };
+    let facts = context.forwarded(event_loop, exchange);
     let (name, address) = match &server.identity.address {
         Address::Tcp(at) => (server.identity.host.as_str(), Some(*at)),
         Address::Unix(_) | Address::Pool(_) => ("", None),
@@ -56,12 +55,12 @@ pub(super) fn turn<W: Wire>(
 /// The request with a second address in it as the server knows it, where there is one.
 pub(crate) fn turn_inward<W: Wire>(
     head: &Head,
-    house: &House,
-    (exchange, trip): (&Exchange<'_, W>, &Trip),
+    event_loop: &EventLoop,
+    (exchange, context): (&Exchange<'_, W>, &RequestContext),
     places: Option<Places<'_>>,
 ) -> Option<Head> {
     let Places { inner, outer } = places.filter(|_| names_destination(head))?;
-    let facts = trip.forwarded(house, exchange);
+    let facts = context.forwarded(event_loop, exchange);
     let asked = [exchange.head.host(), facts.host];
     let client_https = facts.addresses.https;
     let before = facts.outer_prefix(exchange.head);

@@ -3,7 +3,7 @@
 //! Actors: threads for files, which look whether it is there.
 //! Never:  does the event loop wait for a disk.
 
-use crate::house::House;
+use crate::event_loop::EventLoop;
 use hallway_core::Fault;
 use hallway_core::gateway::{Named, Seen, name_script};
 use hallway_core::plan::Script;
@@ -16,7 +16,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// 504 where the file system does not say whether it is there.
-pub(super) async fn find(house: &House, script: &Script, path: &[u8]) -> Result<Option<Named>, Fault> {
+pub(super) async fn find(event_loop: &EventLoop, script: &Script, path: &[u8]) -> Result<Option<Named>, Fault> {
     let mut looks = false;
     let spelled = name_script(script, path, |_| {
         looks = true;
@@ -26,7 +26,7 @@ pub(super) async fn find(house: &House, script: &Script, path: &[u8]) -> Result<
         return Ok(spelled);
     }
     let (script, path) = (script.clone(), path.to_vec());
-    let threads = house.file_pools.root(Path::new(&script.root)).threads(Path::new(""));
+    let threads = event_loop.file_threads.root(Path::new(&script.root)).threads(Path::new(""));
     Ok(threads.run(move || name_script(&script, &path, |name| look(&script.root, name))).await?)
 }
 

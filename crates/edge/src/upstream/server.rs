@@ -7,7 +7,6 @@ use crate::voice::Voice;
 use hallway_core::Fault;
 use hallway_core::balance::{Change, Health, Latency, Patience, Readiness, Standing, Tier};
 use hallway_core::plan::{Pool, PoolTls, Protocol};
-use hallway_core::record::TryFacts;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -70,7 +69,7 @@ pub(crate) struct Server {
     pub(super) number: u64,
     pub(super) identity: Identity,
     /// As logs name it.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     outstanding: AtomicU32,
     latency: AtomicU64,
     health: Mutex<Kept>,
@@ -88,7 +87,7 @@ impl Server {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         Server {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            name: identity.address.to_string(),
+            name: identity.address.to_string().into(),
             identity,
             outstanding: AtomicU32::new(0),
             latency: AtomicU64::new(0),
@@ -266,28 +265,4 @@ impl Server {
 fn patience(pool: &Pool) -> Patience {
     let (rise, fall) = pool.check.as_ref().map_or((1, 1), |check| (check.rise, check.fall));
     Patience { failures: pool.eject_after, out_ms: pool.eject_ms, out_ms_max: pool.eject_ms_max, rise, fall }
-}
-
-/// One try of a request, for its log line.
-pub(crate) struct Try {
-    pub(crate) server: Arc<Server>,
-    /// What it answered; where it did not, the status that says so.
-    pub(crate) status: u16,
-    pub(crate) begun_us: u64,
-    /// Until its first byte came, or it was given up.
-    pub(crate) took_us: u64,
-    pub(crate) has_answered: bool,
-}
-
-impl Try {
-    /// The same for the log, in which an answer ends now.
-    pub(crate) fn facts(&self, now_us: u64) -> TryFacts<'_> {
-        let until_now_us = now_us.saturating_sub(self.begun_us);
-        TryFacts {
-            server: &self.server.name,
-            status: self.status,
-            head_us: self.took_us,
-            total_us: if self.has_answered { until_now_us } else { self.took_us },
-        }
-    }
 }

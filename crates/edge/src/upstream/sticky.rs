@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  does a client choose a member, or learn where one is.
 
-use super::choose::Held;
+use super::lease::Held;
 use super::server::Server;
 use aws_lc_rs::hmac;
 use hallway_core::balance::ring::Hash;

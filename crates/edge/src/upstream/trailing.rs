@@ -3,26 +3,24 @@
 //! Actors: none.
 //! Never:  is a header told behind a body that its client may not tell before it.
 
-use crate::exchange::Exchange;
-use crate::rules::LoopRules;
-use crate::trip::Trip;
+use crate::context::RequestContext;
 use hallway_core::fields::Fields;
-use hallway_core::plan::Pool;
+use hallway_core::plan::{Plan, Pool};
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, may_trail};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where a request goes whose body is passed on as it comes.
 pub(crate) struct Trailing {
-    rules: Rc<LoopRules>,
+    plan: Rc<Arc<Plan>>,
     pool: Arc<Pool>,
     /// The site and its route.
     place: Option<(usize, usize)>,
 }
 
 impl Trailing {
-    pub(super) fn of<W>(exchange: &Exchange<'_, W>, trip: &Trip, pool: &Arc<Pool>) -> Trailing {
-        Trailing { rules: exchange.rules.clone(), pool: pool.clone(), place: trip.site.zip(trip.route) }
+    pub(super) fn of(context: &RequestContext, pool: &Arc<Pool>) -> Trailing {
+        Trailing { plan: context.plan.clone(), pool: pool.clone(), place: context.site.zip(context.route) }
     }
 
     /// Leaves what may go on.
@@ -30,7 +28,7 @@ impl Trailing {
         if trailers.is_empty() {
             return;
         }
-        let plan = &self.rules.plan;
+        let plan = &self.plan;
         let site = self.place.map(|(site, _)| &plan.sites[site]);
         let clients = site.and_then(|site| site.tls.as_ref()?.clients.as_ref());
         let facts = ForwardedFacts {

@@ -3,16 +3,15 @@
 //! Actors: the task of the request. Request and answer travel at the same time.
 //! Never:  is a connection used again on which anything was left unsaid, by either side.
 
-use super::super::body::Outgoing;
 use super::super::connect::Connection;
-use super::INFORMATIONAL_MAX;
+use super::super::outgoing::Outgoing;
+use crate::buffers::BufferPool;
 use crate::clock::Clock;
-use crate::house::Spares;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
 use hallway_core::gateway::{Decoder, parse_gateway_head};
-use hallway_core::http1::{Asked, Chunked, Ending, Found, Scan, ServerAnswer, parse_answer};
+use hallway_core::http1::{Asked, Chunked, Ending, Found, INFORMATIONAL_MAX, Scan, ServerAnswer, parse_answer};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -132,7 +131,7 @@ impl OnConnection {
     /// The next head of an answer: one with a status below 200 is followed by another one.
     pub(super) fn poll_head(
         &mut self,
-        (clock, spares): (&Clock, &Spares),
+        (clock, spares): (&Clock, &BufferPool),
         asked: Asked,
         task: &mut Context<'_>,
     ) -> Poll<Result<ServerAnswer, Fault>> {
@@ -355,7 +354,7 @@ impl OnConnection {
     }
 
     /// The connection, where another request can follow on it.
-    pub(super) fn into_reusable(self, spares: &Spares) -> Option<Connection> {
+    pub(super) fn into_reusable(self, spares: &BufferPool) -> Option<Connection> {
         let is_all = self.has_ended() && self.used == self.input.len() && self.outgoing.is_done() && !self.is_deaf;
         spares.keep_buffer(self.input);
         spares.keep_buffer(self.outgoing.into_buffer());

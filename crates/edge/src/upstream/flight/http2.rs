@@ -3,8 +3,7 @@
 //! Actors: a task for each connection, which the engine wants; the tasks of the requests.
 //! Never:  does one answer that nobody takes hold up the others of its connection for longer than its window.
 
-use super::super::body::Outgoing;
-use super::INFORMATIONAL_MAX;
+use super::super::outgoing::Outgoing;
 use crate::clock::Clock;
 use crate::piece::Piece;
 use crate::stream::Stream;
@@ -13,7 +12,7 @@ use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use hallway_core::Fault;
 use hallway_core::fields::{Fields, Name};
-use hallway_core::http1::{Ending, ServerAnswer};
+use hallway_core::http1::{Ending, INFORMATIONAL_MAX, ServerAnswer};
 use hallway_core::semantics::AnswerHead;
 use hallway_core::semantics::may_trail_answer;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};

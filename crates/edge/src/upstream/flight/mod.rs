@@ -6,10 +6,10 @@
 mod http1;
 mod http2;
 
-use super::body::Outgoing;
 use super::connect::Connection;
+use super::outgoing::Outgoing;
+use crate::buffers::BufferPool;
 use crate::clock::Clock;
-use crate::house::Spares;
 use crate::piece::Piece;
 use hallway_core::Fault;
 use hallway_core::fields::Fields;
@@ -18,8 +18,6 @@ pub(super) use http1::{OnConnection, Speech};
 pub(super) use http2::{Multiplexed, OnStream, converse};
 use std::task::{Context, Poll};
 
-/// Heads that may come before the one that counts.
-const INFORMATIONAL_MAX: u32 = 32;
 /// Of a line that the log shows.
 const FOUL_BYTES_MAX: usize = 100;
 
@@ -97,7 +95,7 @@ impl Flight {
     /// The next head of an answer: one with a status below 200 is followed by another one.
     pub(super) fn poll_head(
         &mut self,
-        tools: (&Clock, &Spares),
+        tools: (&Clock, &BufferPool),
         asked: Asked,
         task: &mut Context<'_>,
     ) -> Poll<Result<ServerAnswer, Fault>> {
@@ -139,7 +137,7 @@ impl Flight {
     }
 
     /// The connection, where it was this request's alone and another one can follow on it.
-    pub(super) fn into_reusable(self, spares: &Spares) -> Option<Connection> {
+    pub(super) fn into_reusable(self, spares: &BufferPool) -> Option<Connection> {
         match self {
             Flight::OnConnection(it) => it.into_reusable(spares),
             Flight::OnStream(_) => None,

@@ -6,6 +6,7 @@
 use super::connect::Connection;
 use super::desk::{Members, PoolDesk};
 use super::flight::Multiplexed;
+use crate::event_loop::EventLoop;
 use hallway_core::balance::Picker;
 use hallway_core::plan::Pool;
 use std::cell::{Cell, RefCell};
@@ -19,8 +20,10 @@ const SHARED_IDLE_MS: u64 = 60_000;
 const SHARED_MAX: usize = 16;
 
 /// What one event loop has of pools.
-#[derive(Default)]
 pub(crate) struct Upstreams {
+    pub(crate) event_loop: Rc<EventLoop>,
+    /// The plan that counts.
+    serial: Cell<u32>,
     idle: RefCell<HashMap<u64, VecDeque<Connection>, foldhash::fast::FixedState>>,
     count: Cell<usize>,
     /// Connections that carry many requests at a time.
@@ -37,9 +40,27 @@ pub(super) struct Turns {
 }
 
 impl Upstreams {
-    /// Beginning with this chance.
-    pub(crate) fn new(seed: u64) -> Upstreams {
-        Upstreams { dice: Cell::new(seed), ..Upstreams::default() }
+    /// Those of an event loop that has none yet.
+    pub(crate) fn new(event_loop: Rc<EventLoop>) -> Upstreams {
+        Upstreams {
+            serial: Cell::new(0),
+            idle: RefCell::default(),
+            count: Cell::new(0),
+            shared: RefCell::default(),
+            turns: RefCell::default(),
+            dice: Cell::new(event_loop.ids.chance()),
+            event_loop,
+        }
+    }
+
+    /// This plan counts from now on.
+    pub(crate) fn adopt(&self, serial: u32) {
+        self.serial.set(serial);
+    }
+
+    /// Whether this plan still counts.
+    pub(super) fn goes_by(&self, serial: u32) -> bool {
+        self.serial.get() == serial
     }
 
     /// Whether no connection waits.

@@ -1,21 +1,25 @@
-//! In:     facts, as the stops of a journey learn them.
-//! Out:    the same for the last stop, which tells them.
-//! Actors: the task of the connection.
-//! Never:  does a stop decide by it; it is told, not asked.
+//! What a request is decided by.
+//!
+//! In:     an exchange, as it comes from its engine.
+//! Out:    who asks, by which plan, site and route; what is said of that to whoever answers.
+//! Actors: the task of the request.
+//! Never:  changes its plan on the way.
 
+use crate::event_loop::EventLoop;
 use crate::exchange::{Arrival, Exchange};
-use crate::house::House;
 use crate::ids::RequestId;
-use crate::limits::{Counted, Left};
+use crate::limits::Counted;
+use crate::record::RequestRecord;
 use crate::stream::Peer;
-use crate::upstream::Try;
 use crate::voice::Voice;
 use hallway_core::lane::Addresses;
-use hallway_core::record::LaneFacts;
+use hallway_core::plan::{Plan, Route};
 use hallway_core::route::port_of;
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
 use hallway_core::{Head, Name};
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a trusted proxy says of its client.
@@ -29,8 +33,10 @@ pub(crate) struct Relay {
     pub(crate) speaker: Speaker,
 }
 
-/// What is learned on the way and told at its end.
-pub(crate) struct Trip {
+/// What a request is decided by, as its stops learn it.
+pub(crate) struct RequestContext {
+    /// The plan that it goes by, from its first stop to its last.
+    pub(crate) plan: Rc<Arc<Plan>>,
     /// Its own id.
     pub(crate) request_id: RequestId,
     /// The request that this is a copy or a part of, whose trace it belongs to.
@@ -45,66 +51,53 @@ pub(crate) struct Trip {
     pub(crate) route: Option<usize>,
     /// Who asks, where a password said so.
     pub(crate) user: Option<String>,
-    /// What the client has left of what it gets, where it is told.
-    pub(crate) left: Option<Left>,
     /// What counts while the request is open.
     pub(crate) counted: Vec<Counted>,
-    /// Which app answers, where one does.
-    pub(crate) app: Option<usize>,
     /// Whether it is a copy, for whose answer nobody waits.
     pub(crate) is_copy: bool,
-    /// Each time it was sent to a server of a pool.
-    pub(crate) tries: Vec<Try>,
-    /// What the lane saw, once the application had the request.
-    pub(crate) lane: Option<LaneFacts>,
-    /// How long it waited for a server that has room, where it had to.
-    pub(crate) queue_us: Option<u64>,
-    /// What was answered; 0 until then.
-    pub(crate) status: u16,
-    /// Body bytes that were sent.
-    pub(crate) body_bytes: u64,
+    /// What is told at its end.
+    pub(crate) record: RequestRecord,
 }
 
-impl Trip {
-    pub(crate) fn begin(house: &House) -> Trip {
-        let (request_id, begun_us) = (house.ids.next(), house.clock.now_us());
-        let (site, route, user, left, counted) = (None, None, None, None, Vec::new());
-        let (relay, app) = (None, None);
-        Trip {
-            request_id,
+impl RequestContext {
+    /// That of a request whose head was read just now.
+    pub(crate) fn begin(event_loop: &EventLoop, plan: Rc<Arc<Plan>>) -> RequestContext {
+        RequestContext {
+            plan,
+            request_id: event_loop.ids.next(),
             origin: None,
-            begun_us,
-            relay,
-            site,
-            route,
-            user,
-            left,
-            counted,
-            app,
+            begun_us: event_loop.clock.now_us(),
+            relay: None,
+            site: None,
+            route: None,
+            user: None,
+            counted: Vec::new(),
             is_copy: false,
-            tries: Vec::new(),
-            lane: None,
-            queue_us: None,
-            status: 0,
-            body_bytes: 0,
+            record: RequestRecord::default(),
         }
+    }
+
+    /// The route, once it is known.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.plan.sites.get(self.site?)?.routes.get(self.route?)
     }
 
     /// The same for a copy or a part of the request: of the same client and site, with the same id, by which whoever
     /// reads logs finds them together.
-    pub(crate) fn copied(&self, house: &House) -> Trip {
+    pub(crate) fn copied(&self, event_loop: &EventLoop) -> RequestContext {
         let (relay, site, user) = (self.relay.clone(), self.site, self.user.clone());
         let origin = Some(self.origin.as_ref().unwrap_or(&self.request_id).clone());
-        let mut trip = Trip { origin, relay, site, user, ..Trip::begin(house) };
-        trip.request_id.take_over(self.request_id.as_str());
-        trip
+        let begun = RequestContext::begin(event_loop, self.plan.clone());
+        let mut context = RequestContext { origin, relay, site, user, ..begun };
+        context.request_id.take_over(self.request_id.as_str());
+        context
     }
 
     /// Learns who the client is, where a trusted proxy says so.
     pub(crate) fn learn_client<W>(&mut self, exchange: &Exchange<'_, W>) {
-        let Exchange { head, arrival, rules, .. } = exchange;
+        let Exchange { head, arrival, .. } = exchange;
         let peer = &arrival.peer;
-        self.relay = relayed(head, peer.address, &rules.plan.trust).map(|relayed| {
+        self.relay = relayed(head, peer.address, &self.plan.trust).map(|relayed| {
             if let Some(id) = relayed.request_id {
                 self.request_id.take_over(id);
             }
@@ -127,7 +120,7 @@ impl Trip {
             }
         });
         if self.relay.is_none() {
-            hint_at_proxy(head, peer, rules.plan.by_flags);
+            hint_at_proxy(head, peer, self.plan.by_flags);
         }
     }
 
@@ -137,9 +130,13 @@ impl Trip {
     }
 
     /// What is said of the request to whoever answers it.
-    pub(crate) fn forwarded<'a, W>(&'a self, house: &House, exchange: &'a Exchange<'_, W>) -> ForwardedFacts<'a> {
-        let (arrival, rules, relay) = (exchange.arrival, exchange.rules, self.relay.as_ref());
-        let clients = self.site.and_then(|site| rules.plan.sites[site].tls.as_ref()?.clients.as_ref());
+    pub(crate) fn forwarded<'a, W>(
+        &'a self,
+        event_loop: &EventLoop,
+        exchange: &'a Exchange<'_, W>,
+    ) -> ForwardedFacts<'a> {
+        let (arrival, plan, relay) = (exchange.arrival, &self.plan, self.relay.as_ref());
+        let clients = self.site.and_then(|site| plan.sites[site].tls.as_ref()?.clients.as_ref());
         let (client, local, https) = (self.client(&arrival.peer), arrival.local(), self.is_https(arrival));
         let given_port = relay.and_then(|relay| relay.port);
         ForwardedFacts {
@@ -152,10 +149,10 @@ impl Trip {
             },
             host: relay.and_then(|relay| relay.host.as_deref()).unwrap_or(exchange.head.host()),
             request_id: self.request_id.as_str(),
-            unix_ms: house.clock.unix_ms(self.begun_us),
+            unix_ms: event_loop.clock.unix_ms(self.begun_us),
             belief: Belief {
                 speaker: relay.map_or(Speaker::Stranger, |relay| relay.speaker),
-                trust: Some(&rules.plan.trust),
+                trust: Some(&plan.trust),
             },
             trace: Trace { id: self.origin.as_ref().unwrap_or(&self.request_id).own(), request: self.request_id.own() },
             user: self.user.as_deref(),
@@ -163,7 +160,7 @@ impl Trip {
             asks_certificate: clients.is_some(),
             certificate_header: clients.and_then(|clients| clients.header.as_deref()),
             tls: arrival.tls_told(),
-            lines: rules.route(self).map(|route| &route.request_lines),
+            lines: self.route().map(|route| &route.request_lines),
         }
     }
 

@@ -4,10 +4,11 @@
 //! Never:  is a socket bound or closed for good here; they are the master's.
 
 use crate::arrive::arrive;
-use crate::exchange::LocalAddress;
-use crate::house::House;
-use crate::posts::Posts;
+use crate::listener::{Bound, Gate, Socket};
+use crate::mailbox::{Mailboxes, Message};
+use crate::pulse::Pulse;
 use crate::rules::Rules;
+use crate::state::LoopState;
 use crate::stream::{self, Accepted, Peer};
 use hallway_core::plan::{Listen, Listener};
 use std::cell::{Cell, RefCell};
@@ -24,78 +25,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// Between two words about that.
 const BETWEEN_COMPLAINTS_MS: u64 = 60_000;
 
-/// A listening socket and its address.
-#[derive(Debug)]
-pub struct Bound {
-    /// The address as the plan has it.
-    pub at: Listen,
-    /// The socket.
-    pub socket: Socket,
-}
-
-/// A listening socket of the edge.
-#[derive(Debug)]
-pub enum Socket {
-    /// One of the sockets of a TCP address: each event loop has its own.
-    Tcp(OwnedFd),
-    /// The only socket of an address: the first event loop accepts and deals out.
-    UnixShared(OwnedFd),
-    /// The same for TCP: a socket that was inherited.
-    TcpShared(OwnedFd),
-}
-
-/// An address at which an event loop takes connections, for as long as the plan has it.
-pub(crate) struct Gate {
-    at: Arc<Listen>,
-    pub(crate) local: LocalAddress,
-    is_tls: Cell<bool>,
-    is_forward: Cell<bool>,
-    is_closed: Cell<bool>,
-    closed: Notify,
-}
-
-impl Gate {
-    fn new(listener: &Listener) -> Gate {
-        let local = match listener.address() {
-            Some(address) => LocalAddress { name: address.ip().to_canonical().to_string(), port: address.port() },
-            None => LocalAddress { name: "localhost".into(), port: 80 },
-        };
-        let (is_tls, is_forward) = (Cell::new(listener.tls), Cell::new(listener.forward));
-        let (at, is_closed) = (Arc::new(listener.at.clone()), Cell::new(false));
-        Gate { at, local, is_tls, is_forward, is_closed, closed: Notify::new() }
-    }
-
-    /// Whether no further connection or request is taken here.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.get()
-    }
-
-    /// Whether this is for requests to other servers.
-    pub(crate) fn is_forward(&self) -> bool {
-        self.is_forward.get()
-    }
-
-    /// Something else is spoken here from now on.
-    fn change(&self, listener: &Listener) {
-        self.is_tls.set(listener.tls);
-        self.is_forward.set(listener.forward);
-    }
-
-    /// Whether connections are encrypted here.
-    pub(crate) fn is_tls(&self) -> bool {
-        self.is_tls.get()
-    }
-
-    fn close(&self) {
-        self.is_closed.set(true);
-        self.closed.notify_waiters();
-    }
-}
-
 /// What the accepting tasks of one event loop share.
 pub(crate) struct Door {
-    pub(crate) house: Rc<House>,
-    pub(crate) posts: Posts,
+    pub(crate) state: Rc<LoopState>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) pulse: Rc<Pulse>,
     gates: RefCell<Vec<Rc<Gate>>>,
     /// Connections that are open.
     pub(crate) open: Cell<usize>,
@@ -107,9 +41,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(house: Rc<House>, posts: Posts, open_max: usize) -> Rc<Door> {
+    pub(crate) fn new(state: Rc<LoopState>, mailboxes: Mailboxes, pulse: Rc<Pulse>, open_max: usize) -> Rc<Door> {
         let (gates, room) = (RefCell::default(), Notify::new());
-        Rc::new(Door { house, posts, gates, open: Cell::new(0), open_max, room, complain_ms: Cell::new(0) })
+        Rc::new(Door { state, mailboxes, pulse, gates, open: Cell::new(0), open_max, room, complain_ms: Cell::new(0) })
     }
 
     /// Goes by other rules from now on: addresses that they do not have are closed, at new ones connections
@@ -135,7 +69,9 @@ impl Door {
             tokio::task::spawn_local(self.clone().accept(socket, gate));
         }
         drop(gates);
-        self.house.adopt(rules);
+        let watchdog_ms = rules.plan.watchdog_ms;
+        self.state.adopt(rules);
+        self.pulse.renew(watchdog_ms);
     }
 
     /// Takes nobody in any more but those who wait already.
@@ -148,15 +84,16 @@ impl Door {
         let door = self.clone();
         door.open.set(door.open.get() + 1);
         if door.open.get() == 1 {
-            door.house.clock.refresh();
-            door.house.work.notify_one();
+            door.state.event_loop.clock.refresh();
+            door.state.event_loop.work.notify_one();
         }
         tokio::task::spawn_local(async move {
-            arrive(door.house.clone(), socket, peer, gate).await;
+            let (event_loop, service) = (door.state.event_loop.clone(), door.state.clone());
+            arrive(event_loop, service, socket, (peer, gate)).await;
             door.open.set(door.open.get() - 1);
             door.room.notify_one();
             if door.open.get() == 0 {
-                door.posts.emptied(door.house.calls.thread());
+                door.mailboxes.to(door.state.event_loop.thread, Message::Emptied);
             }
         });
     }
@@ -190,7 +127,7 @@ impl Door {
             Socket::UnixShared(socket) => self.accept_unix(socket, &gate).await,
         };
         if let Err(error) = accepted {
-            self.house.log.error(&format!("a listening socket cannot be used: {error}"));
+            self.state.event_loop.report(&format!("a listening socket cannot be used: {error}"));
         }
     }
 
@@ -208,7 +145,7 @@ impl Door {
                     let peer = Peer { address: Some(ip), ip: ip.to_string(), port: address.port() };
                     if shared {
                         if let Ok(stream) = stream.into_std() {
-                            self.posts.deal(&gate.at, Accepted::Tcp(stream, peer));
+                            self.mailboxes.deal(&gate.at, Accepted::Tcp(stream, peer));
                         }
                     } else {
                         self.let_in(stream::Socket::Tcp(stream), peer, gate.clone());
@@ -229,7 +166,7 @@ impl Door {
             match accepted {
                 Ok((stream, _)) => {
                     if let Ok(stream) = stream.into_std() {
-                        self.posts.deal(&gate.at, Accepted::Unix(stream));
+                        self.mailboxes.deal(&gate.at, Accepted::Unix(stream));
                     }
                 }
                 Err(error) => self.pause(&error).await,
@@ -261,22 +198,23 @@ impl Door {
 
     /// No descriptor is left for one more connection: those that are idle make room, as with nginx.
     fn make_room(&self) {
-        let (house, now_ms) = (&self.house, self.house.clock.coarse_ms());
+        let event_loop = &self.state.event_loop;
+        let now_ms = event_loop.clock.coarse_ms();
         if now_ms >= self.complain_ms.get() {
             self.complain_ms.set(now_ms + BETWEEN_COMPLAINTS_MS);
             let open = self.open_max;
-            house.log.error(&format!(
+            event_loop.report(&format!(
                 "{open} connections are open, the most for which there are descriptors (ulimit -n); idle ones are closed"
             ));
         }
-        house.deadlines.end_idle(now_ms, house.limits().idle_timeout_ms);
+        event_loop.deadlines.end_idle(now_ms, event_loop.limits.get().idle_timeout_ms);
     }
 
     /// After a failed accept. A connection that was reset in the queue is nobody's loss; out of
     /// descriptors or memory, the queue is the place to wait.
     async fn pause(&self, error: &io::Error) {
         if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-            self.house.log.error(&format!("a connection could not be accepted: {error}"));
+            self.state.event_loop.report(&format!("a connection could not be accepted: {error}"));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -3,17 +3,18 @@
 //! Actors: the task of the request; it waits while every server has as many as it takes.
 //! Never:  is a server counted as busy for longer than it has the request.
 
+use super::connections::{Turns, Upstreams};
 use super::desk::{Member, PoolDesk};
-use super::idle::Turns;
+use super::lease::Held;
+use super::pools::Pools;
 use super::server::{Address, Server};
 use super::sticky;
-use crate::house::House;
-use crate::rules::Rules;
 use hallway_core::Fault;
 use hallway_core::balance::{Picked, Standing, Tier};
 use hallway_core::plan::{POOLS_DEPTH_MAX, Pool};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -21,39 +22,10 @@ use std::task::Poll;
 /// Between two looks of a request that waits, where nobody tells it.
 const LOOK_MS: u64 = 200;
 
-/// A server that has a request, and the pools above it.
-pub(super) struct Held {
-    pub(super) server: Arc<Server>,
-    /// The pool that it is a server of, among those of the plan.
-    pub(super) pool: usize,
-    desk: Arc<PoolDesk>,
-    is_trial: bool,
-    /// Where the pool is a server of another one: that server, whether it is on trial, and the other pool.
-    above: Vec<(Arc<Server>, bool, Arc<PoolDesk>)>,
-}
-
-impl Held {
-    /// The member of the outermost pool that has the request.
-    pub(super) fn member(&self) -> &Server {
-        self.above.last().map_or(&self.server, |(server, ..)| server)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.server.end(self.is_trial);
-        self.desk.note_freed();
-        for (server, was_trial, desk) in self.above.drain(..) {
-            server.end(was_trial);
-            desk.note_freed();
-        }
-    }
-}
-
 /// What a choice goes by.
 pub(super) struct Choice<'a> {
-    pub(super) house: &'a House,
-    pub(super) rules: &'a Rules,
+    pub(super) upstreams: &'a Rc<Upstreams>,
+    pub(super) pools: &'a Pools,
     /// The pool, among those of the plan.
     pub(super) pool: usize,
     /// The hash of what the request is told by.
@@ -89,10 +61,10 @@ impl Choice<'_> {
     }
 
     fn is_anybody_open(&self, number: usize, depth: usize) -> bool {
-        let Some(desk) = self.rules.pools.get(number).filter(|_| depth < POOLS_DEPTH_MAX) else { return false };
+        let Some((desk, _)) = self.pools.get(number).filter(|_| depth < POOLS_DEPTH_MAX) else { return false };
         desk.members().list.iter().any(|member| match &member.server.identity.address {
             Address::Pool(name) => {
-                let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
+                let below = self.pools.number(name);
                 below.is_some_and(|below| self.is_anybody_open(below, depth + 1))
             }
             _ => member.weight > 0 && !member.server.is_down() && !self.tried.contains(&member.server.number),
@@ -104,7 +76,7 @@ impl Choice<'_> {
     /// # Errors
     /// 503 where there is none, or none for too long.
     pub(super) async fn choose(&self) -> Result<Held, Fault> {
-        let (desk, pool) = (&self.rules.pools[self.pool], &self.rules.plan.pools[self.pool]);
+        let (desk, pool) = self.pools.of(self.pool);
         // Who comes later waits behind those who do already.
         if desk.waiting.load(Ordering::Relaxed) == 0 {
             match self.look_twice() {
@@ -120,8 +92,8 @@ impl Choice<'_> {
     async fn wait(&self, desk: &PoolDesk, pool: &Pool) -> Result<Held, Fault> {
         let is_picky = !self.tried.is_empty() || self.wanted.is_some();
         let waiting = desk.queue_up(pool.queue_size, is_picky).ok_or(Fault::QueueFull)?;
-        let deadline = crate::deadline::Deadline::new(&self.house.deadlines);
-        let since_ms = self.house.clock.coarse_ms();
+        let deadline = crate::deadline::Deadline::new(&self.upstreams.event_loop.deadlines);
+        let since_ms = self.upstreams.event_loop.clock.coarse_ms();
         // Its place among those who are told is kept for as long as it is not told.
         let mut freed = pin!(desk.freed.notified());
         freed.as_mut().enable();
@@ -148,10 +120,10 @@ impl Choice<'_> {
                 found.as_mut().poll(task).map(|()| Word::Found)
             });
             // Servers have room again by time alone, too: that of a pool below, or one that was out.
-            let now_ms = self.house.clock.coarse_ms();
+            let now_ms = self.upstreams.event_loop.clock.coarse_ms();
             let due_ms = (since_ms + patience_ms).min(now_ms + LOOK_MS);
             word = deadline.until(due_ms, either).await.unwrap_or(Word::Time);
-            if word == Word::Time && self.house.clock.coarse_ms() >= since_ms + patience_ms {
+            if word == Word::Time && self.upstreams.event_loop.clock.coarse_ms() >= since_ms + patience_ms {
                 return Err(if patience_ms == pool.queue_max_wait_ms { Fault::QueueTimeout } else { Fault::NoServer });
             }
             if word == Word::Freed {
@@ -170,18 +142,16 @@ impl Choice<'_> {
     }
 
     fn look(&self, number: usize, depth: usize, last_resort: bool) -> Found {
-        let (Some(desk), Some(pool)) = (self.rules.pools.get(number), self.rules.plan.pools.get(number)) else {
+        let Some((desk, pool)) = self.pools.get(number) else {
             return Found::Nobody;
         };
-        let now_ms = self.house.clock.coarse_ms();
+        let now_ms = self.upstreams.event_loop.clock.coarse_ms();
         // Members that had to be left out after they were picked, and whether one of them had too much to do.
         let (mut refused, mut is_full) = (Vec::new(), false);
         loop {
-            let rolled = (self.key, self.house.upstreams.dice());
-            let picked = self.house.upstreams.with_turns(
-                desk,
-                (pool, self.rules.serial),
-                |Turns { members, picker, .. }| {
+            let rolled = (self.key, self.upstreams.dice());
+            let picked =
+                self.upstreams.with_turns(desk, (pool, self.pools.serial), |Turns { members, picker, .. }| {
                     let stands = |at: usize| {
                         let member: &Member = &members.list[at];
                         if self.tried.contains(&member.server.number) || refused.contains(&member.server.number) {
@@ -212,8 +182,7 @@ impl Choice<'_> {
                         Picked::Nobody if !members.unknown.is_empty() && members.list.is_empty() => Err(Found::Unknown),
                         Picked::Nobody => Err(Found::Nobody),
                     }
-                },
-            );
+                });
             let server = match picked {
                 Ok(server) => server,
                 Err(found) => return found,
@@ -235,19 +204,17 @@ impl Choice<'_> {
         (desk, depth, now_ms, last_resort): (&Arc<PoolDesk>, usize, u64, bool),
     ) -> Found {
         if let Address::Pool(name) = &server.identity.address {
-            let below = self.rules.plan.pools.iter().position(|pool| pool.name == *name);
+            let below = self.pools.number(name);
             let Some(below) = below.filter(|_| depth < POOLS_DEPTH_MAX) else { return Found::Nobody };
             return match self.look(below, depth + 1, last_resort) {
                 Found::Held(mut held) => {
-                    let is_trial = server.begin(now_ms);
-                    held.above.push((server, is_trial, desk.clone()));
+                    held.add_above(server, desk.clone(), now_ms);
                     Found::Held(held)
                 }
                 other => other,
             };
         }
-        let is_trial = server.begin(now_ms);
-        Found::Held(Held { server, pool, desk: desk.clone(), is_trial, above: Vec::new() })
+        Found::Held(Held::begin(server, pool, desk.clone(), now_ms))
     }
 }
 

@@ -1,105 +1,33 @@
-//! In:     a request body, piece by piece.
-//! Out:    the whole of it, in memory or in a file without a name.
-//! Actors: the task of the connection; threads for files write what is past the memory limit.
-//! Never:  does one body hold more memory than the limit and one batch.
+//! Files without names, for what does not fit into memory.
+//!
+//! In:     the directories where they may be made.
+//! Out:    files that nobody else can open, and that are gone when they are closed.
+//! Actors: threads for spool files.
+//! Never:  stays a name in a directory, or a full disk unsaid.
 
-use crate::exchange::Wire;
-use crate::files::StoredFile;
-use crate::spool_room::{Room, Spool};
 use crate::voice::Voice;
-use hallway_core::Fault;
-use hallway_core::plan::Limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Error, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Bytes gathered before a thread writes them to the file.
-const BATCH_BYTES: usize = 64 * 1024;
 
 /// Between two words on spool files that cannot be made or written.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
-/// A whole request body.
-pub(crate) enum Spooled {
-    Memory(Vec<u8>),
-    File { file: Arc<StoredFile>, bytes: u64 },
-}
-
-/// Reads a whole body (RFC 9112, 6), at most `body_bytes_max` of it.
-pub(crate) async fn gather<W: Wire>(spool: &Arc<Spool>, wire: &mut W, limits: &Limits) -> Result<Spooled, Fault> {
-    let mut batch = Vec::new();
-    let mut file: Option<SpoolFile> = None;
-    while wire.read_body(&mut batch).await? {
-        let spooled = file.as_ref().map_or(0, |file| file.bytes);
-        if spooled + batch.len() as u64 > limits.body_bytes_max {
-            return Err(Fault::BodyTooLarge);
-        }
-        let room = if file.is_some() { BATCH_BYTES } else { limits.body_memory_bytes };
-        if batch.len() > room {
-            batch = append(spool, &mut file, batch).await?;
-        }
-    }
-    if file.is_some() {
-        batch = append(spool, &mut file, batch).await?;
-    }
-    Ok(match file {
-        None => Spooled::Memory(batch),
-        Some(SpoolFile { file, bytes, .. }) => Spooled::File { file, bytes },
-    })
-}
-
-/// A body that is being written.
-struct SpoolFile {
-    file: Arc<StoredFile>,
-    room: Arc<Room>,
-    bytes: u64,
-}
-
-/// Writes a batch on a thread; gives it back empty.
-async fn append(spool: &Arc<Spool>, file: &mut Option<SpoolFile>, mut batch: Vec<u8>) -> Result<Vec<u8>, Fault> {
-    let room = file.as_ref().map_or_else(|| spool.room(), |file| file.room.clone());
-    if !room.grow(batch.len() as u64) {
-        spool.note_refused();
-        return Err(Fault::SpoolFull);
-    }
-    let (known, threads) = (file.as_ref().map(|file| (file.file.clone(), file.bytes)), spool.threads().clone());
-    let (bytes, own) = (batch.len() as u64, room.clone());
-    let write = move || -> std::io::Result<(Arc<StoredFile>, Vec<u8>)> {
-        let (file, at) = match known {
-            Some(known) => known,
-            None => (Arc::new(StoredFile::of_spool(nameless_file()?, &threads, own)), 0),
-        };
-        write_at(&file, &batch, at)?;
-        batch.clear();
-        Ok((file, batch))
-    };
-    let (written, batch) = match spool.threads().run(write).await {
-        Ok(Ok(written)) => written,
-        // A disk that is full has room again later.
-        Ok(Err(error)) if is_full(&error) => return Err(Fault::SpoolFull),
-        Ok(Err(_)) => return Err(Fault::Internal("The request body could not be written to a spool file.")),
-        Err(_) => return Err(Fault::SpoolFull),
-    };
-    let file = file.get_or_insert(SpoolFile { file: written, room, bytes: 0 });
-    file.bytes += bytes;
-    Ok(batch)
-}
-
 /// Writes all of it; tells the operator where that cannot be.
-pub(crate) fn write_at(file: &StoredFile, mut bytes: &[u8], mut at: u64) -> std::io::Result<()> {
+pub(crate) fn write_at(file: impl AsFd, mut bytes: &[u8], mut at: u64) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, at) {
+        match rustix::io::pwrite(&file, bytes, at) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => (bytes, at) = (&bytes[written..], at + written as u64),
             Err(Errno::INTR) => {}
             Err(error) => {
-                tell_unwritten(file, &error.into());
+                tell_unwritten(file.as_fd(), &error.into());
                 return Err(error.into());
             }
         }
@@ -107,7 +35,8 @@ pub(crate) fn write_at(file: &StoredFile, mut bytes: &[u8], mut at: u64) -> std:
     Ok(())
 }
 
-fn is_full(error: &Error) -> bool {
+/// Whether there may be room again later.
+pub(crate) fn is_full(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
@@ -173,8 +102,8 @@ fn doubt_directories(directories: impl Iterator<Item = PathBuf>) -> Option<Strin
 }
 
 /// Tells which directory has no room.
-fn tell_unwritten(file: &StoredFile, error: &std::io::Error) {
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())).unwrap_or_default();
+fn tell_unwritten(file: BorrowedFd<'_>, error: &std::io::Error) {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
     tell_unusable(&format!("the spool file {} cannot be written", path.display()), error);
 }
 
