@@ -20,7 +20,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("src/stacks/mod.rs", "a thread walks its own stack in the handler of a signal"),
     ("crates/workers/src/terminal.rs", "a filter of system calls is handed to the kernel"),
     ("crates/pyworker/src/descriptors.rs", "a descriptor is taken over by its number"),
-    ("crates/edge/src/watched.rs", "a descriptor is watched by the poll of tokio"),
+    ("crates/net/src/runtime/readable_fd.rs", "a descriptor is watched by the poll of tokio"),
     ("crates/ring/src/beats.rs", "memory that two processes share"),
     ("crates/ring/src/memory.rs", "memory that two processes share"),
     ("crates/ring/src/memory_model.rs", "the model of that memory, for loom"),
@@ -31,10 +31,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/config", &["hallway-core"]),
     ("crates/ring", &[]),
-    ("crates/edge", &["hallway-core", "hallway-ring"]),
+    ("crates/net", &["hallway-core"]),
+    ("crates/edge", &["hallway-core", "hallway-net", "hallway-ring"]),
     ("crates/workers", &["hallway-core", "hallway-ring"]),
     ("crates/pyworker", &["hallway-core", "hallway-ring"]),
     (".", &["hallway-config", "hallway-core", "hallway-edge", "hallway-workers"]),
+];
+
+/// Within the edge: who is on which floor, and whom it may import beside its own. Arrows run downwards only, so that a floor
+/// can be understood, built and tested without those above it; a handler that knew another could not be had without it.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("request", &[]),
+    ("handlers/app", &["request"]),
+    ("handlers/files", &["request"]),
+    ("handlers/pool", &["request"]),
+    ("journey", &["handlers/app", "handlers/files", "handlers/pool", "request"]),
+    ("server", &["journey", "handlers/app", "handlers/files", "handlers/pool", "request"]),
 ];
 
 /// What core may use beside the standard library: no runtime, no operating system.
@@ -71,6 +83,42 @@ fn sources(ending: &str) -> Vec<PathBuf> {
 
 fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// The floor that a path below `crates/edge/src`, or behind `crate::`, belongs to.
+fn floor_of<'a>(path: &str) -> Option<&'a str> {
+    let path = path.replace("::", "/");
+    FLOORS.iter().map(|(floor, _)| *floor).find(|floor| path == *floor || path.starts_with(&format!("{floor}/")))
+}
+
+#[test]
+fn arrows_in_the_edge_run_downwards() {
+    let folder = root().join("crates/edge/src");
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for path in sources(".rs").into_iter().filter(|path| path.starts_with(&folder)) {
+        let inside = path.strip_prefix(&folder).unwrap().to_str().unwrap();
+        let (text, Some(own)) = (fs::read_to_string(&path).unwrap(), floor_of(inside)) else { continue };
+        let (_, may) = FLOORS.iter().find(|(floor, _)| *floor == own).unwrap();
+        for (at, _) in text.match_indices("crate::") {
+            let named: String = text[at + 7..]
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || "_:".contains(*letter))
+                .collect();
+            let Some(other) = floor_of(&named) else { continue };
+            seen += 1;
+            if other != own && !may.contains(&other) {
+                let line = text[..at].matches('\n').count() + 1;
+                wrong.push(format!("{}:{line}: {own} imports {other}", shown(&path)));
+            }
+        }
+    }
+    assert!(seen > 100, "the check itself is broken: {seen} imports were seen");
+    assert!(
+        wrong.is_empty(),
+        "these run upwards, or from one handler to another; what both need belongs below both, or is handed down by who \
+         calls (FLOORS in tests/tidy.rs):\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ spool_max = "64MiB"
 wsgi = "app:app"
 python = "PYTHON"
 workers = 1
+queue = { max_wait = "5m" }
 [app.other]
 wsgi = "app:app"
 python = "PYTHON"

@@ -139,7 +139,7 @@ fn an_event_loop_that_blocks_is_replaced() {
     // Where it is: below the runtime of the event loop.
     hallway.wait_for_line(|line| line.contains("event loop 1 is here, innermost first:"));
     hallway.wait_for_line(|line| line.starts_with("    ") && line.contains("mio::sys::unix::selector"));
-    hallway.wait_for_line(|line| line.starts_with("    ") && line.contains("hallway_edge::threads::run_loop"));
+    hallway.wait_for_line(|line| line.starts_with("    ") && line.contains("hallway_edge::server::run::run_loop"));
     wait_for_another(&hallway, edge);
     let_go(debugger);
 }

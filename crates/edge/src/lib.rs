@@ -1,73 +1,24 @@
+//! Requests from their engine to their response: routes, permits, apps, pools, files.
+//!
 //! In:     listening sockets, lanes to workers, a plan.
 //! Out:    every request on those sockets answered; reports to the master.
 //! Actors: one event loop for each core; threads for files, spool files and names; one that writes the log.
 //! Never:  does anything on an event loop wait for a disk, a worker or a client.
+//!
+//! Floors: `server` imports `journey`, that imports `handlers`, they import `request`; never the other way, and no handler
+//! imports another (`tests/tidy.rs`).
 
-mod acceptor;
-mod answer;
-mod arrive;
-mod backlog;
-mod buffers;
-mod clock;
-mod compose;
-mod connections;
-mod context;
-mod deadline;
-mod deliver;
-mod detached;
-mod edge;
-mod event_loop;
-mod exchange;
-mod files;
-mod forward;
-mod guarded;
-mod http1;
-mod http2;
-mod ids;
+mod handlers;
 mod journey;
-mod lane;
-mod limits;
-mod linger;
-mod listener;
-mod lock;
-mod log;
-mod mailbox;
-mod md5_crypt;
-mod mirror;
-mod nameless;
-mod overflow;
-mod pace;
-mod packer;
-mod passwords;
-mod permit;
-mod piece;
-mod pulse;
-mod record;
-mod replay;
-mod request_body;
-mod rules;
-mod rules_builder;
-mod service;
-mod site;
-mod spool_room;
-mod state;
-mod stream;
-mod target;
-mod telling;
-mod thread_pool;
-mod threads;
-mod tls;
-mod tunnel;
-mod upstream;
-mod voice;
-mod watched;
+mod request;
+mod server;
 
-pub use edge::{Edge, Ground};
+pub use hallway_net::file::nameless::doubt_spool_directories;
+pub use hallway_net::runtime::console::{Voice, plain};
+pub use hallway_net::socket::listener::{Bound, Socket};
+pub use hallway_net::socket::stream::UNSENT_BYTES;
+pub use hallway_net::tls::vet::{vet, vet_authorities, vet_pair};
 pub use hallway_ring::{Beats, monotonic_ms, monotonic_us};
-pub use listener::{Bound, Socket};
-pub use nameless::doubt_spool_directories;
-pub use passwords::vet_password;
-pub use pulse::MAIN;
-pub use stream::UNSENT_BYTES;
-pub use tls::{vet, vet_authorities, vet_pair};
-pub use voice::{Voice, plain};
+pub use request::passwords::vet_password;
+pub use server::pulse::MAIN;
+pub use server::{Edge, Ground};
