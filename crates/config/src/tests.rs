@@ -8,9 +8,9 @@
 use super::declare::{Key, Kind};
 use super::model::Model;
 use super::{Wanted, effective, routes, schema, summary};
+use hallway_core::filling::HEADER_VARIABLES;
 use hallway_core::plan::Plan;
 use hallway_core::record::VARIABLES;
-use hallway_core::semantics::HEADER_VARIABLES;
 use std::fs;
 use std::path::{Path, PathBuf};
 

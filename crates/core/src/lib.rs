@@ -3,12 +3,14 @@
 //! Actors: none. No task, no clock, no file, no socket, no process.
 //! Never:  does a function here wait, act, or give two answers to the same arguments.
 
+pub mod authority;
 pub mod balance;
 pub mod control;
 pub mod decimal;
 pub mod fault;
 pub mod fields;
 pub mod files;
+pub mod filling;
 pub mod gateway;
 pub mod head;
 pub mod http1;

@@ -11,12 +11,12 @@ use crate::node::{Entry, Node, Span, Table};
 use crate::settings::percent;
 use crate::synonyms;
 use hallway_core::fields::{Name, is_token, is_value};
+use hallway_core::filling::{HEADER_VARIABLES, read_filling};
 use hallway_core::plan::{
     Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Secret, Server,
     Sticky,
 };
 use hallway_core::record::StyleFault;
-use hallway_core::semantics::{HEADER_VARIABLES, read_filling};
 use std::sync::Arc;
 
 /// Between two looks at a server.
@@ -324,7 +324,7 @@ impl Builder<'_> {
     fn upstream_host(&mut self, node: &Node) -> Option<String> {
         let text = node.text()?;
         self.doubt_variable(text, node.span);
-        if hallway_core::http1::is_authority(text.as_bytes()) && !text.is_empty() {
+        if hallway_core::authority::is_authority(text.as_bytes()) && !text.is_empty() {
             return Some(text.into());
         }
         self.problems.add(node.span, format!("'{text}' is no host; write one as in \"app.internal\""));

@@ -120,8 +120,8 @@ mod tests {
     use super::*;
     use crate::gateway::{Seen, name_script};
     use crate::http1::parse_head;
-    use crate::lane::Addresses;
     use crate::plan::RequestLines;
+    use crate::semantics::Addresses;
     use crate::semantics::ForwardedFacts;
 
     fn variables(raw: &str, script: Option<&Script>, prefix_bytes: usize) -> Vec<(String, String)> {

@@ -15,13 +15,11 @@ mod scan;
 
 pub use answer::{Asked, Ending, Foul, ServerAnswer, parse_answer};
 pub use chunked::{Chunked, Progress};
-pub(crate) use framing::decimal;
-pub(crate) use parse::METHOD_BYTES_MAX;
-pub use parse::is_authority;
-
 pub use emit::{
     AnswerBody, AnswerLine, CHUNK_END, LAST_CHUNK, Onward, path_behind, put_answer_head, put_chunk_start,
     put_forwarded_head, put_informational, put_last_chunk, put_request_head,
 };
+pub(crate) use framing::decimal;
+pub(crate) use parse::METHOD_BYTES_MAX;
 pub use parse::{parse_head, refuse_method};
 pub use scan::{Found, Scan};

@@ -7,10 +7,11 @@ mod heads;
 
 pub use heads::Heads;
 
+use crate::authority::is_authority;
 use crate::fault::{Fault, HeadLimit};
 use crate::fields::{Name, is_token, is_value};
 use crate::head::{Framing, Head, Version};
-use crate::http1::{METHOD_BYTES_MAX, decimal, is_authority};
+use crate::http1::{METHOD_BYTES_MAX, decimal};
 use crate::plan::Limits;
 use crate::route;
 

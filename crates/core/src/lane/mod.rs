@@ -10,7 +10,7 @@ mod request;
 pub use answer::{AnswerFrame, AnswerLines, mark_last, mark_length};
 pub use answer::{put_abort, put_answer_line, put_answer_start, put_done, put_file, put_hello, put_leave, put_piece};
 pub use desk::{Desk, Freed, Given, Placed, Withdraw};
-pub use request::{Addresses, RequestFrame, RequestLines, put_request};
+pub use request::{RequestFrame, RequestLines, put_request};
 
 /// Body bytes that one frame carries at most, either way; longer bodies go in pieces, or as a file.
 pub const PIECE_BYTES_MAX: usize = 64 * 1024;

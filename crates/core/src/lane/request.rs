@@ -5,7 +5,7 @@
 
 use crate::head::{Head, Version};
 use crate::plan;
-use crate::semantics::{ForwardedFacts, put_request_lines};
+use crate::semantics::{Addresses, ForwardedFacts, put_request_lines};
 use crate::wire_format::{Reader, put_line, put_short};
 
 const REQUEST: u8 = 1;
@@ -14,21 +14,6 @@ const HTTPS: u8 = 2;
 const BODY_IN_FILE: u8 = 4;
 const HTTP2: u8 = 8;
 const VARIABLES: u8 = 16;
-
-/// Both ends of the client's connection, as text.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Addresses<'a> {
-    /// The client's address; empty on a unix socket.
-    pub peer_ip: &'a str,
-    /// The client's port; 0 on a unix socket.
-    pub peer_port: u16,
-    /// The address it reached: what WSGI calls `SERVER_NAME`.
-    pub local_name: &'a str,
-    /// The port it reached; what WSGI calls `SERVER_PORT`.
-    pub local_port: u16,
-    /// Whether the connection is encrypted.
-    pub https: bool,
-}
 
 /// One request as a worker sees it.
 #[derive(Clone, Copy, Debug)]

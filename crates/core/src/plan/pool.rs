@@ -4,8 +4,7 @@
 //! Never:  does a default stand anywhere else, or a secret in a `Debug` text.
 
 use super::Secret;
-use crate::head::Head;
-use crate::semantics::{FilledPart, ForwardedFacts, filled};
+use crate::filling::Part;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -131,7 +130,7 @@ pub struct RequestLines {
     /// These, instead of what the request has: names and values, which may be secrets.
     pub set: Vec<(String, Secret)>,
     /// The same, with variables in their values.
-    pub fill: Vec<(String, Vec<FilledPart>)>,
+    pub fill: Vec<(String, Vec<Part>)>,
     /// Not these.
     pub remove: Vec<String>,
 }
@@ -161,25 +160,6 @@ impl RequestLines {
         lines.fill.extend(inner.fill);
         lines.remove.extend(inner.remove);
         lines
-    }
-
-    /// Gives what is said instead to `put`, but for names that `other` replaces.
-    pub fn put(
-        &self,
-        head: &Head,
-        facts: &ForwardedFacts<'_>,
-        other: Option<&RequestLines>,
-        mut put: impl FnMut(&[u8], &[u8]),
-    ) {
-        let is_others = |name: &str| other.is_some_and(|other| other.replaces(name.as_bytes()));
-        for (name, Secret(value)) in self.set.iter().filter(|(name, _)| !is_others(name)) {
-            put(name.as_bytes(), value);
-        }
-        for (name, parts) in self.fill.iter().filter(|(name, _)| !is_others(name)) {
-            if let Some(value) = filled(parts, head, facts) {
-                put(name.as_bytes(), &value);
-            }
-        }
     }
 
     /// What servers get under this name instead, where it is replaced.

@@ -7,7 +7,6 @@ use super::trace::{Said, Trace};
 use crate::decimal::digits;
 use crate::fields::{Field, Name, list_members};
 use crate::head::Head;
-use crate::lane::Addresses;
 use crate::plan::{RequestLines, Trust};
 use crate::record::TlsFacts;
 use crate::semantics::ClientCertificate;
@@ -55,6 +54,21 @@ impl Belief<'_> {
             Speaker::Proxy => !is_told(name) || is_passed_on(name),
         }
     }
+}
+
+/// Both ends of the client's connection, as text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Addresses<'a> {
+    /// The client's address; empty on a unix socket.
+    pub peer_ip: &'a str,
+    /// The client's port; 0 on a unix socket.
+    pub peer_port: u16,
+    /// The address it reached: what WSGI calls `SERVER_NAME`.
+    pub local_name: &'a str,
+    /// The port it reached; what WSGI calls `SERVER_PORT`.
+    pub local_port: u16,
+    /// Whether the connection is encrypted.
+    pub https: bool,
 }
 
 /// What the edge says of a request in fields that no client may write.
@@ -159,28 +173,6 @@ pub fn put_forwarded(head: &Head, facts: &ForwardedFacts<'_>, mut put: impl FnMu
     }
     put_trace(head, facts, said.valid(), &mut put);
     put_facts(facts, says_start, put);
-}
-
-/// The same, but for what the route and the target of the request say instead. What the route says counts more.
-pub fn put_request_lines(
-    head: &Head,
-    facts: &ForwardedFacts<'_>,
-    target: &RequestLines,
-    mut put: impl FnMut(&[u8], &[u8]),
-) {
-    let route = facts.lines.filter(|lines| !lines.is_empty());
-    if route.is_none() && target.is_empty() {
-        return put_forwarded(head, facts, put);
-    }
-    put_forwarded(head, facts, |name, value| {
-        if !target.replaces(name) && !route.is_some_and(|route| route.replaces(name)) {
-            put(name, value);
-        }
-    });
-    target.put(head, facts, route, &mut put);
-    if let Some(route) = route {
-        route.put(head, facts, None, put);
-    }
 }
 
 /// What the edge itself knows.

@@ -3,9 +3,9 @@
 //! Actors: none.
 //! Never:  is a word believed that did not come from a trusted proxy, or that it only passed on.
 
+use crate::authority::is_authority;
 use crate::fields::{Name, list_members};
 use crate::head::Head;
-use crate::http1::is_authority;
 use crate::plan::Trust;
 use crate::semantics::Speaker;
 use std::net::{IpAddr, SocketAddr};

@@ -7,9 +7,9 @@
 
 use crate::request::limits::Counted;
 use crate::request::record::RequestRecord;
-use hallway_core::lane::Addresses;
 use hallway_core::plan::{Plan, Route};
 use hallway_core::route::port_of;
+use hallway_core::semantics::Addresses;
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
 use hallway_core::{Head, Name};
 use hallway_net::http::exchange::{Arrival, Exchange};
