@@ -75,6 +75,7 @@ mod slow_clients;
 mod spool;
 mod static_files;
 mod statuses;
+mod streams;
 mod strict_http;
 mod systemd;
 mod threads;

@@ -4,12 +4,15 @@
 //! Never:  does a client keep the edge busy with frames that carry nothing, or waiting for the rest of a head, or
 //!         for room to send to it.
 
+use crate::http2::gathered::Gathered;
 use crate::runtime::deadline::{Deadline, SWEEP, Wait};
 use crate::runtime::event_loop::EventLoop;
+use crate::socket::linger::{LINGER_BYTES_MAX, LINGER_MS};
 use crate::socket::stream::Stream;
 use hallway_core::http2::Heads;
 use std::cell::Cell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -18,8 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Of so many bytes one has to be of use, beyond the first; nginx has the same measure.
 const BYTES_FOR_ONE: u64 = 8;
 const BYTES_FREE: u64 = 128 * 1024;
-/// Frames that are gathered into one write, and one record of TLS (RFC 8446, 5.1).
-const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a client that leaves which are taken at a time.
+const PARTING_READ_BYTES: usize = 4 * 1024;
 /// Bytes that are read before others on this event loop have their turn.
 const TURN_BYTES: usize = 16 * 1024;
 
@@ -54,12 +57,14 @@ pub(super) struct Metered {
     /// Since when a head that has begun is not whole, and what waits for it.
     head_since_ms: Option<u64>,
     head_deadline: Deadline,
-    /// Frames that were gathered, and how much of them was written.
-    gathered: Vec<u8>,
-    written: usize,
+    /// Frames of all streams that are ready, until the engine has no more of them.
+    gathered: Gathered,
     /// Since when the client has taken nothing of what is to be sent, and what waits for that.
     stuck_since_ms: Option<u64>,
     write_deadline: Deadline,
+    /// Until when what the client still sends is taken, once all was said, and how much that was.
+    parts_at_ms: Option<u64>,
+    parting_bytes: usize,
 }
 
 impl Metered {
@@ -77,10 +82,11 @@ impl Metered {
             turn_bytes: 0,
             head_since_ms,
             head_deadline,
-            gathered: Vec::new(),
-            written: 0,
+            gathered: Gathered::default(),
             stuck_since_ms,
             write_deadline,
+            parts_at_ms: None,
+            parting_bytes: 0,
         }
     }
 
@@ -95,26 +101,28 @@ impl Metered {
         }
     }
 
-    /// Gathers bytes, for which there is room.
-    fn gather(&mut self, bytes: &[u8]) {
-        if self.gathered.capacity() == 0 {
-            self.gathered = self.event_loop.buffers.buffer();
+    /// Writes what was gathered. What waits for more has no buffer.
+    fn poll_drain(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let drained = self.gathered.poll_drain(&mut self.stream, task);
+        if let Some(buffer) = self.gathered.take_buffer() {
+            self.event_loop.buffers.keep_buffer(buffer);
         }
-        self.gathered.extend_from_slice(bytes);
+        drained
     }
 
-    /// Writes what was gathered.
-    fn poll_drain(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.gathered.len() {
-            match ready!(Pin::new(&mut self.stream).poll_write(task, &self.gathered[self.written..]))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                bytes => self.written += bytes,
+    /// Takes what the client still sends until it ends, or its time is over: windows that it opens, most of the time. A
+    /// connection that is closed over them is reset, and what the client has not read yet may be lost (RFC 9112, 9.6).
+    fn poll_see_off(&mut self, until_ms: u64, task: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = [MaybeUninit::uninit(); PARTING_READ_BYTES];
+        while self.parting_bytes < LINGER_BYTES_MAX {
+            let mut room = ReadBuf::uninit(&mut buffer);
+            match Pin::new(&mut self.stream).poll_read(task, &mut room) {
+                Poll::Ready(Ok(())) if !room.filled().is_empty() => self.parting_bytes += room.filled().len(),
+                Poll::Ready(_) => break,
+                Poll::Pending => return self.write_deadline.poll_due(Wait::Within, until_ms, task).map(drop),
             }
         }
-        // What waits for more has no buffer.
-        self.written = 0;
-        self.event_loop.buffers.keep_buffer(std::mem::take(&mut self.gathered));
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     /// The result of a write: one that waits is not waited for without end.
@@ -181,18 +189,14 @@ impl AsyncWrite for Metered {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let it = self.get_mut();
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        if it.gathered.len() + length > GATHERED_BYTES_MAX {
-            let drained = it.poll_drain(task);
-            ready!(it.unless_stuck(drained, task))?;
+        if it.gathered.wants_buffer() {
+            it.gathered.give_buffer(it.event_loop.buffers.buffer());
         }
-        if length <= GATHERED_BYTES_MAX {
-            for part in parts {
-                it.gather(part);
-            }
+        // That these are kept says nothing of the client.
+        if let Some(length) = it.gathered.add(parts) {
             return Poll::Ready(Ok(length));
         }
-        let wrote = Pin::new(&mut it.stream).poll_write_vectored(task, parts);
+        let wrote = it.gathered.poll_write(&mut it.stream, parts, task);
         it.unless_stuck(wrote, task)
     }
 
@@ -202,17 +206,28 @@ impl AsyncWrite for Metered {
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
-        let drained = it.poll_drain(task);
-        ready!(it.unless_stuck(drained, task))?;
-        let flushed = Pin::new(&mut it.stream).poll_flush(task);
+        let flushed = match it.poll_drain(task) {
+            Poll::Ready(Ok(())) => Pin::new(&mut it.stream).poll_flush(task),
+            waits => waits,
+        };
         it.unless_stuck(flushed, task)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
-        let drained = it.poll_drain(task);
-        ready!(it.unless_stuck(drained, task))?;
-        let shut = Pin::new(&mut it.stream).poll_shutdown(task);
-        it.unless_stuck(shut, task)
+        if let Some(until_ms) = it.parts_at_ms {
+            return it.poll_see_off(until_ms, task).map(Ok);
+        }
+        let shut = match it.poll_drain(task) {
+            Poll::Ready(Ok(())) => Pin::new(&mut it.stream).poll_shutdown(task),
+            waits => waits,
+        };
+        ready!(it.unless_stuck(shut, task))?;
+        let until_ms = it.event_loop.clock.coarse_ms() + LINGER_MS + SWEEP.as_millis() as u64;
+        it.parts_at_ms = Some(until_ms);
+        it.poll_see_off(until_ms, task).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! Actors: one task for each connection, and one for each request on it.
 //! Never:  does a client cost more than its window, its streams and its share of control frames.
 
+mod gathered;
 mod metered;
 mod wire;
 
@@ -106,7 +107,8 @@ async fn converse<S: Service>(
         match next {
             Ok(Some(Ok((request, respond)))) => {
                 talk.open.set(talk.open.get() + 1);
-                tokio::task::spawn_local(serve_request(talk.clone(), service.clone(), request, respond));
+                // A pointer to it is what a task moves about.
+                tokio::task::spawn_local(Box::pin(serve_request(talk.clone(), service.clone(), request, respond)));
                 if talk.cancelled.get() > CANCELLED_MAX {
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 }

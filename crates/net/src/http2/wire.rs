@@ -14,7 +14,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use hallway_core::Fault;
-use hallway_core::fields::{Fields, Name};
+use hallway_core::fields::{Field, Fields, Name};
 use hallway_core::http1::AnswerBody;
 use hallway_core::semantics::AnswerHead;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -267,14 +267,24 @@ impl Wire for Http2<'_> {
 /// Takes lines over into the types of the engine.
 fn put_lines(lines: &mut HeaderMap, fields: &Fields) {
     for field in fields.iter().filter(|field| !is_of_connection(field.name)) {
-        if let (Ok(name), Ok(mut value)) =
-            (HeaderName::from_bytes(field.raw_name), HeaderValue::from_bytes(field.value))
-        {
+        if let (Some(name), Ok(mut value)) = (name_of(&field), HeaderValue::from_bytes(field.value)) {
             // No other answer has it: it would only push others out of the client's table (RFC 7541, 7.1.3).
             value.set_sensitive(field.name == Name::XRequestId);
             lines.append(name, value);
         }
     }
+}
+
+/// What every answer has is known already.
+fn name_of(field: &Field<'_>) -> Option<HeaderName> {
+    static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    Some(match field.name {
+        Name::ContentType => header::CONTENT_TYPE,
+        Name::Date => header::DATE,
+        Name::Server => header::SERVER,
+        Name::XRequestId => X_REQUEST_ID.clone(),
+        _ => return HeaderName::from_bytes(field.raw_name).ok(),
+    })
 }
 
 /// Fields that HTTP/2 does not have (RFC 9113, 8.2.2).

@@ -106,11 +106,12 @@ where
     /// Returns `Ready` when `send` is able to accept a frame
     ///
     /// Calling this function may result in the current contents of the buffer
-    /// to be flushed to `T`.
+    /// to be written to `T`.
     pub fn poll_ready(&mut self, cx: &mut Context) -> Poll<io::Result<()>> {
         if !self.encoder.has_capacity() {
-            // Try flushing
-            ready!(self.flush(cx))?;
+            // hallway: written, and not flushed: whoever makes room for a frame flushes when there are no more frames,
+            // so that those of all streams that are ready leave together.
+            ready!(self.write(cx))?;
 
             if !self.encoder.has_capacity() {
                 return Poll::Pending;
@@ -139,6 +140,17 @@ where
         let span = tracing::trace_span!("FramedWrite::flush");
         let _e = span.enter();
 
+        ready!(self.write(cx))?;
+
+        tracing::trace!("flushing buffer");
+        // Flush the upstream
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes buffered data to `T`.
+    fn write(&mut self, cx: &mut Context) -> Poll<io::Result<()>> {
         loop {
             while !self.encoder.is_empty() {
                 let n = match self.encoder.next {
@@ -165,15 +177,9 @@ where
 
             match self.encoder.unset_frame() {
                 ControlFlow::Continue => (),
-                ControlFlow::Break => break,
+                ControlFlow::Break => return Poll::Ready(Ok(())),
             }
         }
-
-        tracing::trace!("flushing buffer");
-        // Flush the upstream
-        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-
-        Poll::Ready(Ok(()))
     }
 
     /// Close the codec

@@ -652,6 +652,11 @@ where
         self.inner.streams.next_incoming()
     }
 
+    /// hallway: whether it was told, or has told the client, that it will end.
+    pub fn is_going_away(&self) -> bool {
+        self.inner.go_away.is_going_away()
+    }
+
     // Graceful shutdown only makes sense for server peers.
     pub fn go_away_gracefully(&mut self) {
         if self.inner.go_away.is_going_away() {

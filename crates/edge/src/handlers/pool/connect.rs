@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub(super) stream: Stream,
     /// Whether requests were sent by it before.
     pub(super) is_reused: bool,
+    /// Whether its last answer was a long one, as the next may be.
+    pub(super) answers_long: bool,
     born_ms: u64,
     /// Until when it may wait for a next request.
     until_ms: u64,
@@ -38,7 +40,7 @@ pub(super) struct Connection {
 impl Connection {
     /// One that is not kept for others.
     pub(super) fn of(stream: Stream, now_ms: u64) -> Connection {
-        Connection { stream, is_reused: false, born_ms: now_ms, until_ms: u64::MAX }
+        Connection { stream, is_reused: false, answers_long: false, born_ms: now_ms, until_ms: u64::MAX }
     }
 
     /// It waits from now on.

@@ -20,8 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 
 /// The longest head of an answer.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Room that a read finds.
-const READ_BYTES: usize = 64 * 1024;
+/// Room that a read finds. What is read of a body has more than it needs: a read that fills its room leaves open whether
+/// there is more, and the next one would have to ask.
+const READ_BYTES: usize = 128 * 1024;
 const HEAD_READ_BYTES: usize = 16 * 1024;
 
 /// How an answer's body goes on.
@@ -162,10 +163,23 @@ impl OnConnection {
                 }
             }
             if self.input.capacity() == 0 {
-                self.input = spares.buffer();
+                if self.connection.answers_long {
+                    // No such buffer waits with a server.
+                    let readable = ready!(self.connection.stream.poll_readable(task));
+                    if readable.is_err() {
+                        return Poll::Ready(Err(Fault::ServerLost));
+                    }
+                    self.input = Vec::with_capacity(READ_BYTES);
+                } else {
+                    self.input = spares.buffer();
+                }
             }
             self.input.reserve(HEAD_READ_BYTES);
-            match ready!(pin!(self.connection.stream.read_buf(&mut self.input)).poll(task)) {
+            let read = pin!(self.connection.stream.read_buf(&mut self.input)).poll(task);
+            if read.is_pending() && self.input.is_empty() && self.connection.answers_long {
+                self.input = Vec::new();
+            }
+            match ready!(read) {
                 // A head that comes byte by byte has no more time than another one.
                 Ok(bytes) if bytes > 0 => self.note_heard(clock),
                 _ => return Poll::Ready(Err(Fault::ServerLost)),
@@ -259,6 +273,7 @@ impl OnConnection {
             return Ok(answer);
         }
         self.keep_alive = answer.keep_alive && matches!(self.speech, Speech::Http1 { keeps: true });
+        self.connection.answers_long = matches!(answer.ending, Ending::Length(bytes) if bytes > HEAD_READ_BYTES as u64);
         self.rest = match answer.ending {
             Ending::None => Rest::Done,
             Ending::Length(bytes) => Rest::Length(bytes),
@@ -279,9 +294,13 @@ impl OnConnection {
                 let piece = if self.used < self.input.len() {
                     take_rest(&mut self.input, &mut self.used, *left)
                 } else {
-                    let most = usize::try_from(*left).unwrap_or(READ_BYTES).min(READ_BYTES);
-                    let bytes = ready!(poll_read(&mut self.connection, most, task));
-                    Piece::from(bytes.map_err(|_| Fault::ServerLost)?)
+                    let bytes = ready!(poll_read(&mut self.connection, READ_BYTES, task));
+                    let (mut read, mut used) = (bytes.map_err(|_| Fault::ServerLost)?, 0);
+                    let piece = take_rest(&mut read, &mut used, *left);
+                    if !read.is_empty() {
+                        (self.input, self.used) = (read, used);
+                    }
+                    piece
                 };
                 if piece.len() == 0 {
                     return Poll::Ready(Err(Fault::ServerLost));
