@@ -1,5 +1,5 @@
 //! In:     the sources of the worker's extension.
-//! Out:    the extension, built for release, for the program to carry inside itself.
+//! Out:    the extension, optimised for release and quickly built otherwise, for the program to carry inside itself.
 //! Actors: a cargo of its own, in its own target directory (the outer one holds the lock of its own).
 //! Never:  does a plain `cargo build` need a second command.
 
@@ -14,10 +14,12 @@ fn main() {
         println!("cargo:rerun-if-changed={source}");
     }
     let out = PathBuf::from(variable("OUT_DIR"));
-    // OUT_DIR is target/PROFILE/build/hallway-HASH/out: all profiles share one build of the extension.
+    // OUT_DIR is target/PROFILE/build/hallway-HASH/out. What is not for release is made again often, and soon.
+    let is_release = out.ancestors().nth(3).is_some_and(|profile| profile.ends_with("release"));
+    let profile = if is_release { "release" } else { "quick" };
     let target = out.ancestors().nth(4).unwrap_or(&out).join("extension");
     let status = Command::new(variable("CARGO"))
-        .args(["build", "--release", "--locked", "--package", "hallway-pyworker", "--target-dir"])
+        .args(["build", "--profile", profile, "--locked", "--package", "hallway-pyworker", "--target-dir"])
         .arg(&target)
         .current_dir(&root)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -26,7 +28,7 @@ fn main() {
         Ok(status) if status.success() => {}
         other => fail(&format!("the worker's extension could not be built: {other:?}")),
     }
-    println!("cargo:rustc-env=EXTENSION_FILE={}", target.join("release/libhallway_native.so").display());
+    println!("cargo:rustc-env=EXTENSION_FILE={}", target.join(profile).join("libhallway_native.so").display());
 }
 
 fn variable(name: &str) -> String {
