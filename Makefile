@@ -44,12 +44,14 @@ test: $(VENVS)/test/.made target/gunicorn/.made /usr/bin/chromium /usr/sbin/ngin
 soak: $(VENVS)/test/.made /usr/bin/curl
 	SOAK_SECONDS=60 SOAK_REQUESTS=20000 cargo test --test stories one_app_of_three_attacks -- --nocapture
 
-## Formatting, clippy with warnings as errors, licences and origins of crates, circles of files.
+## Formatting, clippy with warnings as errors (fuzz targets, too: without libFuzzer, which only running them needs), licences and
+## origins of crates, whether the bench can run, circles of files.
 lint: $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo fmt --check --manifest-path bench/load/Cargo.toml
 	CARGO_TARGET_DIR=target/load cargo clippy --locked --all-targets --manifest-path bench/load/Cargo.toml -- -D warnings
+	CUSTOM_LIBFUZZER_PATH=/none/libfuzzer.a cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 	$(DENY) --log-level error check bans licenses sources
 	$(PYTHON) -B bench/test_bench.py
 	$(PYTHON) -B tests/tidy/test_circles.py
