@@ -110,7 +110,7 @@ fn told(line: &str, origin: &str) -> String {
 /// A value as TOML. Passwords are secrets wherever they stand.
 fn shown(node: &Node) -> String {
     match &node.data {
-        Data::Text(text) => format!("{text:?}"),
+        Data::Text(text) => quoted_text(&text.replace("${", "$${")),
         Data::Whole(number) => number.to_string(),
         Data::Switch(switch) => switch.to_string(),
         Data::Real | Data::Date => "…".into(),
@@ -128,5 +128,23 @@ fn shown(node: &Node) -> String {
 
 fn quoted(key: &str) -> String {
     let is_bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_bare { key.to_owned() } else { format!("{key:?}") }
+    if is_bare { key.to_owned() } else { quoted_text(key) }
+}
+
+/// A string as TOML has it: what is shown can be read again.
+fn quoted_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out += "\\n",
+            '\r' => out += "\\r",
+            '\t' => out += "\\t",
+            letter if letter.is_control() => out += &format!("\\u{:04X}", u32::from(letter)),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
 }

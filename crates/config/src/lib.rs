@@ -32,6 +32,7 @@ pub use show::{routes, summary};
 
 use hallway_core::plan::Plan;
 use machine::Machine;
+pub use problem::{Position, Remark, Weight};
 use problem::{Problems, Sources};
 use std::path::Path;
 
@@ -50,15 +51,25 @@ pub enum Wanted {
 /// Every problem, as a person reads it.
 pub fn load(file: &Path, machine: &dyn Machine, wanted: Wanted) -> Result<(Plan, String), String> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
-    let table = read::read_files(file, machine, &mut sources, &mut problems);
-    let plan = if sources.is_empty() || problems.is_unreadable() {
-        None
-    } else {
-        build::plan(&table, machine, &sources, &mut problems)
-    };
+    let plan = plan(file, machine, &mut sources, &mut problems);
     let is_good = problems.is_empty() && (wanted == Wanted::WhatCanBeServed || !problems.has_faults());
     let plan = plan.filter(|_| is_good).ok_or_else(|| problems.show(&sources))?;
     Ok((plan, problems.show_faults(&sources) + &problems.show_warnings(&sources)))
+}
+
+/// The same for a program: a plan where there is no problem, and everything that is said.
+pub fn inspect(file: &Path, machine: &dyn Machine) -> (Option<Plan>, Vec<Remark>) {
+    let (mut sources, mut problems) = (Sources::default(), Problems::default());
+    let plan = plan(file, machine, &mut sources, &mut problems).filter(|_| problems.is_empty());
+    (plan, problems.remarks(&sources))
+}
+
+fn plan(file: &Path, machine: &dyn Machine, sources: &mut Sources, problems: &mut Problems) -> Option<Plan> {
+    let table = read::read_files(file, machine, sources, problems);
+    if sources.is_empty() || problems.is_unreadable() {
+        return None;
+    }
+    build::plan(&table, machine, sources, problems)
 }
 
 /// What a file comes to, as a person reads it; it was found to be valid before.

@@ -39,13 +39,19 @@ impl Sources {
         self.files[file].directory.clone()
     }
 
-    /// `file:line:column`, both from 1; the column counts characters.
-    pub(crate) fn place(&self, span: Span) -> String {
+    /// Where that is, for a program.
+    fn position(&self, span: Span) -> Position {
         let Source { path, text, .. } = &self.files[span.file];
         let before = &text[..span.start.min(text.len())];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}", path.display())
+        Position { file: path.clone(), line, column }
+    }
+
+    /// `file:line:column`, for a person.
+    pub(crate) fn place(&self, span: Span) -> String {
+        let Position { file, line, column } = self.position(span);
+        format!("{}:{line}:{column}", file.display())
     }
 
     /// The line with the place underlined, and with what is secret on it painted over.
@@ -64,6 +70,39 @@ impl Sources {
         let carets = "^".repeat(marked.clamp(1, rest.max(1)));
         format!("{number:>5} | {painted}\n      | {:indent$}{carets}", "")
     }
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Position {
+    /// The path by which the file was read.
+    pub file: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+/// What follows from a remark.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// There is no plan.
+    Problem,
+    /// One app cannot be served as it is written; all else can.
+    Fault,
+    /// Nothing.
+    Warning,
+}
+
+/// Something that is said of a configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Remark {
+    /// Where, if it is anywhere in a file.
+    pub position: Option<Position>,
+    /// What follows from it.
+    pub weight: Weight,
+    /// What is wrong, and the mend.
+    pub text: String,
 }
 
 /// One problem.
@@ -186,6 +225,20 @@ impl Problems {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// All that is said, for a program.
+    pub(crate) fn remarks(&self, sources: &Sources) -> Vec<Remark> {
+        let all = [(&self.found, Weight::Problem), (&self.faults, Weight::Fault), (&self.warnings, Weight::Warning)];
+        let of = |(problems, weight): (&Vec<Problem>, Weight)| -> Vec<Remark> {
+            let remark = |one: &Problem| Remark {
+                position: one.span.map(|span| sources.position(span)),
+                weight,
+                text: one.text.clone(),
+            };
+            problems.iter().map(remark).collect()
+        };
+        all.into_iter().flat_map(of).collect()
     }
 
     pub(crate) fn has_faults(&self) -> bool {

@@ -3,9 +3,11 @@
 //! Actors: the file system is asked for directories, interpreters and files of variables.
 //! Never:  does what is missing for one app keep a file from being served; `check` calls it a problem all the same.
 
-use super::{Builder, bytes, env_file, named, switch, texts, time_ms, whole};
-use crate::is_own;
+use super::builder::Builder;
+use super::env_file;
+use super::values::{bytes, named, switch, texts, time_ms, whole};
 use crate::node::{Entry, Node, Span, Table};
+use crate::own_variables::is_own;
 use crate::settings::{Venvs, callable, default_interpreter};
 use hallway_core::plan::App;
 use std::path::{Path, PathBuf};

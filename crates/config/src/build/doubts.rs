@@ -3,7 +3,8 @@
 //! Actors: none.
 //! Never:  does a doubt keep anything from being served.
 
-use super::{Builder, named, switch};
+use super::builder::Builder;
+use super::values::{named, switch};
 use crate::node::{Entry, Node, Span, Table};
 use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
 

@@ -3,7 +3,8 @@
 //! Actors: the file system is asked for files of passwords.
 //! Never:  does a route lose what its site says because it says something of another kind.
 
-use super::{Builder, bytes, switch, texts, time_ms, whole};
+use super::builder::Builder;
+use super::values::{bytes, switch, texts, time_ms, whole};
 use crate::machine::Unread;
 use crate::node::{Node, Span, Table};
 use crate::settings::{rate, unless_zero};

@@ -3,9 +3,10 @@
 //! Actors: the file system is asked for certificates.
 //! Never:  is a pool taken that leads to itself, or an address that is guessed.
 
+use super::builder::Builder;
 use super::hierarchy;
 use super::place::{hash_by, place};
-use super::{Builder, count, named, switch, texts, time_ms, whole};
+use super::values::{count, named, switch, texts, time_ms, whole};
 use crate::near::nearest;
 use crate::node::{Entry, Node, Span, Table};
 use crate::settings::percent;

@@ -5,7 +5,8 @@
 //! Actors: the file system, asked as those users.
 //! Never:  is what root may read taken for what a process of another user may.
 
-use super::{Builder, named};
+use super::builder::Builder;
+use super::values::named;
 use crate::machine::Access;
 use crate::node::{Node, Span, Table};
 use hallway_core::plan::{Place, Plan, User};

@@ -3,8 +3,9 @@
 //! Actors: the file system is asked for directories.
 //! Never:  has a route two targets, or none.
 
+use super::builder::Builder;
 use super::modifiers::{Modifiers, networks};
-use super::{Builder, switch, texts, whole};
+use super::values::{switch, texts, whole};
 use crate::near::nearest;
 use crate::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};

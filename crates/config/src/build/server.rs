@@ -3,8 +3,9 @@
 //! Actors: the machine: its resolver, for names of hosts; the log file is opened once.
 //! Never:  does a limit have another default than `docs/LIMITS.md` says.
 
+use super::builder::Builder;
 use super::modifiers::networks;
-use super::{Builder, bytes, count, texts, time_ms, whole};
+use super::values::{bytes, count, texts, time_ms, whole};
 use crate::node::{Node, Table};
 use crate::settings::{head_bytes, log_format, read_address, unless_zero};
 use hallway_core::control::EDGE_THREADS_MAX;

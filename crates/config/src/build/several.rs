@@ -3,7 +3,8 @@
 //! Actors: none.
 //! Never:  is a further target taken that is not there.
 
-use super::{Builder, switch, time_ms, whole};
+use super::builder::Builder;
+use super::values::{switch, time_ms, whole};
 use crate::node::{Node, Table};
 use hallway_core::plan::{Mirror, Part, Split, Target};
 use hallway_core::route::Pattern;

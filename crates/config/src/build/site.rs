@@ -3,8 +3,9 @@
 //! Actors: none.
 //! Never:  have two sites one name, or two routes of a site nothing that tells them apart.
 
+use super::builder::Builder;
 use super::modifiers::networks;
-use super::{Builder, named, switch, texts};
+use super::values::{named, switch, texts};
 use crate::node::{Data, Entry, Node, Span, Table};
 use hallway_core::plan::{Maintenance, Route, Site};
 use hallway_core::route::{Clash, Pattern, Routes};

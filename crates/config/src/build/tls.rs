@@ -3,7 +3,8 @@
 //! Actors: the file system is asked for certificates and keys.
 //! Never:  is a certificate taken that clients would refuse.
 
-use super::{Builder, switch, time_ms};
+use super::builder::Builder;
+use super::values::{switch, time_ms};
 use crate::node::{Entry, Node, Table};
 use hallway_core::plan::{Certificate, CertificateSource, ClientCertificates, Secret, SiteTls};
 use std::io;

@@ -48,6 +48,11 @@ pub(crate) fn read(text: &str, usual_port: Option<u16>, machine: &dyn Machine) -
     Ok(listeners)
 }
 
+/// An address with its port.
+pub(crate) fn read_address(text: &str, machine: &dyn Machine) -> Result<Vec<Listen>, String> {
+    read(text, None, machine)
+}
+
 /// Host and port.
 fn split(text: &str, usual_port: Option<u16>) -> Result<(&str, String), String> {
     let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -72,7 +77,7 @@ fn split(text: &str, usual_port: Option<u16>) -> Result<(&str, String), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Model;
+    use crate::model::Model;
 
     #[test]
     fn a_host_alone_has_the_usual_port() {

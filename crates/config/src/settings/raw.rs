@@ -23,6 +23,11 @@ pub struct Written {
 }
 
 impl Raw {
+    /// Those of an app without any flag.
+    pub fn of(target: &str) -> Raw {
+        Raw { target: target.into(), ..Raw::default() }
+    }
+
     /// One more value of a flag.
     pub fn put(&mut self, long: &'static str, written: Written) {
         self.values.entry(long).or_default().push(written);

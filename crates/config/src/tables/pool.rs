@@ -3,7 +3,8 @@
 //! Actors: none.
 //! Never:  does a default stand here that `Pool::new` has not.
 
-use super::{COUNT, PATH, REQUEST_HEADERS, TEXT, key, key_or};
+use super::kinds::{COUNT, PATH, TEXT, key, key_or};
+use super::modifiers::REQUEST_HEADERS;
 use crate::declare::{Key, Kind};
 
 pub(crate) const POOL: &[Key] = &[
