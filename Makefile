@@ -79,7 +79,7 @@ instructions: build /usr/bin/valgrind /usr/sbin/nginx /usr/bin/h2load $(VENVS)/t
 fuzz:
 	rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" cargo +nightly build --locked --release --target $(HOST) --target-dir ../target/fuzz
-	for target in head chunked lane arrival answer gateway worker; do \
+	for target in head chunked lane arrival answer gateway config worker; do \
 		mkdir -p target/fuzz/found/$$target; \
 		target/fuzz/$(HOST)/release/$$target -max_total_time=60 -max_len=4096 \
 			target/fuzz/found/$$target fuzz/corpus/$$target || exit 1; \

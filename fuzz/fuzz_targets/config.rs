@@ -138,11 +138,14 @@ fn pick<'a>(texts: &[&'a str], seed: &mut u32) -> &'a str {
     text[begin..].lines().next().unwrap_or_default()
 }
 
-// Every other time a line is taken out, doubled, or put in from the documents: bytes alone seldom make one that means
-// something.
+/// Letters of two, three and four bytes, and what TOML and patterns mean something by.
+const LETTERS: &[char] = &['ä', '€', '𝄞', '\u{7f}', '"', '\\', '{', '}', '$', '*', '/', ':', '%', ',', '\n'];
+
+// Two times of three a line is taken out, doubled, or put in from the documents, or a letter is: bytes alone seldom make a
+// file that means something.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut seed = seed;
-    if next(&mut seed) % 2 == 0 {
+    if next(&mut seed) % 3 == 0 {
         return fuzzer_mutate(data, size, max_size);
     }
     let text = String::from_utf8_lossy(&data[..size]).into_owned();
@@ -157,6 +160,10 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         }
     }
     let mut whole = lines.join("\n");
+    if next(&mut seed) % 3 == 0 {
+        let at = whole.floor_char_boundary(next(&mut seed) % (whole.len() + 1));
+        whole.insert(at, LETTERS[next(&mut seed) % LETTERS.len()]);
+    }
     let mut most = max_size.min(data.len()).min(whole.len());
     while !whole.is_char_boundary(most) {
         most -= 1;

@@ -4,7 +4,7 @@
 //! Never:  is a value without a place.
 
 /// Where something was written.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Span {
     /// Which file, of those that were read.
     pub(crate) file: usize,

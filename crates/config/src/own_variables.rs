@@ -22,3 +22,18 @@ pub fn is_among(name: &OsStr, patterns: &[&str]) -> bool {
         None => name == *pattern,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_says_is_for_hallway_alone() {
+        for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC", "HALLWAY_BIND", "MAINPID"] {
+            assert!(is_own(name.as_ref()), "{name}");
+        }
+        for name in ["PATH", "LISTEN", "NOTIFY_SOCKET_2", "MY_LISTEN_FDS", "hallway_bind", ""] {
+            assert!(!is_own(name.as_ref()), "{name}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! Never:  is a problem told twice, or one kept back because another was found first.
 
 use super::node::{Span, Table};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -20,12 +21,34 @@ struct Source {
     /// From the root.
     directory: PathBuf,
     text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+/// Letters of a line that are shown; of a longer one, those around the place.
+const SHOWN_MAX: usize = 400;
+/// Of which so many stand before it.
+const SHOWN_BEFORE: usize = 100;
+
+impl Source {
+    /// The number of the line of a byte, from 0, and where it begins.
+    fn line_of(&self, at: usize) -> (usize, usize) {
+        let number = self.lines.partition_point(|begin| *begin <= at).saturating_sub(1);
+        (number, self.lines.get(number).copied().unwrap_or(0))
+    }
+
+    /// A place as the bytes of whole letters.
+    fn range_of(&self, span: Span) -> (usize, usize) {
+        let start = self.text.floor_char_boundary(span.start);
+        (start, self.text.ceil_char_boundary(span.end).max(start))
+    }
 }
 
 impl Sources {
     /// Adds a file; its number.
     pub(crate) fn add(&mut self, path: PathBuf, directory: PathBuf, text: String) -> usize {
-        self.files.push(Source { path, directory, text });
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.files.push(Source { path, directory, text, lines });
         self.files.len() - 1
     }
 
@@ -41,11 +64,11 @@ impl Sources {
 
     /// Where that is, for a program.
     fn position(&self, span: Span) -> Position {
-        let Source { path, text, .. } = &self.files[span.file];
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Position { file: path.clone(), line, column }
+        let source = &self.files[span.file];
+        let (start, _) = source.range_of(span);
+        let (number, line_start) = source.line_of(start);
+        let column = source.text[line_start..start].chars().count() + 1;
+        Position { file: source.path.clone(), line: number + 1, column }
     }
 
     /// `file:line:column`, for a person.
@@ -56,19 +79,30 @@ impl Sources {
 
     /// The line with the place underlined, and with what is secret on it painted over.
     fn excerpt(&self, span: Span, secrets: &[Span]) -> String {
-        let Source { text, .. } = &self.files[span.file];
-        let start = span.start.min(text.len());
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line = text[line_start..].lines().next().unwrap_or_default();
-        let is_secret = |at: usize| secrets.iter().any(|it| it.file == span.file && (it.start..it.end).contains(&at));
+        let source = &self.files[span.file];
+        let (start, end) = source.range_of(span);
+        let (number, line_start) = source.line_of(start);
+        let line = source.text[line_start..].lines().next().unwrap_or_default();
+        let on_line = |it: &&Span| it.file == span.file && it.start < line_start + line.len() && it.end > line_start;
+        let secrets: Vec<&Span> = secrets.iter().filter(on_line).collect();
+        let is_secret = |at: usize| secrets.iter().any(|it| (it.start..it.end).contains(&at));
         let shown = |(at, letter)| if is_secret(line_start + at) && letter != '"' { '•' } else { letter };
-        let painted: String = line.char_indices().map(shown).collect();
-        let number = text[..start].matches('\n').count() + 1;
-        let indent = text[line_start..start].chars().count();
-        let rest = line.chars().count().saturating_sub(indent);
-        let marked = text[start..span.end.clamp(start, text.len())].chars().count();
+        let (whole, before) = (line.chars().count(), source.text[line_start..start].chars().count());
+        // A file that a program wrote may be one line: it is not shown anew with each problem.
+        let left_out = if whole > SHOWN_MAX { before.saturating_sub(SHOWN_BEFORE) } else { 0 };
+        let mut painted: String = line.char_indices().skip(left_out).take(SHOWN_MAX).map(shown).collect();
+        let mut indent = before - left_out;
+        if left_out > 0 {
+            painted.insert(0, '…');
+            indent += 1;
+        }
+        if whole - left_out.min(whole) > SHOWN_MAX {
+            painted.push('…');
+        }
+        let rest = painted.chars().count().saturating_sub(indent);
+        let marked = source.text[start..end].chars().take(SHOWN_MAX).count();
         let carets = "^".repeat(marked.clamp(1, rest.max(1)));
-        format!("{number:>5} | {painted}\n      | {:indent$}{carets}", "")
+        format!("{:>5} | {painted}\n      | {:indent$}{carets}", number + 1, "")
     }
 }
 
@@ -120,6 +154,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// What was told of which place.
+    known: HashSet<(Option<Span>, String)>,
     /// What is missing for one app, and is nothing to the others.
     faults: Vec<Problem>,
     /// What works and will not please everybody.
@@ -129,7 +165,7 @@ pub(crate) struct Problems {
     /// Keys that are spelled in another way than they are, and what they are meant to be.
     meant: Vec<(Span, &'static str)>,
     /// Values of which a part is not there: what else is wrong with them follows from that.
-    incomplete: Vec<Span>,
+    incomplete: HashSet<Span>,
     /// A file is no TOML: what follows from that is of no interest.
     is_unreadable: bool,
 }
@@ -148,8 +184,12 @@ impl Problems {
 
     /// A part of this value is not there, which is nothing to other apps; what was said of it.
     pub(crate) fn soften(&mut self, span: Span) -> Option<String> {
-        let at = self.found.iter().position(|one| one.span == Some(span) && self.incomplete.contains(&span))?;
+        if !self.incomplete.contains(&span) {
+            return None;
+        }
+        let at = self.found.iter().position(|one| one.span == Some(span))?;
         let fault = self.found.remove(at);
+        self.known.remove(&(fault.span, fault.text.clone()));
         let text = fault.text.clone();
         self.faults.push(fault);
         Some(text)
@@ -212,13 +252,12 @@ impl Problems {
     /// A part of a value is not there.
     pub(crate) fn add_incomplete(&mut self, span: Span, text: String) {
         self.add(span, text);
-        self.incomplete.push(span);
+        self.incomplete.insert(span);
     }
 
     pub(crate) fn push(&mut self, problem: Problem) {
-        let is_known = |one: &Problem| one.span == problem.span && one.text == problem.text;
         let follows = |span: Span| self.incomplete.contains(&span);
-        if !self.found.iter().any(is_known) && !problem.span.is_some_and(follows) {
+        if !problem.span.is_some_and(follows) && self.known.insert((problem.span, problem.text.clone())) {
             self.found.push(problem);
         }
     }
@@ -279,4 +318,67 @@ fn show_all(problems: &[Problem], sources: &Sources, secrets: &[Span]) -> String
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(text: &str) -> Sources {
+        let mut sources = Sources::default();
+        sources.add("a.toml".into(), "/".into(), text.into());
+        sources
+    }
+
+    fn at(start: usize, end: usize) -> Span {
+        Span { file: 0, start, end }
+    }
+
+    #[test]
+    fn places_are_counted_in_lines_and_letters() {
+        let sources = sources("ä = 1\nb = 2\n\n");
+        for (start, expected) in
+            [(0, "1:1"), (1, "1:1"), (2, "1:2"), (6, "1:6"), (7, "2:1"), (12, "2:6"), (13, "3:1"), (99, "4:1")]
+        {
+            assert_eq!(sources.place(at(start, start)), format!("a.toml:{expected}"), "{start}");
+        }
+        assert_eq!(self::sources("").place(at(0, 0)), "a.toml:1:1");
+    }
+
+    #[test]
+    fn a_secret_is_painted_over_and_a_place_underlined() {
+        let text = "key = \"s3crét\" # s\n";
+        let shown = sources(text).excerpt(at(0, 3), &[at(6, 15)]);
+        assert_eq!(shown, "    1 | key = \"••••••\" # s\n      | ^^^");
+        // Wherever it ends.
+        assert_eq!(sources(text).excerpt(at(18, 99), &[]), "    1 | key = \"s3crét\" # s\n      |                  ^");
+    }
+
+    #[test]
+    fn of_a_long_line_what_is_around_the_place_is_shown() {
+        let text = format!("{}here{}", "ä".repeat(1_000), "b".repeat(1_000));
+        let secret = at(2_004, 2_010);
+        let shown = sources(&text).excerpt(at(2_000, 2_004), &[secret]);
+        let (line, carets) = shown.split_once('\n').unwrap();
+        assert_eq!(line.chars().count(), "    1 | ".len() + SHOWN_MAX + 2);
+        let under: usize = carets.find('^').unwrap();
+        let marked: String = line.chars().skip(under).take(4).collect();
+        assert_eq!((marked.as_str(), carets.matches('^').count()), ("here", 4), "{shown}");
+        assert!(line.contains("…ä") && line.contains("here••••••b") && line.ends_with("b…"), "{shown}");
+    }
+
+    #[test]
+    fn a_problem_is_told_once_and_what_follows_from_a_gap_never() {
+        let (mut problems, sources) = (Problems::default(), sources("a = 1\n"));
+        problems.add(at(0, 1), "one");
+        problems.add(at(0, 1), "one");
+        problems.add_incomplete(at(4, 5), "a gap".into());
+        problems.add(at(4, 5), "what follows");
+        assert!(problems.show(&sources).ends_with("2 problems\n"));
+        assert_eq!(problems.soften(at(4, 5)).as_deref(), Some("a gap"));
+        assert_eq!((problems.soften(at(4, 5)), problems.soften(at(0, 1))), (None, None));
+        assert!(problems.has_faults() && problems.show_faults(&sources).contains("a.toml:1:5: a gap"));
+        let weights: Vec<Weight> = problems.remarks(&sources).into_iter().map(|remark| remark.weight).collect();
+        assert_eq!(weights, [Weight::Problem, Weight::Fault]);
+    }
 }

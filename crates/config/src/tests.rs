@@ -7,7 +7,7 @@
 
 use super::declare::{Key, Kind};
 use super::model::Model;
-use super::{Wanted, effective, routes, schema, summary};
+use super::{Remark, Wanted, effective, inspect, routes, schema, summary};
 use hallway_core::filling::HEADER_VARIABLES;
 use hallway_core::plan::Plan;
 use hallway_core::record::VARIABLES;
@@ -257,4 +257,82 @@ routes = [{ path = "/*", pool = "api", basic_auth = { users = { bob = "s3cret-5"
     // Neither where something is wrong with them.
     let said = said(text);
     assert!(said.contains("this is no hash") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn paths_are_of_any_letters() {
+    for path in ["/ä€", "/€€.php", "/日本/*", "/größe/{id}"] {
+        let text = format!("[site.\"*\"]\nroutes = [{{ path = \"{path}\", respond = {{}}, allow = \"private\" }}]\n");
+        assert_eq!(plan_of(&machine(&text)).sites[0].routes[0].path, path);
+    }
+}
+
+/// Every text of the cases.
+fn cases() -> Vec<String> {
+    let cases = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(BROKEN)).unwrap();
+    let text = |case: &str| Some(case.split_once('\n')?.1.split(">>>\n").next()?.to_owned());
+    cases.split("### ").skip(1).filter_map(text).collect()
+}
+
+#[test]
+fn every_remark_is_about_a_line_of_the_file() {
+    let mut cases = cases();
+    cases.extend(["", "\u{feff}x", "a", "ä = \"€", "= \n= \n", "[site]\r\n", "[", "x = [\n\n\n"].map(str::to_owned));
+    for text in cases {
+        let (plan, remarks) = inspect(Path::new(MAIN), &machine(&text));
+        assert!(plan.is_none() && !remarks.is_empty(), "{text}");
+        for Remark { position, text: said, .. } in remarks {
+            let position = position.unwrap_or_else(|| panic!("{said}"));
+            let line = text.split('\n').nth(position.line - 1).unwrap_or_else(|| panic!("{position:?}: {said}"));
+            assert!((1..=line.chars().count() + 1).contains(&position.column), "{position:?}: {said}");
+        }
+    }
+}
+
+/// What is hard to write: quotes, controls, dollars, letters of all kinds.
+const ODD: &str = r#"
+[log]
+access = { path = "stdout", format = "$request \"$http_x\" \\ € ${NOT}" }
+[site."*"]
+aliases = ["käse.example"]
+headers = { set = { X-Odd = "\"'\\ $${HOME} ${HOME} \u00e4" } }
+routes = [
+  { path = "/*", respond = { body = "a\r\n\t\u0000\u007f\u0085\u200b€ $$${HOME} $${", type = "text/plain" } },
+  { path = "/größe/{id}", redirect = "/%C3%A4/{id}", header = { "x-a" = true } },
+]
+"#;
+
+#[test]
+fn what_is_shown_is_read_again() {
+    let files = [WHOLE.replace("{ A = \"1\", B = \"${HOME}/x\" }", "{}"), ODD.replace(" ${NOT}", "")];
+    for text in files {
+        let machine = machine(&text);
+        let plan = plan_of(&machine);
+        let shown = effective(Path::new(MAIN), &machine, &plan);
+        assert!(!shown.contains('…'), "{shown}");
+        let again = plan_of(&machine.with(MAIN, &shown));
+        let told = |plan: &Plan| serde_json::to_value(plan).unwrap();
+        assert_eq!(told(&plan), told(&again), "{shown}");
+    }
+}
+
+#[test]
+fn much_that_is_wrong_is_told_in_little() {
+    let many = |one: &dyn Fn(usize) -> String, between: &str| {
+        let routes: Vec<String> = (0..600).map(one).collect();
+        format!("[pool.api]\nservers = [\"http://a\"]\n[site.\"*\"]\nroutes = [{}]\n", routes.join(between))
+    };
+    // A file that a program wrote, on one line.
+    let bad = |at: usize| format!("{{ path = \"/{at}\", respond = {{}}, allow = \"nobody\" }}");
+    let said = load(&machine(&many(&bad, ", "))).unwrap_err();
+    assert!(said.ends_with("600 problems\n") && said.len() < 600 * 1_500, "{}", said.len());
+    // All alike: each two of them would be one more.
+    let same = |_: usize| "{ path = \"/\", respond = {} }".to_owned();
+    let said = load(&machine(&many(&same, ",\n"))).unwrap_err();
+    assert!(said.ends_with("100 problems\n"), "{}", said.lines().last().unwrap());
+    // Many names that are not there beside many that are.
+    let pools: String = (0..600).map(|at| format!("[pool.p{at}]\nservers = [\"http://a\"]\n")).collect();
+    let unknown = |at: usize| format!("{{ path = \"/{at}\", pool = \"another-{at}\" }}");
+    let said = load(&machine(&(pools + &many(&unknown, ",\n").replace("[pool.api]", "[pool.z]")))).unwrap_err();
+    assert!(said.contains("p48, p49, and 551 more\n") && said.len() < 600 * 600, "{}", said.len());
 }

@@ -7,6 +7,7 @@ use super::builder::Builder;
 use super::values::{named, switch};
 use crate::node::{Entry, Node, Span, Table};
 use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
+use std::collections::HashSet;
 
 impl Builder<'_> {
     /// What can be served, and is most likely not meant.
@@ -78,12 +79,12 @@ impl Builder<'_> {
 
     fn doubt_unused_apps(&mut self, table: &Table) {
         let routes = named(table, "site").flat_map(|(_, site)| site.get("routes").map_or(&[][..], Node::members));
-        let used: Vec<&str> = routes
+        let used: HashSet<&str> = routes
             .filter_map(Node::table)
             .flat_map(|route| [route.text("app"), route.get("split").and_then(|split| split.table()?.text("app"))])
             .flatten()
             .collect();
-        for (entry, _) in named(table, "app").filter(|(entry, _)| !used.contains(&entry.key.as_str())) {
+        for (entry, _) in named(table, "app").filter(|(entry, _)| !used.contains(entry.key.as_str())) {
             let text = format!("no route leads to the app '{}'; write app = \"{}\" in one", entry.key, entry.key);
             self.problems.warn(entry.key_span, text);
         }
@@ -122,20 +123,23 @@ impl Builder<'_> {
                 let text = "this site has no pages to show instead; write errors = { 503 = \"errors/503.html\" } in it";
                 self.problems.warn(span, text);
             }
-            let all: Vec<&Table> = routes.iter().filter_map(Node::table).collect();
-            let paths: Vec<&str> = routes.iter().filter_map(|route| route.table()?.text("path")).collect();
+            let all = routes.iter().filter_map(Node::table);
+            let below: Vec<&Table> =
+                all.filter(|route| route.text("path").is_some_and(|path| path.ends_with("/*"))).collect();
+            let paths: HashSet<&str> = routes.iter().filter_map(|route| route.table()?.text("path")).collect();
             for route in routes.iter().filter_map(Node::table) {
                 self.doubt_path(route, &paths);
-                self.doubt_guard(route, &all, plan);
+                self.doubt_guard(route, &below, plan);
             }
         }
     }
 
-    /// A script that is guarded by its own name, and runs by `/a.php/x` all the same.
+    /// A script that is guarded by its own name, and runs by `/a.php/x` all the same; `routes` are those that have what is
+    /// below a path.
     fn doubt_guard(&mut self, route: &Table, routes: &[&Table], plan: &Plan) {
         let Some((node, path)) = route.get("path").and_then(|node| Some((node, node.text()?))) else { return };
         let guards = guards(route);
-        let is_script = path.len() > 4 && path[path.len() - 4..].eq_ignore_ascii_case(".php");
+        let is_script = path.len() > 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".php");
         if !is_script || guards.is_empty() {
             return;
         }
@@ -156,7 +160,7 @@ impl Builder<'_> {
     }
 
     /// A path that ends with a slash is that one alone; elsewhere it is all below.
-    fn doubt_path(&mut self, route: &Table, paths: &[&str]) {
+    fn doubt_path(&mut self, route: &Table, paths: &HashSet<&str>) {
         let Some((node, path)) = route.get("path").and_then(|node| Some((node, node.text()?))) else { return };
         let below = format!("{path}*");
         // Of other frameworks: here these are characters of the path.
@@ -177,7 +181,7 @@ impl Builder<'_> {
             }
         }
         let goes_on = ["app", "pool", "proxy"].iter().any(|target| route.get(target).is_some());
-        if goes_on && path.ends_with('/') && !paths.contains(&below.as_str()) {
+        if goes_on && path.ends_with('/') && !paths.contains(below.as_str()) {
             self.problems.warn(node.span, format!("this is '{path}' alone; write '{below}' for all below it, too"));
         }
     }

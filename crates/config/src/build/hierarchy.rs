@@ -20,36 +20,67 @@ pub(super) struct Below {
 pub(super) fn survey<'p>(pools: impl Iterator<Item = &'p Pool>) -> Vec<Below> {
     let pools: Vec<&Pool> = pools.collect();
     let mut known = vec![None; pools.len()];
+    let mut places = vec![None; pools.len()];
     for at in 0..pools.len() {
-        look(&pools, at, &mut known, &mut Vec::new());
+        look(&pools, at, &mut known, &mut places);
     }
     known.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-fn look(pools: &[&Pool], at: usize, known: &mut Vec<Option<Below>>, way: &mut Vec<usize>) -> Below {
-    if let Some(known) = known[at] {
-        return known;
+/// A pool on the way down, whose servers are looked at one after the other.
+struct Step {
+    at: usize,
+    /// Which server is next.
+    next: usize,
+    /// What is below it so far.
+    below: Below,
+}
+
+/// Looks below one pool. A list in the place of the stack: a file may have any number of pools, each below the one before.
+fn look(pools: &[&Pool], first: usize, known: &mut [Option<Below>], places: &mut [Option<usize>]) {
+    if known[first].is_some() {
+        return;
     }
-    if let Some(begin) = way.iter().position(|on_way| *on_way == at) {
-        // All from there on lead to themselves.
-        let below = Below { leads_to_itself: true, ..Below::default() };
-        way[begin..].iter().for_each(|on_way| known[*on_way] = Some(below));
-        return below;
-    }
-    way.push(at);
-    let mut below = Below::default();
-    for server in &pools[at].servers {
-        match server.at {
-            Place::Pool(number) => {
-                let under = look(pools, number, known, way);
-                below.depth = below.depth.max(under.depth + 1);
-                below.has_gateway |= under.has_gateway;
+    let mut way = vec![Step { at: first, next: 0, below: Below::default() }];
+    places[first] = Some(0);
+    while let Some(step) = way.last_mut() {
+        let Some(server) = pools[step.at].servers.get(step.next) else {
+            let Step { at, below, .. } = *step;
+            way.pop();
+            places[at] = None;
+            let below = *known[at].get_or_insert(below);
+            if let Some(above) = way.last_mut() {
+                above.below.put(below);
             }
-            _ => below.has_gateway |= matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi),
+            continue;
+        };
+        step.next += 1;
+        let Place::Pool(number) = server.at else {
+            step.below.has_gateway |= matches!(server.protocol, Protocol::FastCgi | Protocol::Uwsgi);
+            continue;
+        };
+        match (known[number], places[number]) {
+            (Some(below), _) => step.below.put(below),
+            (None, Some(begin)) => {
+                // All from there on lead to themselves.
+                let below = Below { leads_to_itself: true, ..Below::default() };
+                step.below.put(below);
+                way[begin..].iter().for_each(|on_way| known[on_way.at] = Some(below));
+            }
+            (None, None) => {
+                places[number] = Some(way.len());
+                way.push(Step { at: number, next: 0, below: Below::default() });
+            }
         }
     }
-    way.pop();
-    *known[at].get_or_insert(below)
+}
+
+impl Below {
+    /// A pool below this one.
+    fn put(&mut self, under: Below) {
+        self.depth = self.depth.max(under.depth + 1);
+        self.has_gateway |= under.has_gateway;
+    }
 }
 
 #[cfg(test)]
@@ -84,5 +115,21 @@ mod tests {
         let pools: Vec<Pool> = (0..200).map(|at| pool(&of_layer(at), Protocol::Http)).collect();
         let below = survey(pools.iter());
         assert_eq!((below[0].depth, below[0].leads_to_itself), (99, false));
+    }
+
+    #[test]
+    fn no_depth_is_too_deep_to_look() {
+        const MANY: usize = 200_000;
+        let of = |last: usize| {
+            let pools: Vec<Pool> = (0..MANY)
+                .map(|at| pool(&[if at + 1 < MANY { at + 1 } else { last }], Protocol::Http))
+                .chain([pool(&[], Protocol::Uwsgi)])
+                .collect();
+            survey(pools.iter())
+        };
+        let chain = of(MANY);
+        assert_eq!((chain[0].depth, chain[MANY].depth), (MANY, 0));
+        assert!(chain.iter().all(|one| one.has_gateway && !one.leads_to_itself));
+        assert!(of(0)[..MANY].iter().all(|one| one.leads_to_itself));
     }
 }

@@ -113,3 +113,60 @@ pub(super) fn hash_by(text: &str) -> Option<HashBy> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, port: u16) -> Place {
+        Place::Host { name: name.into(), port: Some(port) }
+    }
+
+    #[test]
+    fn every_form_of_a_server_is_read() {
+        for (text, at, protocol) in [
+            ("http://a.example", host("a.example", 80), Protocol::Http),
+            ("HTTPS://A.example:8443/", host("a.example", 8443), Protocol::Https),
+            ("h2c://[::1]:9000", host("::1", 9000), Protocol::H2c),
+            ("grpcs://b", host("b", 443), Protocol::H2),
+            ("fastcgi://127.0.0.1", host("127.0.0.1", 9000), Protocol::FastCgi),
+            ("http://käse.example", host("xn--kse-qla.example", 80), Protocol::Http),
+            ("unix:/run/app.sock", Place::Unix("/run/app.sock".into()), Protocol::Http),
+            ("uwsgi://unix:/run/app.sock", Place::Unix("/run/app.sock".into()), Protocol::Uwsgi),
+            ("http://_http._tcp.a", Place::Host { name: "_http._tcp.a".into(), port: None }, Protocol::Http),
+        ] {
+            assert_eq!(place(text), Ok((at, protocol)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_answered_with_the_mend() {
+        for (text, mend) in [
+            ("10.0.0.1:9000", "write a URL, as in \"http://10.0.0.1:9000\""),
+            (":9000", "write a URL, as in \"http://127.0.0.1:9000\""),
+            ("a:1, b:2", "write a list: [\"a:1\", \"b:2\"]"),
+            ("a:1 weight=2", "write a table: { url = \"http://a:1\", weight = … }"),
+            ("http://a/b", "a server has no path; change paths in the route, by 'strip' or 'rewrite'"),
+            ("http://a:0", "'0' is no port; write 1 to 65535"),
+            ("http://::1", "write an address of IPv6 in brackets: \"http://[:]:PORT\""),
+            ("uwsgi://a", "write its port: \"uwsgi://a:PORT\""),
+            ("http://", "write its host: \"http://127.0.0.1:PORT\""),
+            ("http://a..b", "'a..b' is no host"),
+            ("http://_a._tcp.b:80", "the SRV records of this name say the port; take it out"),
+            ("fastcgi:///run/x", "write a socket with 'unix:': \"fastcgi://unix:/run/x\""),
+            ("unix:/run/x:/", "the path of the socket ends where it ends: \"unix:/run/x\""),
+        ] {
+            assert_eq!(place(text), Err(mend.into()), "{text}");
+        }
+        assert!(place(&format!("unix:/{}", "a".repeat(107))).is_err(), "the kernel takes 107 bytes");
+        assert!(place("ftp://a").unwrap_err().starts_with("there is no scheme 'ftp'"));
+    }
+
+    #[test]
+    fn what_a_key_is_made_of() {
+        assert_eq!(hash_by("path"), Some(HashBy::Path));
+        assert_eq!(hash_by("header:X-User"), Some(HashBy::Header("X-User".into())));
+        assert_eq!(hash_by("cookie:at"), Some(HashBy::Cookie("at".into())));
+        assert!([" path", "header:", "header:a b", "user"].into_iter().all(|text| hash_by(text).is_none()));
+    }
+}

@@ -7,7 +7,7 @@ use super::builder::Builder;
 use super::hierarchy;
 use super::place::{hash_by, place};
 use super::values::{count, named, switch, texts, time_ms, whole};
-use crate::near::nearest;
+use crate::near::{listed, nearest};
 use crate::node::{Entry, Node, Span, Table};
 use crate::settings::percent;
 use crate::synonyms;
@@ -25,7 +25,7 @@ const EVERY_MS_MIN: u64 = 50;
 
 impl Builder<'_> {
     pub(super) fn pools(&mut self, table: &Table) {
-        let names: Vec<String> = named(table, "pool").map(|(entry, _)| entry.key.clone()).collect();
+        let names: Vec<&str> = named(table, "pool").map(|(entry, _)| &*entry.key).collect();
         let pools: Vec<(Span, Pool)> =
             named(table, "pool").map(|(entry, pool)| (entry.key_span, self.pool(entry, pool, &names))).collect();
         let below = hierarchy::survey(pools.iter().map(|(_, pool)| pool));
@@ -48,7 +48,7 @@ impl Builder<'_> {
             .collect();
     }
 
-    fn pool(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Pool {
+    fn pool(&mut self, entry: &Entry, table: &Table, names: &[&str]) -> Pool {
         let servers = self.servers(entry, table, names);
         let mut pool = Pool::new(&entry.key, servers);
         let time = |key: &str, default: u64| table.get(key).and_then(time_ms).unwrap_or(default);
@@ -99,7 +99,7 @@ impl Builder<'_> {
         pool
     }
 
-    fn servers(&mut self, entry: &Entry, table: &Table, names: &[String]) -> Vec<Server> {
+    fn servers(&mut self, entry: &Entry, table: &Table, names: &[&str]) -> Vec<Server> {
         let Some(node) = table.get("servers").filter(|node| !node.members().is_empty()) else {
             let mend = "write servers = [\"http://10.0.0.11:9000\"]";
             let text = format!("the pool '{}' has no servers; {mend}", entry.key);
@@ -135,9 +135,9 @@ impl Builder<'_> {
     }
 
     /// Where a URL leads, and what is spoken there.
-    pub(super) fn place(&mut self, text: &str, span: Span, names: &[String]) -> Option<(Place, Protocol)> {
+    pub(super) fn place(&mut self, text: &str, span: Span, names: &[&str]) -> Option<(Place, Protocol)> {
         if let Some(name) = text.strip_prefix("pool:") {
-            let Some(number) = names.iter().position(|known| known == name) else {
+            let Some(number) = names.iter().position(|known| *known == name) else {
                 self.unknown_pool(name, span, names);
                 return None;
             };
@@ -152,15 +152,15 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn unknown_pool(&mut self, name: &str, span: Span, names: &[String]) {
+    pub(super) fn unknown_pool(&mut self, name: &str, span: Span, names: &[&str]) {
         if self.problems.means(self.file, &["pool"]) {
             return;
         }
-        let near = nearest(name, names.iter().map(String::as_str));
+        let near = nearest(name, names.iter().copied());
         let mend = match (near, names.is_empty()) {
             (Some(near), _) => format!("did you mean '{near}'?"),
             (None, true) => format!("write [pool.{name}]"),
-            (None, false) => format!("there are {}", names.join(", ")),
+            (None, false) => format!("there are {}", listed(names.iter().copied())),
         };
         self.problems.add(span, format!("there is no pool '{name}'; {mend}"));
     }
@@ -362,22 +362,24 @@ impl Builder<'_> {
 
     /// The pool of a route: one with a name, or one server.
     pub(super) fn target_pool(&mut self, table: &Table) -> Option<usize> {
-        let names: Vec<String> = self.pools.iter().map(|pool| pool.name.clone()).collect();
+        let pools = self.pools.iter().map(|pool| &*pool.name);
         if let Some(node) = table.get("pool") {
             let name = node.text()?;
-            let found = names.iter().position(|known| known == name && !known.contains(':'));
+            let found = pools.clone().position(|known| known == name && !known.contains(':'));
             if found.is_none() && name.contains("://") {
                 let mend = format!("write proxy = \"{name}\"");
                 self.problems.add(node.span, format!("'{name}' is a server, not the name of a pool; {mend}"));
             } else if found.is_none() {
-                let names: Vec<String> = names.into_iter().filter(|name| !name.contains(':')).collect();
+                let known: Vec<Arc<Pool>> =
+                    self.pools.iter().filter(|pool| !pool.name.contains(':')).cloned().collect();
+                let names: Vec<&str> = known.iter().map(|pool| &*pool.name).collect();
                 self.unknown_pool(name, node.span, &names);
             }
             return found;
         }
         let node = table.get("proxy")?;
         let text = node.text()?;
-        if let Some(known) = names.iter().position(|known| known == text) {
+        if let Some(known) = self.pools.iter().position(|pool| pool.name == text) {
             return Some(known);
         }
         let (at, protocol) = match place(text) {

@@ -6,7 +6,7 @@
 use super::builder::Builder;
 use super::modifiers::{Modifiers, networks};
 use super::values::{switch, texts, whole};
-use crate::near::nearest;
+use crate::near::{listed, nearest};
 use crate::node::{Data, Node, Span, Table};
 use hallway_core::fields::{Name, is_value};
 use hallway_core::files::relative_path;
@@ -103,7 +103,7 @@ impl Builder<'_> {
             let mend = match (near, apps.is_empty()) {
                 (Some(near), _) => format!("did you mean '{near}'?"),
                 (None, true) => format!("write [app.{name}]"),
-                (None, false) => format!("there are {}", apps.join(", ")),
+                (None, false) => format!("there are {}", listed(apps.iter().map(String::as_str))),
             };
             self.problems.add(node.span, format!("there is no app '{name}'; {mend}"));
         }

@@ -33,3 +33,25 @@ pub(crate) fn callable(target: &str, by_flags: bool) -> Result<String, String> {
 fn module_of(file: &str) -> String {
     file.trim_start_matches("./").trim_end_matches(".py").replace('/', ".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callable_is_named_by_its_module() {
+        let read = |text: &str| callable(text, false);
+        assert_eq!(read("shop.wsgi:app"), Ok("shop.wsgi:app".into()));
+        assert_eq!(read("shop.wsgi"), Ok("shop.wsgi:application".into()));
+        for (text, mend) in [
+            ("", "which app? write MODULE:APP, as in \"shop.wsgi:application\""),
+            ("shop/wsgi.py", "'shop/wsgi.py' is a file; write its module: 'shop.wsgi:application'"),
+            ("./app.py:app", "'./app.py' is a file; write its module: 'app:app'"),
+            (":app", "':app' names no app; write MODULE:APP, as in 'app:app'"),
+            ("shop:make()", "'shop:make()' is a call; write wsgi = \"shop:make\" and factory = true"),
+        ] {
+            assert_eq!(read(text), Err(mend.into()), "{text}");
+        }
+        assert!(callable("shop:make()", true).unwrap_err().ends_with("write '--factory shop:make'"));
+    }
+}

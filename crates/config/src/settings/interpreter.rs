@@ -29,3 +29,26 @@ pub fn default_interpreter(machine: &dyn Machine, chdir: &Path, order: Venvs) ->
     let (path, origin) = found.unwrap_or_else(|| (PathBuf::from("python3"), FROM_PATH));
     (path, origin.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+
+    #[test]
+    fn of_two_virtual_environments_the_one_that_is_meant_counts() {
+        let found = |machine: &Model, order| {
+            let (path, origin) = default_interpreter(machine, Path::new("/srv/shop"), order);
+            (path.display().to_string(), origin)
+        };
+        let mut machine = Model::default().with("/srv/shop/.venv/bin/python", "");
+        let own = ("/srv/shop/.venv/bin/python".to_owned(), "./.venv of its directory".to_owned());
+        assert_eq!(found(&machine, Venvs::ActivatedFirst), own);
+        machine.variables.insert("VIRTUAL_ENV".into(), "/home/user/venv".into());
+        assert_eq!(found(&machine, Venvs::ActivatedFirst), own, "what is not there is not meant");
+        machine = machine.with("/home/user/venv/bin/python", "");
+        assert_eq!(found(&machine, Venvs::OwnFirst), own);
+        assert_eq!(found(&machine, Venvs::ActivatedFirst).1, "$VIRTUAL_ENV");
+        assert_eq!(found(&Model::default(), Venvs::OwnFirst), ("python3".into(), FROM_PATH.into()));
+    }
+}

@@ -23,3 +23,17 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
     };
     read_style(text).map(|_| LogFormat::Own(text.into())).map_err(explain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_has_variables_that_are_there() {
+        let form = "$remote_addr \"$request\" $http_x_key";
+        assert_eq!(log_format(form), Ok(LogFormat::Own(form.into())));
+        assert!(log_format("plain").unwrap_err().starts_with("write 'combined', 'json' or a line"));
+        assert!(log_format("$remote_adr").unwrap_err().ends_with("did you mean '$remote_addr'?"));
+        assert!(log_format("$").is_err());
+    }
+}

@@ -303,3 +303,90 @@ fn access_log(raw: &Raw, machine: &dyn Machine) -> Result<Option<AccessLog>, Str
     };
     Ok(Some(AccessLog { path, format: format.unwrap_or_default() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+
+    fn machine() -> Model {
+        let mut machine = Model::default().with("/srv/shop/static/a.css", "").with("/srv/shop/.venv/bin/python", "");
+        machine.directory = "/srv/shop".into();
+        machine
+    }
+
+    /// The plan of these flags, as `FLAG VALUE`.
+    fn run(flags: &[(&'static str, &str)]) -> Result<Plan, String> {
+        let mut raw = Raw::of("shop:app");
+        for (flag, value) in flags {
+            raw.put(flag, Written { text: (*value).into(), origin: format!("--{flag}") });
+        }
+        plan_of_run(&raw, &machine())
+    }
+
+    fn at(plan: &Plan) -> Vec<Listen> {
+        plan.listeners.iter().map(|one| one.at.clone()).collect()
+    }
+
+    #[test]
+    fn without_flags_there_is_one_app_at_port_8000() {
+        let plan = run(&[]).unwrap();
+        assert_eq!(at(&plan), [Listen::Tcp("127.0.0.1:8000".parse().unwrap())]);
+        let app = &plan.apps[0];
+        assert_eq!((&*app.callable, app.workers, app.threads), ("shop:app", 4, 1));
+        assert_eq!((&*app.chdir, app.python.to_str()), (Path::new("/srv/shop"), Some("/srv/shop/.venv/bin/python")));
+        assert_eq!((plan.edge_threads, plan.by_flags, plan.log), (4, true, None));
+    }
+
+    #[test]
+    fn flags_say_what_else_counts() {
+        let plan = run(&[
+            ("bind", "0.0.0.0"),
+            ("bind", "unix:run/web.sock"),
+            ("workers", "auto"),
+            ("reload", "1"),
+            ("static", "/static=static"),
+            ("script-name", "/shop/"),
+            ("body-max", "0"),
+            ("trusted-proxy", "unix"),
+            ("access-log", "-"),
+            ("env", "A=b=c"),
+        ]);
+        let plan = plan.unwrap();
+        let tcp = Listen::Tcp("0.0.0.0:8000".parse().unwrap());
+        assert_eq!(at(&plan), [tcp, Listen::Unix("/srv/shop/run/web.sock".into())]);
+        let paths: Vec<&str> = plan.sites[0].routes.iter().map(|route| &*route.path).collect();
+        assert_eq!(paths, ["/shop/*", "/static/*"]);
+        assert_eq!((plan.limits.body_bytes_max, plan.trust.unix, plan.log), (u64::MAX, true, Some(0)));
+        assert_eq!((plan.apps[0].workers, &*plan.apps[0].env), (4, &[("A".to_owned(), "b=c".to_owned())][..]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_flag() {
+        for (flag, value, expected) in [
+            ("workers", "0", "write 1 to 1024, or 'auto'"),
+            ("edge-threads", "1000", "write 1 to 64, or 'auto'"),
+            ("threads", "257", "write 1 to 256"),
+            ("timeout", "3x", "write a time, as in 500ms, 30s, 5m or 2h"),
+            ("max-rss", "1MiB", "Python alone takes more; write 32MiB or more"),
+            ("chdir", "/none", "there is no such directory"),
+            ("chdir", "static/a.css", "this is no directory"),
+            ("python", "./.venv", "there is no interpreter; did you mean ./.venv/bin/python?"),
+            ("static", "static", "write PREFIX=DIR, as in /static=./static"),
+            ("static", "/=static", "this prefix would leave nothing to the app; name a path below it"),
+            ("static", "/{x}=static", "a prefix has no captures"),
+            ("script-name", "/{x}", "write a path, as in /shop"),
+            ("output", "loud", "write prefixed or raw"),
+            ("env", "=1", "write NAME=VALUE"),
+            ("head-max", "0", "write 1KiB to 1MiB"),
+            ("factory", "perhaps", "write 1 or 0"),
+        ] {
+            assert_eq!(run(&[(flag, value)]).unwrap_err(), format!("--{flag} {value}: {expected}"));
+        }
+        let twice = run(&[("bind", "8000"), ("bind", "127.0.0.1")]).unwrap_err();
+        assert_eq!(twice, "--bind 127.0.0.1: this address is given twice");
+        assert!(
+            run(&[("access-log", "/none/log")]).unwrap_err().starts_with("--access-log /none/log: this file cannot")
+        );
+    }
+}
