@@ -21,9 +21,31 @@ const NEXT_FILE: &str = "\n#### next file\n";
 
 /// Flags of `hallway run` that have a value of any kind.
 const FLAGS: &[&str] = &[
-    "bind", "workers", "threads", "timeout", "max-requests", "max-rss", "factory", "reload", "chdir", "python",
-    "output", "env", "static", "script-name", "merge-slashes", "body-max", "client-connections", "head-max",
-    "head-lines-max", "target-max", "queue-size", "trusted-proxy", "access-log", "access-log-format", "edge-threads",
+    "bind",
+    "workers",
+    "threads",
+    "timeout",
+    "max-requests",
+    "max-rss",
+    "factory",
+    "reload",
+    "chdir",
+    "python",
+    "output",
+    "env",
+    "static",
+    "script-name",
+    "merge-slashes",
+    "body-max",
+    "client-connections",
+    "head-max",
+    "head-lines-max",
+    "target-max",
+    "queue-size",
+    "trusted-proxy",
+    "access-log",
+    "access-log-format",
+    "edge-threads",
 ];
 
 /// Lines that mean something: those of the documents and of what is tested.
@@ -145,7 +167,7 @@ const LETTERS: &[char] = &['ä', '€', '𝄞', '\u{7f}', '"', '\\', '{', '}', '
 // file that means something.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut seed = seed;
-    if next(&mut seed) % 3 == 0 {
+    if next(&mut seed).is_multiple_of(3) {
         return fuzzer_mutate(data, size, max_size);
     }
     let text = String::from_utf8_lossy(&data[..size]).into_owned();
@@ -160,7 +182,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         }
     }
     let mut whole = lines.join("\n");
-    if next(&mut seed) % 3 == 0 {
+    if next(&mut seed).is_multiple_of(3) {
         let at = whole.floor_char_boundary(next(&mut seed) % (whole.len() + 1));
         whole.insert(at, LETTERS[next(&mut seed) % LETTERS.len()]);
     }
