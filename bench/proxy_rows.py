@@ -58,7 +58,7 @@ ROWS = [
     ProxyRow(
         ECHO,
         "websocket_load.py: each connection says 100 bytes and waits until they come back.",
-        MESSAGES, proxy_load.messages, (Bar(1.0, "nginx"),), upstream=echo_upstream,
+        MESSAGES, proxy_load.messages, (Bar(1.0, "nginx"),), seconds_min=2, upstream=echo_upstream,
     ),
     ProxyRow(
         file_row("proxy-latency", "latency of 1 KiB over plain HTTP/1.1, open loop", KIB, ALL),
