@@ -9,6 +9,7 @@ pub mod mounts;
 pub mod nameless;
 pub mod pools;
 pub mod read;
+pub mod seen;
 pub mod spill;
 pub mod spool;
 pub mod stored;

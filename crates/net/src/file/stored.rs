@@ -4,6 +4,7 @@
 //! Never:  does an event loop close a file that it would have to wait for.
 
 use crate::file::pools::FilePools;
+use crate::file::seen::Seen;
 use crate::runtime::thread_pool::ThreadPool;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,24 +17,33 @@ pub struct StoredFile {
     closes_apart: bool,
     /// What is done once it is closed.
     after: Option<Box<dyn FnOnce() + Send + Sync>>,
+    /// How far it was found in memory.
+    pub seen: Seen,
 }
 
 impl StoredFile {
     /// A file of a directory; with `is_local` it is on a disk of this machine.
     pub fn new(file: File, (threads, is_local): (ThreadPool, bool)) -> StoredFile {
-        StoredFile { file: Some(file), threads, is_local, closes_apart: !is_local, after: None }
+        StoredFile { file: Some(file), threads, is_local, closes_apart: !is_local, after: None, seen: Seen::default() }
     }
 
     /// A file that a worker sent; these are the threads of its app.
     pub fn of_worker(file: File, mount: u64, pools: &FilePools, threads: &ThreadPool) -> StoredFile {
         let (file, threads, is_local) = (Some(file), threads.clone(), pools.is_local(mount));
-        StoredFile { file, threads, is_local, closes_apart: true, after: None }
+        StoredFile { file, threads, is_local, closes_apart: true, after: None, seen: Seen::default() }
     }
 
     /// A spool file; what is done once it is closed.
     pub fn of_spool(file: File, threads: &ThreadPool, after: impl FnOnce() + Send + Sync + 'static) -> StoredFile {
         let (file, threads) = (Some(file), threads.clone());
-        StoredFile { file, threads, is_local: true, closes_apart: true, after: Some(Box::new(after)) }
+        StoredFile {
+            file,
+            threads,
+            is_local: true,
+            closes_apart: true,
+            after: Some(Box::new(after)),
+            seen: Seen::default(),
+        }
     }
 
     /// The threads that may wait for it.

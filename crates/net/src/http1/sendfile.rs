@@ -35,7 +35,10 @@ impl Connection {
         while at < range.end {
             let begun_us = self.now_us();
             let stride = range.end.min(at.saturating_add(STRIDE_BYTES));
-            bring_in(file, at..stride).await?;
+            if !file.seen.is_fresh(stride, begun_us / 1000) {
+                bring_in(file, at..stride).await?;
+                file.seen.note(stride, begun_us / 1000);
+            }
             while at < stride {
                 let sent = self.send_from(file, at, (stride - at) as usize).await? as u64;
                 if sent == 0 || sent > stride - at {

@@ -430,3 +430,25 @@ fn a_server_that_leaves_finishes_what_it_has_begun() {
         assert!(ready.is_err() || ready.unwrap().send_request(Request::new(()), true).is_err(), "it has left");
     });
 }
+
+#[test]
+fn fields_of_every_length_come_as_they_were() {
+    run(async {
+        let value = |length: usize| letters(length, length).iter().map(|byte| b' ' + byte % 95).collect::<Vec<u8>>();
+        let mut pair = Pair::new(ROOMY, WIDE).await;
+        let answer = pair.ask(1).await.remove(0);
+        let mut response = Response::new(());
+        for length in 1..300 {
+            let mut value = http::HeaderValue::from_bytes(&value(length)).unwrap();
+            value.set_sensitive(length % 2 == 0);
+            response.headers_mut().insert(http::HeaderName::try_from(format!("x-{length}")).unwrap(), value);
+        }
+        let mut respond = pair.asked.borrow_mut().remove(0);
+        respond.send_response(response, true).unwrap();
+        let came = answer.await.unwrap();
+        assert_eq!(came.headers().len(), 299);
+        for length in 1..300 {
+            assert!(came.headers()[&format!("x-{length}")].as_bytes() == value(length), "{length}");
+        }
+    });
+}

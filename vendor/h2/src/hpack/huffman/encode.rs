@@ -2,9 +2,14 @@ use crate::hpack::huffman::table::{ENCODE_CODES, ENCODE_CODE_LENGTHS};
 
 use bytes::{BufMut, BytesMut};
 
+/// hallway: bytes that are put into the destination at a time: each time costs more than making some of them.
+const CHUNK: usize = 64;
+
 pub fn encode(src: &[u8], dst: &mut BytesMut) {
     let mut bits = 0u64;
     let mut bits_len = 0;
+    let mut chunk = [0u8; CHUNK];
+    let mut chunk_len = 0;
 
     for &b in src {
         let nbits = ENCODE_CODE_LENGTHS[b as usize] as usize;
@@ -15,7 +20,12 @@ pub fn encode(src: &[u8], dst: &mut BytesMut) {
 
         if bits_len >= 32 {
             let remaining = bits_len - 32;
-            dst.put_u32((bits >> remaining) as u32);
+            if chunk_len == CHUNK {
+                dst.put_slice(&chunk);
+                chunk_len = 0;
+            }
+            chunk[chunk_len..chunk_len + 4].copy_from_slice(&((bits >> remaining) as u32).to_be_bytes());
+            chunk_len += 4;
 
             bits_len = remaining;
             if remaining == 0 {
@@ -26,6 +36,8 @@ pub fn encode(src: &[u8], dst: &mut BytesMut) {
         }
     }
 
+    dst.put_slice(&chunk[..chunk_len]);
+
     if bits_len != 0 {
         // Pad the final byte with the EOS prefix (all ones).
         let padding = 8 - (bits_len % 8);
@@ -33,10 +45,9 @@ pub fn encode(src: &[u8], dst: &mut BytesMut) {
         bits = (bits << padding) | ((1 << padding) - 1);
         bits_len += padding;
 
-        while bits_len != 0 {
-            bits_len -= 8;
-            dst.put_u8((bits >> bits_len) as u8);
-        }
+        // The highest bits that are used come first.
+        let last = (bits << (64 - bits_len)).to_be_bytes();
+        dst.put_slice(&last[..bits_len / 8]);
     }
 }
 

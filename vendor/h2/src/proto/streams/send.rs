@@ -79,12 +79,14 @@ impl Send {
 
     fn check_headers(fields: &http::HeaderMap) -> Result<(), UserError> {
         // 8.1.2.2. Connection-Specific Header Fields
-        if fields.contains_key(http::header::CONNECTION)
-            || fields.contains_key(http::header::TRANSFER_ENCODING)
-            || fields.contains_key(http::header::UPGRADE)
-            || fields.contains_key("keep-alive")
-            || fields.contains_key("proxy-connection")
-        {
+        // hallway: one look at each field instead of one look-up for each name.
+        let is_of_connection = |name: &http::HeaderName| {
+            matches!(
+                *name,
+                http::header::CONNECTION | http::header::TRANSFER_ENCODING | http::header::UPGRADE
+            ) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+        };
+        if fields.keys().any(is_of_connection) {
             tracing::debug!("illegal connection-specific headers found");
             return Err(UserError::MalformedHeaders);
         } else if let Some(te) = fields.get(http::header::TE) {

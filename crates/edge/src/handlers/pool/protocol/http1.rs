@@ -406,3 +406,6 @@ fn poll_read(connection: &mut Connection, most: usize, task: &mut Context<'_>) -
     ready!(pin!((&mut connection.stream).take(most as u64).read_buf(&mut bytes)).poll(task))?;
     Poll::Ready(Ok(bytes))
 }
+
+#[cfg(test)]
+mod tests;
