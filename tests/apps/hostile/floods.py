@@ -83,10 +83,11 @@ def pour(peer: Peer, chunks: Iterable[bytes], reads: bool = True, may_go_on: boo
 
 
 def last_word(peer: Peer) -> Seen | None:
-    """The GOAWAY among what has come, where there is one."""
+    """The GOAWAY among what has come, where there is one. Heads before it are decoded, too: those behind go by them."""
     while (frame_bytes := peer.cut()) is not None:
+        seen = peer.interpret(frame_bytes)
         if frame_bytes[3] == GOAWAY:
-            return peer.interpret(frame_bytes)
+            return seen
     return None
 
 
