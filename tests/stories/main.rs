@@ -16,6 +16,7 @@ mod adopted;
 mod ahead;
 mod app_failures;
 mod apps;
+mod asked_first;
 mod balance;
 mod believed;
 mod bodies;

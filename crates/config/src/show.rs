@@ -4,7 +4,7 @@
 //! Never:  is another order shown than the one that is matched by.
 
 use hallway_core::network::Network;
-use hallway_core::plan::{Files, LimitBy, LocationPart, Most, Plan, Pool, Rate, Route, Target, Zone};
+use hallway_core::plan::{Auth, AuthBy, Files, LimitBy, LocationPart, Most, Plan, Pool, Rate, Route, Target, Zone};
 use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
@@ -150,6 +150,13 @@ pub fn target(plan: &Plan, route: &Route) -> String {
     if let Some(mirror) = &route.mirror {
         let name = &plan.pools[mirror.pool].name;
         text += &format!("; copies to {name}");
+    }
+    if let Some(Auth { by, path, .. }) = &route.auth {
+        let who = match by {
+            AuthBy::App(app) => format!("app {}", plan.apps[*app].name),
+            AuthBy::Pool(pool) => format!("pool {}", plan.pools[*pool].name),
+        };
+        text += &format!("; {who} is asked for {path} first");
     }
     text
 }

@@ -88,6 +88,10 @@ pub enum Fault {
     QueueFull,
     /// 503: the request waited in the queue for longer than `queue.max_wait`.
     QueueTimeout,
+    /// 502: who was asked whether the request may pass said neither yes nor no.
+    AuthUnclear,
+    /// 504: the same did not answer in time.
+    AuthLate,
     /// 504: a file system did not answer in time.
     FilesLate,
     /// 504: a name server did not answer in time.
@@ -125,10 +129,10 @@ impl Fault {
             Fault::AppFailed | Fault::Internal(_) => 500,
             Fault::NotImplemented(_) => 501,
             Fault::Unreachable | Fault::ServerTls | Fault::ServerCertificate | Fault::ServerLost => 502,
-            Fault::WorkerLost | Fault::BadAnswer(_) => 502,
+            Fault::WorkerLost | Fault::BadAnswer(_) | Fault::AuthUnclear => 502,
             Fault::NoServer | Fault::Busy | Fault::SpoolFull | Fault::Maintenance => 503,
             Fault::AppDown | Fault::QueueFull | Fault::QueueTimeout => 503,
-            Fault::FilesLate | Fault::NamesLate | Fault::AppTimeout => 504,
+            Fault::FilesLate | Fault::NamesLate | Fault::AppTimeout | Fault::AuthLate => 504,
             Fault::ConnectTimeout | Fault::ServerTimeout => 504,
             Fault::VersionUnsupported => 505,
         }
@@ -177,6 +181,8 @@ impl Fault {
             Fault::NoServer => "No server can be asked for this at the moment. Try again in a moment.",
             Fault::ConnectTimeout => "The server could not be reached in time.",
             Fault::ServerTimeout => "The server took too long to answer.",
+            Fault::AuthUnclear => "Whether this request may pass could not be found out.",
+            Fault::AuthLate => "Whether this request may pass could not be found out in time.",
             Fault::WorkerLost => "The application stopped while it worked on this request.",
             Fault::QueueFull => {
                 "Whatever answers here is busy, and the queue before it is full. Try again in a moment."

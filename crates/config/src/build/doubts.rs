@@ -6,7 +6,7 @@
 use super::builder::Builder;
 use super::values::{named, switch};
 use crate::node::{Entry, Node, Span, Table};
-use hallway_core::plan::{Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
+use hallway_core::plan::{AuthBy, Listen, Place, Plan, Pool, Protocol, Server, Site, Target};
 use std::collections::HashSet;
 
 impl Builder<'_> {
@@ -58,7 +58,11 @@ impl Builder<'_> {
         let mut left: Vec<usize> = routes
             .flat_map(|route| {
                 let split = route.split.as_ref().and_then(|split| pool_of(&split.to));
-                [pool_of(&route.target), split, route.mirror.as_ref().map(|mirror| mirror.pool)]
+                let auth = route
+                    .auth
+                    .as_ref()
+                    .and_then(|auth| if let AuthBy::Pool(pool) = auth.by { Some(pool) } else { None });
+                [pool_of(&route.target), split, route.mirror.as_ref().map(|mirror| mirror.pool), auth]
             })
             .flatten()
             .collect();
@@ -81,7 +85,10 @@ impl Builder<'_> {
         let routes = named(table, "site").flat_map(|(_, site)| site.get("routes").map_or(&[][..], Node::members));
         let used: HashSet<&str> = routes
             .filter_map(Node::table)
-            .flat_map(|route| [route.text("app"), route.get("split").and_then(|split| split.table()?.text("app"))])
+            .flat_map(|route| {
+                let of = |key: &str| route.get(key).and_then(|node| node.table()?.text("app"));
+                [route.text("app"), of("split"), of("auth")]
+            })
             .flatten()
             .collect();
         for (entry, _) in named(table, "app").filter(|(entry, _)| !used.contains(entry.key.as_str())) {
@@ -190,7 +197,8 @@ impl Builder<'_> {
 /// What keeps clients from a route.
 fn guards(route: &Table) -> Vec<&'static str> {
     let is_there = |key: &&&str| route.get(key).is_some_and(|node| node.text() != Some("off"));
-    let mut guards: Vec<&str> = ["allow", "deny", "basic_auth", "limit"].iter().filter(is_there).copied().collect();
+    let mut guards: Vec<&str> =
+        ["allow", "deny", "basic_auth", "auth", "limit"].iter().filter(is_there).copied().collect();
     // An answer of hallway's own instead of the script's.
     guards.extend(["respond", "redirect"].iter().filter(|key| route.get(key).is_some()).copied());
     guards

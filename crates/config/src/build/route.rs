@@ -51,6 +51,7 @@ impl Builder<'_> {
         self.check_raw_path(table, &route);
         route.split = table.get("split").and_then(|node| self.split(node, apps));
         route.mirror = table.get("mirror").and_then(|node| self.mirror(node));
+        route.auth = table.get("auth").and_then(|node| self.auth(node, apps));
         let inner = self.modifiers(table, &format!("{site} {path} {:?}", route.conditions));
         Modifiers::apply(outer, inner, &mut route);
         Some(route)

@@ -6,7 +6,7 @@
 use super::builder::Builder;
 use super::values::{switch, time_ms, whole};
 use crate::node::{Node, Table};
-use hallway_core::plan::{Mirror, Part, Split, Target};
+use hallway_core::plan::{Auth, AuthBy, Mirror, Part, Split, Target};
 use hallway_core::route::Pattern;
 
 /// For one part of an answer.
@@ -61,6 +61,38 @@ impl Builder<'_> {
             }
         };
         Some(Mirror { pool, percent: percent as u32 })
+    }
+
+    /// Who is asked whether a request may pass.
+    pub(super) fn auth(&mut self, node: &Node, apps: &[String]) -> Option<Auth> {
+        let table = node.table()?;
+        let given: Vec<&str> = ["app", "pool", "proxy"].into_iter().filter(|key| table.get(key).is_some()).collect();
+        let [target] = given[..] else {
+            let text = "who is asked whether a request may pass? write one of app, pool, proxy";
+            self.problems.add_missing(node.span, (table, &["app", "pool", "proxy"]), text);
+            return None;
+        };
+        let by = match (target, table.get(target)) {
+            ("app", Some(node)) => AuthBy::App(self.target_app(node, apps)?),
+            _ => AuthBy::Pool(self.target_pool(table)?),
+        };
+        let Some(path) = table.get("path") else {
+            let text = "what is it asked for? write path = \"/whoami\"";
+            self.problems.add_missing(node.span, (table, &["path"]), text);
+            return None;
+        };
+        let is_path = |text: &str| text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let Some(text) = path.text().filter(|text| is_path(text)) else {
+            self.problems.add(path.span, "this is asked for by a path, which begins with '/'");
+            return None;
+        };
+        let mut copy = Vec::new();
+        for node in table.get("copy").map_or(&[][..], Node::members) {
+            let name = node.text().unwrap_or_default();
+            self.check_sendable(name, node.span);
+            copy.push(name.to_owned());
+        }
+        Some(Auth { by, path: text.into(), copy })
     }
 
     /// Several answers as one.

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  is a target here that has no place in the plan.
 
-use super::kinds::{NETWORK, PATH, TEXT, WANTED, key, key_or};
+use super::kinds::{FIELD_NAME, NETWORK, PATH, TEXT, WANTED, key, key_or};
 use super::modifiers::{
     ALLOW, BANDWIDTH_KEY, BASIC_AUTH, BODY_MAX, CACHE_CONTROL, COMPRESS, CORS_KEY, DENY, HEADERS_KEY, INTERCEPT_ERRORS,
     LIMIT, REQUEST_HEADERS, REWRITE_ANSWERS, TIMEOUT,
@@ -61,7 +61,22 @@ pub(crate) const ROUTE: &[Key] = &[
     REWRITE_ANSWERS,
     INTERCEPT_ERRORS,
     key("cache", Kind::Later, "Whether answers are kept."),
-    key("auth", Kind::Later, "Who says whether the request may pass."),
+    key(
+        "auth",
+        Kind::Table(&[
+            key("app", TEXT, "The app that is asked."),
+            key("pool", TEXT, "Or the pool."),
+            key("proxy", TEXT, "Or the server."),
+            key("path", TEXT, "What it is asked for: a path, which begins with '/'."),
+            key_or(
+                "copy",
+                Kind::OneOrMore(&FIELD_NAME),
+                "Headers of its answer that the target gets, and no client sets.",
+                "none",
+            ),
+        ]),
+        "Who says whether the request may pass: { app = \"web\", path = \"/whoami\", copy = [\"X-User\"] }.",
+    ),
     key("priority", Kind::Later, "Who goes first in a queue."),
     key("promote", Kind::Later, "Whether an answer becomes a job."),
     key("internal", Kind::Later, "Whether only applications may send here."),

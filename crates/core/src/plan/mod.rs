@@ -21,7 +21,7 @@ pub use limit::{Bandwidth, LimitBy, Most, Rate, Zone};
 pub use pool::{
     Balance, Check, HashBy, POOLS_DEPTH_MAX, Place, Pool, PoolTls, Protocol, RequestLines, Script, Server, Sticky,
 };
-pub use route::{Access, Adjust, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
+pub use route::{Access, Adjust, Auth, AuthBy, Cors, Files, LocationPart, Mirror, Part, Route, Split, Target};
 pub use site::{Maintenance, Site};
 
 use crate::network::Network;

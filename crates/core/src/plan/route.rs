@@ -31,6 +31,8 @@ pub struct Route {
     pub rewrite: Vec<LocationPart>,
     /// Who may come in, by name and password.
     pub basic_auth: Option<BasicAuth>,
+    /// Who is asked whether a request may pass.
+    pub auth: Option<Auth>,
     /// What pages of other origins may do.
     pub cors: Option<Cors>,
     /// The codings in which answers may be compressed.
@@ -64,6 +66,7 @@ impl Route {
             timeout_ms: None,
             rewrite: Vec::new(),
             basic_auth: None,
+            auth: None,
             cors: None,
             compress: Vec::new(),
             request_lines: RequestLines::default(),
@@ -81,11 +84,34 @@ impl Route {
     /// Whether what answers here is the same for whoever asks, so that a cache may give it to others.
     pub fn is_for_all(&self) -> bool {
         let Conditions { headers, clients, .. } = &self.conditions;
-        let is_open = self.basic_auth.is_none() && self.access.allow.is_empty() && self.access.deny.is_empty();
+        let is_open = self.basic_auth.is_none()
+            && self.auth.is_none()
+            && self.access.allow.is_empty()
+            && self.access.deny.is_empty();
         let sets_cookie = |(name, _): &(String, String)| name.eq_ignore_ascii_case("set-cookie");
         let sets_cookies = self.adjust.set.iter().chain(&self.adjust.add).any(sets_cookie);
         is_open && headers.is_empty() && clients.is_empty() && self.split.is_none() && !sets_cookies
     }
+}
+
+/// Who says whether a request may pass.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Auth {
+    /// Who is asked.
+    pub by: AuthBy,
+    /// The path that is asked for, with its query.
+    pub path: String,
+    /// Headers of its answer that the target gets, and from nobody else.
+    pub copy: Vec<String>,
+}
+
+/// Who is asked whether a request may pass.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum AuthBy {
+    /// An app, of those in the plan.
+    App(usize),
+    /// A server of a pool, of those in the plan.
+    Pool(usize),
 }
 
 /// What answers a request.

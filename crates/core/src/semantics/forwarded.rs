@@ -86,8 +86,10 @@ pub struct ForwardedFacts<'a> {
     pub belief: Belief<'a>,
     /// The trace that begins with it, where it belongs to none.
     pub trace: Trace<'a>,
-    /// Who asks, where a password said so.
+    /// Who asks, where a password said so, or who was asked for it.
     pub user: Option<&'a str>,
+    /// Whether it was a password.
+    pub user_by_password: bool,
     /// The certificate that the client showed.
     pub certificate: Option<&'a ClientCertificate>,
     /// Whether clients are asked for one.
@@ -105,7 +107,7 @@ impl ForwardedFacts<'_> {
     pub fn put_variables(&self, mut put: impl FnMut(&[u8], &[u8])) {
         if let Some(user) = self.user {
             put(b"REMOTE_USER", user.as_bytes());
-            put(b"AUTH_TYPE", b"Basic");
+            put(b"AUTH_TYPE", if self.user_by_password { b"Basic" } else { b"Forward" });
         }
         match self.certificate {
             Some(it) => it.variables.iter().for_each(|(name, value)| put(name.as_bytes(), value.as_bytes())),

@@ -19,6 +19,7 @@ mod range;
 mod redirect;
 mod relayed;
 mod request_lines;
+mod subrequest;
 mod trace;
 
 pub use answer::{AnswerHead, ShapeFacts, adjust, delimit, keep_private, shape, take_app_answer};
@@ -37,4 +38,5 @@ pub use range::{Selection, part_end, part_head, select_ranges};
 pub use redirect::{fill, options, put_query, redirect, respond, to_https};
 pub use relayed::{Relayed, relayed};
 pub use request_lines::put_request_lines;
+pub use subrequest::subrequest_head;
 pub use trace::{Trace, is_traceparent};

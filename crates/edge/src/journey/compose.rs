@@ -4,18 +4,16 @@
 //! Never:  does a part that fails or hangs take the others with it; or get past what its own route asks for.
 
 use crate::journey::access::permit;
-use crate::journey::dispatch::dispatch;
+use crate::journey::mirror::copied;
 use crate::journey::response::Answer;
 use crate::journey::state::Course;
-use crate::journey::subrequest::Detached;
+use crate::journey::subrequest::{Ask, Detached, To};
 use crate::request::context::RequestContext;
 use crate::request::record::Try;
-use hallway_core::fields::Name;
-use hallway_core::head::Framing;
 use hallway_core::method::Methods;
 use hallway_core::plan::Part;
-use hallway_core::route::{Found, settle_target, target_of};
-use hallway_core::semantics::{AnswerHead, fill, put_query};
+use hallway_core::route::{Found, target_of};
+use hallway_core::semantics::{AnswerHead, fill, put_query, subrequest_head};
 use hallway_core::{Fault, Head};
 use hallway_net::http::exchange::{Exchange, Wire};
 use serde::de::IgnoredAny;
@@ -90,18 +88,23 @@ fn ask<'a, W: Wire>(
     (part, found): (&'a Part, &'a Found<'_>),
 ) -> Asking<'a> {
     Box::pin(async move {
-        let (mut context, whole) = (context.copied(&course.state.event_loop), context);
-        let head = part_head(exchange.head, part, found);
-        let asking = async { answer(course, exchange, &mut context, &head?).await };
+        let whole = context;
+        let head = match part_head(exchange.head, part, found) {
+            Ok(head) => head,
+            Err(fault) => return (Answered { status: fault.status(), body: b"null".to_vec() }, Vec::new()),
+        };
+        let mut ask = Ask::new(course, (exchange, whole), head);
+        let asking = answer(course, &mut ask);
         let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
+        let tries = std::mem::take(&mut ask.context.record.tries);
         let fault = match answered {
-            Ok(Ok(answered)) => return (answered, context.record.tries),
+            Ok(Ok(answered)) => return (answered, tries),
             Ok(Err(fault)) => fault,
             Err(_) => Fault::ServerTimeout,
         };
         let (path, id) = (String::from_utf8_lossy(exchange.head.path()), whole.request_id.as_str());
         course.state.event_loop.report(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
-        (Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }, context.record.tries)
+        (Answered { status: fault.status(), body: quoted(fault.detail().as_bytes()) }, tries)
     })
 }
 
@@ -111,50 +114,28 @@ fn part_head(head: &Head, part: &Part, found: &Found<'_>) -> Result<Head, Fault>
     if !target.contains(&b'?') {
         put_query(&mut target, head);
     }
-    let mut own = head.clone();
-    own.set_method(b"GET");
-    own.set_raw_target(&target);
-    settle_target(&mut own, &target)?;
-    // What is for the whole says nothing of its parts.
-    own.fields.retain(|name| {
-        let is_conditional = name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"if-"));
-        !is_conditional
-            && !matches!(
-                Name::of(name),
-                Name::AcceptEncoding
-                    | Name::Range
-                    | Name::Expect
-                    | Name::ContentLength
-                    | Name::ContentType
-                    | Name::Te
-                    | Name::Upgrade
-                    | Name::Connection
-                    | Name::TransferEncoding
-            )
-    });
-    (own.framing, own.expects_continue) = (Framing::None, false);
-    Ok(own)
+    subrequest_head(head, &target)
 }
 
 /// Stops 4 to 8 for a part, and all of its body.
-async fn answer<W: Wire>(
-    course: Course<'_>,
-    exchange: &Exchange<'_, W>,
-    context: &mut RequestContext,
-    head: &Head,
-) -> Result<Answered, Fault> {
-    let (Course { rules, .. }, arrival) = (course, exchange.arrival);
-    let site = context.site.ok_or(Fault::NotFound)?;
-    let client = context.client(&arrival.peer).address;
-    let matched = rules.sites.pick(&rules.plan, site, head, client)?;
-    context.route = Some(matched.index);
+async fn answer(course: Course<'_>, ask: &mut Ask) -> Result<Answered, Fault> {
+    let rules = course.rules;
+    let site = ask.context.site.ok_or(Fault::NotFound)?;
+    let peer = ask.arrival.peer.clone();
+    let head = ask.head.clone();
+    let matched = rules.sites.pick(&rules.plan, site, &head, ask.context.client(&peer).address)?;
+    ask.context.route = Some(matched.index);
     let mut wire = Detached::new(None);
-    let mut exchange = Exchange { head, arrival, wire: &mut wire };
-    if let Some(answer) = permit(course, &exchange, context, (matched.route, matched.number)).await? {
-        return Ok(Answered { status: answer.status, body: b"null".to_vec() });
+    let mut exchange = Exchange { head: &ask.head, arrival: &ask.arrival, wire: &mut wire };
+    let context = &mut ask.context;
+    if let Some(answer) = Box::pin(permit(course, &exchange, context, (matched.route, matched.number))).await? {
+        return Ok(Answered { status: answer.head.status, body: b"null".to_vec() });
     }
-    let target = target_of(matched.route, head, &context.client(&arrival.peer).ip);
-    let mut answer = Box::pin(dispatch(course, &mut exchange, context, (&matched, target))).await?;
+    if let Some(mirror) = &matched.route.mirror {
+        drop(Box::pin(copied(course, &mut exchange, context, (mirror, &matched))).await?);
+    }
+    let target = target_of(matched.route, &head, &ask.context.client(&peer).ip);
+    let mut answer = ask.answer(course, To::Route(&matched, target)).await?;
     let mut body = Vec::new();
     loop {
         let (piece, last) = answer.body.next().await?;

@@ -180,6 +180,9 @@ fn finish_head<W>(
     {
         allow_origin(answer, exchange.head, cors);
     }
+    for cookie in &context.cookies {
+        answer.fields.push(b"Set-Cookie", cookie);
+    }
     if let Some(Left { most, left, full_in_s }) = &context.record.left {
         answer.fields.push(b"RateLimit-Policy", format!("\"default\";q={most}").as_bytes());
         answer.fields.push(b"RateLimit", format!("\"default\";r={left};t={full_in_s}").as_bytes());

@@ -6,7 +6,6 @@
 use crate::handlers::app::Destination;
 use crate::handlers::pool::{AsItCame, Fetched, Places};
 use crate::handlers::{app, files, pool};
-use crate::journey::mirror::copied;
 use crate::journey::response::{Answer, Source};
 use crate::journey::rules::Rules;
 use crate::journey::state::Course;
@@ -19,24 +18,6 @@ use hallway_net::http::exchange::{Exchange, Wire};
 
 /// Stop 8 (fetch).
 pub(crate) async fn dispatch<W: Wire>(
-    course: Course<'_>,
-    exchange: &mut Exchange<'_, W>,
-    context: &mut RequestContext,
-    (matched, target): (&Matched<'_, '_>, &Target),
-) -> Result<Answer, Fault> {
-    match &matched.route.mirror {
-        None => to_target(course, exchange, context, (matched, target)).await,
-        // What few requests need is not kept by the connections of the others.
-        Some(mirror) => {
-            let (head, arrival) = (exchange.head, exchange.arrival);
-            let mut wire = Box::pin(copied(course, exchange, context, (mirror, matched))).await?;
-            let mut exchange = Exchange { head, arrival, wire: &mut wire };
-            Box::pin(to_target(course, &mut exchange, context, (matched, target))).await
-        }
-    }
-}
-
-async fn to_target<W: Wire>(
     course: Course<'_>,
     exchange: &mut Exchange<'_, W>,
     context: &mut RequestContext,

@@ -3,19 +3,17 @@
 //! Actors: a task for each copy, which nobody waits for.
 //! Never:  does a copy slow a request down, fail it, or change its answer.
 
-use crate::handlers::pool;
-use crate::handlers::pool::{AsItCame, Fetched};
-use crate::journey::rules::LoopRules;
-use crate::journey::state::{Course, LoopState};
-use crate::journey::subrequest::{Detached, Replayed};
+use crate::handlers::pool::{self, AsItCame};
+use crate::journey::state::Course;
+use crate::journey::subrequest::{Ask, Replayed, To};
 use crate::request::context::RequestContext;
+use hallway_core::Fault;
+use hallway_core::head::Framing;
 use hallway_core::plan::{Limits, Mirror, Target};
 use hallway_core::route::{Matched, rewrite, target_of};
-use hallway_core::{Fault, Head, head::Framing};
 use hallway_net::body::replay::Whole;
 use hallway_net::http::exchange::{Exchange, Wire};
 use hallway_net::http::request_body::gather;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// Copies that are on their way at a time, for one event loop; what is beyond is not copied.
@@ -56,40 +54,23 @@ pub(crate) async fn copied<'w, W: Wire>(
             places: None,
             as_it_came: AsItCame::No,
         };
-        let copy = Copy {
-            head,
-            arrival: exchange.arrival.clone(),
-            context: RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) },
-            body: body.clone(),
-        };
+        let own = RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) };
+        let mut copy = Ask { head, arrival: exchange.arrival.clone(), context: own, body: body.clone() };
         state.copies.set(state.copies.get() + 1);
         let (state, rules) = (state.clone(), rules.clone());
         tokio::task::spawn_local(async move {
             // One whose answer never ends is not one for ever.
-            let _ = tokio::time::timeout(COPY_TIME_MAX, copy.send(&state, &rules, to)).await;
+            let course = Course { state: &state, rules: &rules };
+            let _ = tokio::time::timeout(COPY_TIME_MAX, take(course, &mut copy, to)).await;
             state.copies.set(state.copies.get() - 1);
         });
     }
     Ok(Replayed::new(exchange.wire, body))
 }
 
-/// A copy of a request.
-struct Copy {
-    head: Head,
-    arrival: hallway_net::http::exchange::Arrival,
-    context: RequestContext,
-    body: Option<Whole>,
-}
-
-impl Copy {
-    /// What is answered is taken, so that the server sees no difference, and forgotten.
-    async fn send(mut self, state: &Rc<LoopState>, rules: &LoopRules, to: pool::Destination<'_>) {
-        let mut wire = Detached::new(self.body.take());
-        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, wire: &mut wire };
-        if let Ok(Fetched::Answer(_, mut stream)) =
-            pool::fetch((&state.upstreams, &rules.pools), &mut exchange, &mut self.context, to).await
-        {
-            while matches!(stream.next().await, Ok((_, false))) {}
-        }
+/// What is answered is taken, so that the server sees no difference, and forgotten.
+async fn take(course: Course<'_>, copy: &mut Ask, to: pool::Destination<'_>) {
+    if let Ok(mut answer) = copy.answer(course, To::Pool(to)).await {
+        while matches!(answer.body.next().await, Ok((_, false))) {}
     }
 }

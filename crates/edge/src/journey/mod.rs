@@ -5,6 +5,7 @@
 
 mod access;
 pub(crate) mod access_log;
+mod auth;
 mod compose;
 mod compress;
 mod deliver;
@@ -24,15 +25,14 @@ use crate::journey::compress::Packer;
 use crate::journey::deliver::deliver;
 use crate::journey::dispatch::dispatch;
 use crate::journey::mirror::copied;
-use crate::journey::response::{Answer, Source};
+use crate::journey::response::Answer;
 use crate::journey::state::{Course, LoopState};
 use crate::journey::telling::{complain, explain, record};
 use crate::request::context::RequestContext;
 use hallway_core::plan::Target;
-use hallway_core::route::target_of;
+use hallway_core::route::{Matched, target_of};
 use hallway_core::semantics::{adjust, intercept, options, pack};
 use hallway_core::{Fault, permit};
-use hallway_net::body::piece::Piece;
 use hallway_net::http::exchange::{Exchange, Wire};
 use hallway_net::http::service::Service;
 use hallway_net::tls::server::Tls;
@@ -148,6 +148,19 @@ impl<W: Wire> Drop for Voyage<'_, '_, W> {
     }
 }
 
+/// Stop 8 (fetch).
+async fn fetch<W: Wire>(
+    course: Course<'_>,
+    exchange: &mut Exchange<'_, W>,
+    context: &mut RequestContext,
+    (matched, target): (&Matched<'_, '_>, &Target),
+) -> Result<Answer, Fault> {
+    match target {
+        Target::Compose(parts) => Box::pin(compose::handle(course, exchange, context, (parts, &matched.found))).await,
+        target => dispatch(course, exchange, context, (matched, target)).await,
+    }
+}
+
 /// Stops 3 to 9.
 async fn answer<W: Wire>(
     course: Course<'_>,
@@ -172,18 +185,18 @@ async fn answer<W: Wire>(
     let matched = rules.sites.pick(&rules.plan, site, head, client)?;
     context.route = Some(matched.index);
     if let Some(answer) = permit(course, &exchange, context, (matched.route, matched.number)).await? {
-        return Ok(Answer { head: answer, body: Source::Whole(Piece::default()).into() }); // 5 permit
+        return Ok(answer); // 5 permit
     }
     let target = target_of(matched.route, head, &context.client(&exchange.arrival.peer).ip); // 7 choose
-    let mut answer = match target {
-        // What few requests need is not kept by the others.
-        Target::Compose(parts) => {
-            if let Some(mirror) = &matched.route.mirror {
-                drop(Box::pin(copied(course, &mut exchange, context, (mirror, &matched))).await?);
-            }
-            Box::pin(compose::handle(course, &exchange, context, (parts, &matched.found))).await?
+    let mut answer = match &matched.route.mirror {
+        None => fetch(course, &mut exchange, context, (&matched, target)).await?,
+        // What few requests need is not kept by the connections of the others.
+        Some(mirror) => {
+            let (head, arrival) = (exchange.head, exchange.arrival);
+            let mut wire = Box::pin(copied(course, &mut exchange, context, (mirror, &matched))).await?;
+            let mut exchange = Exchange { head, arrival, wire: &mut wire };
+            Box::pin(fetch(course, &mut exchange, context, (&matched, target))).await?
         }
-        target => dispatch(course, &mut exchange, context, (&matched, target)).await?, // 8 fetch
     };
     if matched.route.intercepts_errors
         && let Some((own, page)) = intercept(&answer.head, head, &rules.plan.sites[site].errors)

@@ -1,16 +1,81 @@
-//! In:     a request that has no client of its own: a copy, or a part of another one.
-//! Out:    the way for it through the same stops.
+//! Requests that hallway makes by itself, on behalf of one that it serves.
+//!
+//! In:     the request, the head of another one: a copy, a part of an answer, the question whether it may pass.
+//! Out:    what that is answered, by the same stops.
 //! Actors: the task that asks.
-//! Never:  does anything of its answer reach a client by this way.
+//! Never:  does anything of its answer reach a client but through who asked; or may it do more than the client may.
 
-use hallway_core::Fault;
+use crate::handlers::pool::Fetched;
+use crate::handlers::{app, pool};
+use crate::journey::dispatch::dispatch;
+use crate::journey::response::{Answer, Source};
+use crate::journey::state::Course;
+use crate::request::context::RequestContext;
 use hallway_core::fields::Fields;
 use hallway_core::http1::AnswerBody;
+use hallway_core::plan::Target;
+use hallway_core::route::Matched;
 use hallway_core::semantics::AnswerHead;
+use hallway_core::{Fault, Head};
 use hallway_net::body::piece::Piece;
 use hallway_net::body::replay::Whole;
-use hallway_net::http::exchange::Wire;
+use hallway_net::http::exchange::{Arrival, Exchange, Wire};
 use hallway_net::socket::stream::Stream;
+
+/// One request of hallway's own.
+pub(crate) struct Ask {
+    pub(crate) head: Head,
+    pub(crate) arrival: Arrival,
+    pub(crate) context: RequestContext,
+    pub(crate) body: Option<Whole>,
+}
+
+/// Who is asked.
+pub(crate) enum To<'a> {
+    /// Whoever answers on a route.
+    Route(&'a Matched<'a, 'a>, &'a Target),
+    /// An app.
+    App(app::Destination<'a>),
+    /// A server of a pool.
+    Pool(pool::Destination<'a>),
+}
+
+impl Ask {
+    /// One of the same client and site, with the same id.
+    pub(crate) fn new<W>(
+        course: Course<'_>,
+        (exchange, context): (&Exchange<'_, W>, &RequestContext),
+        head: Head,
+    ) -> Ask {
+        let context = context.copied(&course.state.event_loop);
+        Ask { head, arrival: exchange.arrival.clone(), context, body: None }
+    }
+
+    /// Asks; the answer as its head comes. What few requests need is not kept by the others.
+    ///
+    /// # Errors
+    /// Those of whoever is asked.
+    pub(crate) async fn answer(&mut self, Course { state, rules }: Course<'_>, to: To<'_>) -> Result<Answer, Fault> {
+        let mut wire = Detached::new(self.body.clone());
+        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, wire: &mut wire };
+        let (exchange, context) = (&mut exchange, &mut self.context);
+        match to {
+            To::Route(matched, target) => {
+                Box::pin(dispatch(Course { state, rules }, exchange, context, (matched, target))).await
+            }
+            To::App(to) => {
+                let (head, stream) = Box::pin(app::fetch(&state.apps, exchange, context, to)).await?;
+                Ok(Answer { head, body: Source::Lane(stream).into() })
+            }
+            To::Pool(to) => match Box::pin(pool::fetch((&state.upstreams, &rules.pools), exchange, context, to)).await?
+            {
+                Fetched::Answer(head, stream) => Ok(Answer { head, body: Source::Upstream(Box::new(stream)).into() }),
+                Fetched::Whole(head, piece) => Ok(Answer { head, body: Source::Whole(piece).into() }),
+                Fetched::Upgrade(..) => Err(Fault::BadAnswer("The server changed to another protocol unasked.")),
+            },
+        }
+    }
+}
 
 /// The way of a request without a client.
 pub(crate) struct Detached {

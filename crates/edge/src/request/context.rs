@@ -7,7 +7,7 @@
 
 use crate::request::limits::Counted;
 use crate::request::record::RequestRecord;
-use hallway_core::plan::{Plan, Route};
+use hallway_core::plan::{Plan, RequestLines, Route};
 use hallway_core::route::port_of;
 use hallway_core::semantics::Addresses;
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
@@ -49,8 +49,12 @@ pub(crate) struct RequestContext {
     pub(crate) site: Option<usize>,
     /// Which route of it, where one does.
     pub(crate) route: Option<usize>,
-    /// Who asks, where a password said so.
+    /// Who asks, where a password said so, or who was asked for it.
     pub(crate) user: Option<String>,
+    /// What is said instead of what the client says, where that is not what the route says.
+    pub(crate) lines: Option<Rc<RequestLines>>,
+    /// Cookies that who was asked for the client renewed.
+    pub(crate) cookies: Vec<Vec<u8>>,
     /// What counts while the request is open.
     pub(crate) counted: Vec<Counted>,
     /// Whether it is a copy, for whose answer nobody waits.
@@ -71,6 +75,8 @@ impl RequestContext {
             site: None,
             route: None,
             user: None,
+            lines: None,
+            cookies: Vec::new(),
             counted: Vec::new(),
             is_copy: false,
             record: RequestRecord::default(),
@@ -156,11 +162,12 @@ impl RequestContext {
             },
             trace: Trace { id: self.origin.as_ref().unwrap_or(&self.request_id).own(), request: self.request_id.own() },
             user: self.user.as_deref(),
+            user_by_password: self.route().is_some_and(|route| route.basic_auth.is_some()),
             certificate: arrival.tls.as_ref().and_then(|tls| tls.certificate.as_deref()),
             asks_certificate: clients.is_some(),
             certificate_header: clients.and_then(|clients| clients.header.as_deref()),
             tls: arrival.tls_told(),
-            lines: self.route().map(|route| &route.request_lines),
+            lines: self.lines.as_deref().or_else(|| Some(&self.route()?.request_lines)),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::request::context::RequestContext;
 use hallway_core::fields::Fields;
-use hallway_core::plan::{Plan, Pool};
+use hallway_core::plan::{Plan, Pool, RequestLines};
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, may_trail};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,11 +16,17 @@ pub(crate) struct Trailing {
     pool: Arc<Pool>,
     /// The site and its route.
     place: Option<(usize, usize)>,
+    lines: Option<Rc<RequestLines>>,
 }
 
 impl Trailing {
     pub(super) fn of(context: &RequestContext, pool: &Arc<Pool>) -> Trailing {
-        Trailing { plan: context.plan.clone(), pool: pool.clone(), place: context.site.zip(context.route) }
+        Trailing {
+            plan: context.plan.clone(),
+            pool: pool.clone(),
+            place: context.site.zip(context.route),
+            lines: context.lines.clone(),
+        }
     }
 
     /// Leaves what may go on.
@@ -34,7 +40,10 @@ impl Trailing {
         let facts = ForwardedFacts {
             belief: Belief { speaker: Speaker::Stranger, trust: Some(&plan.trust) },
             certificate_header: clients.and_then(|clients| clients.header.as_deref()),
-            lines: self.place.map(|(site, route)| &plan.sites[site].routes[route].request_lines),
+            lines: self.lines.as_deref().or_else(|| {
+                let (site, route) = self.place?;
+                Some(&plan.sites[site].routes[route].request_lines)
+            }),
             ..ForwardedFacts::default()
         };
         trailers.retain(|name| may_trail(name, &facts) && !self.pool.request_lines.replaces(name));
