@@ -88,8 +88,8 @@ impl Packer {
             }
             _ => piece.take_front(STRIDE_BYTES),
         };
-        let is_end = last && piece.len() == 0;
-        if piece.len() > 0 {
+        let is_end = last && piece.is_empty();
+        if !piece.is_empty() {
             self.rest = Some((piece, last));
         }
         let packed = self.feed(stride.bytes(), is_end).map_err(|_| FAILED)?;

@@ -120,7 +120,7 @@ async fn next_piece<W: Wire>(exchange: &mut Exchange<'_, W>, body: &mut Body) ->
     loop {
         if body.upstream().and_then(UpstreamStream::outgoing).is_none() {
             let (piece, last) = body.next().await?;
-            if piece.len() == 0 && !last && body.upstream().and_then(UpstreamStream::outgoing).is_some() {
+            if piece.is_empty() && !last && body.upstream().and_then(UpstreamStream::outgoing).is_some() {
                 continue;
             }
             return Ok((piece, last));

@@ -82,7 +82,7 @@ impl Body {
             };
             let Some(packer) = &mut self.packer else { return Ok(unpacked) };
             let (piece, last) = packer.pack(unpacked).await?;
-            if last || piece.len() > 0 {
+            if last || !piece.is_empty() {
                 return Ok((piece, last));
             }
         }

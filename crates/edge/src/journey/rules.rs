@@ -7,6 +7,7 @@ use crate::handlers::app::AppDesk;
 use crate::handlers::pool::{PoolDesk, Pools, PoolsTls};
 use crate::journey::access_log::Sink;
 use crate::request::limits::{Limiter, Pacer};
+use crate::request::loop_plan::LoopPlan;
 use hallway_core::plan::{Plan, Pool, Route};
 use hallway_core::ports::Master;
 use hallway_core::route::Sites;
@@ -78,12 +79,12 @@ pub(crate) struct Rules {
 pub(crate) struct LoopRules {
     rules: Arc<Rules>,
     /// The plan, counted in the same way.
-    pub(crate) plan: Rc<Arc<Plan>>,
+    pub(crate) plan: Rc<LoopPlan>,
 }
 
 impl LoopRules {
     pub(crate) fn new(rules: Arc<Rules>) -> LoopRules {
-        LoopRules { plan: Rc::new(rules.plan.clone()), rules }
+        LoopRules { plan: Rc::new(rules.plan.clone().into()), rules }
     }
 }
 

@@ -6,8 +6,9 @@
 //! Never:  changes its plan on the way.
 
 use crate::request::limits::Counted;
+use crate::request::loop_plan::LoopPlan;
 use crate::request::record::RequestRecord;
-use hallway_core::plan::{Plan, RequestLines, Route};
+use hallway_core::plan::{RequestLines, Route};
 use hallway_core::route::port_of;
 use hallway_core::semantics::Addresses;
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, Trace, relayed};
@@ -19,7 +20,6 @@ use hallway_net::runtime::ids::RequestId;
 use hallway_net::socket::stream::Peer;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a trusted proxy says of its client.
@@ -36,7 +36,7 @@ pub(crate) struct Relay {
 /// What a request is decided by, as its stops learn it.
 pub(crate) struct RequestContext {
     /// The plan that it goes by, from its first stop to its last.
-    pub(crate) plan: Rc<Arc<Plan>>,
+    pub(crate) plan: Rc<LoopPlan>,
     /// Its own id.
     pub(crate) request_id: RequestId,
     /// The request that this is a copy or a part of, whose trace it belongs to.
@@ -65,7 +65,7 @@ pub(crate) struct RequestContext {
 
 impl RequestContext {
     /// That of a request whose head was read just now.
-    pub(crate) fn begin(event_loop: &EventLoop, plan: Rc<Arc<Plan>>) -> RequestContext {
+    pub(crate) fn begin(event_loop: &EventLoop, plan: Rc<LoopPlan>) -> RequestContext {
         RequestContext {
             plan,
             request_id: event_loop.ids.next(),

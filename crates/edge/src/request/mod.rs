@@ -7,6 +7,7 @@
 
 pub(crate) mod context;
 pub(crate) mod limits;
+pub(crate) mod loop_plan;
 mod md5_crypt;
 pub(crate) mod passwords;
 pub(crate) mod record;

@@ -58,6 +58,11 @@ impl Piece {
         }
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Takes the first bytes off it.
     pub fn take_front(&mut self, length: u64) -> Piece {
         let length = length.min(self.len());

@@ -40,7 +40,7 @@ pub enum Whole {
 
 impl Whole {
     /// How long it is.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         match self {
             Whole::Memory(bytes) => bytes.len() as u64,
             Whole::File { bytes, .. } => *bytes,
@@ -50,7 +50,7 @@ impl Whole {
     /// Appends a part of it from here on; how much. Nothing at its end.
     pub async fn read(&self, at: u64, into: &mut Vec<u8>) -> Result<u64, Fault> {
         match self {
-            _ if at == self.len() => Ok(0),
+            _ if at == self.bytes() => Ok(0),
             Whole::Memory(bytes) => {
                 into.extend_from_slice(&bytes[at as usize..]);
                 Ok(bytes.len() as u64 - at)

@@ -191,7 +191,7 @@ impl Wire for Http1<'_> {
     async fn send(&mut self, piece: &Piece, last: bool) -> Result<(), Fault> {
         let chunked = self.body == AnswerBody::Chunked;
         let mut tail = &b""[..];
-        if chunked && piece.len() > 0 {
+        if chunked && !piece.is_empty() {
             put_chunk_start(&mut self.connection.out, piece.len());
             tail = CHUNK_END;
         }

@@ -251,7 +251,7 @@ impl Wire for Http2<'_> {
         if last && !self.trailers.is_empty() {
             return self.send_with_trailers(piece).await;
         }
-        let is_all = last && piece.len() == 0;
+        let is_all = last && piece.is_empty();
         let is_first = self.head.is_some();
         self.send_head(is_all)?;
         match piece {

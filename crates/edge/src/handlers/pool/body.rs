@@ -149,7 +149,7 @@ async fn gather(mut running: Running, backlog: Rc<Backlog>, trailers: Rc<RefCell
         match running.piece().await {
             Err(fault) => return backlog.finish(Err(fault)),
             Ok((piece, last)) => {
-                if piece.len() > 0 {
+                if !piece.is_empty() {
                     backlog.add(piece);
                 }
                 if last {

@@ -4,15 +4,16 @@
 //! Never:  is a header told behind a body that its client may not tell before it.
 
 use crate::request::context::RequestContext;
+use crate::request::loop_plan::LoopPlan;
 use hallway_core::fields::Fields;
-use hallway_core::plan::{Plan, Pool, RequestLines};
+use hallway_core::plan::{Pool, RequestLines};
 use hallway_core::semantics::{Belief, ForwardedFacts, Speaker, may_trail};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Where a request goes whose body is passed on as it comes.
 pub(crate) struct Trailing {
-    plan: Rc<Arc<Plan>>,
+    plan: Rc<LoopPlan>,
     pool: Arc<Pool>,
     /// The site and its route.
     place: Option<(usize, usize)>,

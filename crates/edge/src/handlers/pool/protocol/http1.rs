@@ -302,7 +302,7 @@ impl OnConnection {
                     }
                     piece
                 };
-                if piece.len() == 0 {
+                if piece.is_empty() {
                     return Poll::Ready(Err(Fault::ServerLost));
                 }
                 *left -= piece.len();
@@ -342,7 +342,7 @@ impl OnConnection {
                     let bytes = ready!(poll_read(&mut self.connection, READ_BYTES, task));
                     Piece::from(bytes.map_err(|_| Fault::ServerLost)?)
                 };
-                let last = piece.len() == 0;
+                let last = piece.is_empty();
                 if last {
                     self.rest = Rest::Done;
                 }
