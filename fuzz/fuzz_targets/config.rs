@@ -163,34 +163,43 @@ fn pick<'a>(texts: &[&'a str], seed: &mut u32) -> &'a str {
 /// Letters of two, three and four bytes, and what TOML and patterns mean something by.
 const LETTERS: &[char] = &['ä', '€', '𝄞', '\u{7f}', '"', '\\', '{', '}', '$', '*', '/', ':', '%', ',', '\n'];
 
-// Two times of three a line is taken out, doubled, or put in from the documents, or a letter is: bytes alone seldom make a
-// file that means something.
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let mut seed = seed;
-    if next(&mut seed).is_multiple_of(3) {
-        return fuzzer_mutate(data, size, max_size);
-    }
-    let text = String::from_utf8_lossy(&data[..size]).into_owned();
+/// Lines taken out, doubled, or put in from the documents.
+fn with_other_lines(text: &str, seed: &mut u32) -> String {
     let mut lines: Vec<&str> = text.split('\n').collect();
-    for _ in 0..=next(&mut seed) % 3 {
-        let at = next(&mut seed) % (lines.len() + 1);
-        match next(&mut seed) % 4 {
+    for _ in 0..=next(seed) % 3 {
+        let at = next(seed) % (lines.len() + 1);
+        match next(seed) % 4 {
             0 if at < lines.len() => drop(lines.remove(at)),
             1 if at < lines.len() => lines.insert(at, lines[at]),
-            2 if at < lines.len() => lines[at] = pick(LINES, &mut seed),
-            _ => lines.insert(at, pick(LINES, &mut seed)),
+            2 if at < lines.len() => lines[at] = pick(LINES, seed),
+            _ => lines.insert(at, pick(LINES, seed)),
         }
     }
-    let mut whole = lines.join("\n");
-    if next(&mut seed).is_multiple_of(3) {
-        let at = whole.floor_char_boundary(next(&mut seed) % (whole.len() + 1));
-        whole.insert(at, LETTERS[next(&mut seed) % LETTERS.len()]);
-    }
-    let mut most = max_size.min(data.len()).min(whole.len());
-    while !whole.is_char_boundary(most) {
-        most -= 1;
-    }
-    whole.truncate(most);
-    data[..whole.len()].copy_from_slice(whole.as_bytes());
-    whole.len()
+    lines.join("\n")
+}
+
+/// One letter more, mostly in a string: behind a quote, or close before one.
+fn with_a_letter(text: &str, seed: &mut u32) -> String {
+    let quotes: Vec<usize> = text.match_indices('"').map(|(at, _)| at).collect();
+    let at = match quotes.len() {
+        0 => next(seed) % (text.len() + 1),
+        count => (quotes[next(seed) % count] + 1).saturating_sub(next(seed) % 5),
+    };
+    let at = text.floor_char_boundary(at);
+    let letter = LETTERS[next(seed) % LETTERS.len()];
+    format!("{}{letter}{}", &text[..at], &text[at..])
+}
+
+// Bytes alone seldom make a file that means something.
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut seed = seed;
+    let text = String::from_utf8_lossy(&data[..size]).into_owned();
+    let whole = match next(&mut seed) % 4 {
+        0 => return fuzzer_mutate(data, size, max_size),
+        1 => with_a_letter(&text, &mut seed),
+        _ => with_other_lines(&text, &mut seed),
+    };
+    let most = whole.floor_char_boundary(max_size.min(data.len()));
+    data[..most].copy_from_slice(&whole.as_bytes()[..most]);
+    most
 });

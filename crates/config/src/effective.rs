@@ -6,7 +6,7 @@
 use super::declare::{Key, Kind};
 use super::machine::Machine;
 use super::node::{Data, Node, Table};
-use super::problem::Sources;
+use super::problem::{Problems, Sources};
 use super::tables::FILE;
 use hallway_core::plan::{App, Plan};
 
@@ -14,9 +14,13 @@ use hallway_core::plan::{App, Plan};
 const WIDTH: usize = 64;
 
 /// The whole file.
-pub(super) fn show(table: &Table, sources: &Sources, (machine, plan): (&dyn Machine, &Plan)) -> String {
+pub(super) fn show(
+    table: &Table,
+    (sources, problems): (&Sources, &Problems),
+    (machine, plan): (&dyn Machine, &Plan),
+) -> String {
     let mut lines = Vec::new();
-    let known = Known { sources, machine, plan };
+    let known = Known { sources, problems, machine, plan };
     put_table(&mut lines, "", table, FILE, &known);
     lines.join("\n") + "\n"
 }
@@ -24,12 +28,13 @@ pub(super) fn show(table: &Table, sources: &Sources, (machine, plan): (&dyn Mach
 /// What a value is told with.
 struct Known<'a> {
     sources: &'a Sources,
+    /// Of reading it: which values have parts that are not there.
+    problems: &'a Problems,
     machine: &'a dyn Machine,
     plan: &'a Plan,
 }
 
 fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static [Key], told_with: &Known<'_>) {
-    let sources = told_with.sources;
     let inner = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{}", quoted(key)) };
     if !name.is_empty() {
         lines.push(format!("\n[{name}]"));
@@ -48,7 +53,7 @@ fn put_table(lines: &mut Vec<String>, name: &str, table: &Table, keys: &'static 
                         named.entries.iter().filter_map(|entry| Some((of(entry), entry.value.table()?, *keys))),
                     );
                 }
-                _ => put_value(lines, key, node, sources),
+                _ => put_value(lines, key, node, told_with),
             },
             (None, _) if key.name == "python" => lines.extend(interpreter(name, &told_with.plan.apps)),
             (None, _) if key.name == "user" => lines.extend(user(name, told_with)),
@@ -84,12 +89,12 @@ fn table_of(kinds: &'static [Kind]) -> Option<&'static [Key]> {
     kinds.iter().find_map(|kind| if let Kind::Table(keys) = kind { Some(*keys) } else { None })
 }
 
-fn put_value(lines: &mut Vec<String>, key: &Key, node: &Node, sources: &Sources) {
-    let origin = |node: &Node| sources.place(node.span);
+fn put_value(lines: &mut Vec<String>, key: &Key, node: &Node, known: &Known<'_>) {
+    let origin = |node: &Node| known.sources.place(node.span);
     match (&node.data, &key.kind) {
         (Data::List(members), Kind::List(Kind::Table(_))) => {
             lines.push(format!("{} = [", key.name));
-            lines.extend(members.iter().map(|one| told(&format!("  {},", shown(one)), &origin(one))));
+            lines.extend(members.iter().map(|one| told(&format!("  {},", shown(one, known)), &origin(one))));
             lines.push("]".into());
         }
         (Data::Table(table), Kind::Named(_, Kind::Secret)) => {
@@ -97,7 +102,7 @@ fn put_value(lines: &mut Vec<String>, key: &Key, node: &Node, sources: &Sources)
             lines.push(told(&format!("{} = {{ {} }}", key.name, names.join(", ")), &origin(node)));
         }
         (_, Kind::Secret) => lines.push(told(&format!("{} = …", key.name), &origin(node))),
-        _ => lines.push(told(&format!("{} = {}", key.name, shown(node)), &origin(node))),
+        _ => lines.push(told(&format!("{} = {}", key.name, shown(node, known)), &origin(node))),
     }
 }
 
@@ -108,17 +113,21 @@ fn told(line: &str, origin: &str) -> String {
 }
 
 /// A value as TOML. Passwords are secrets wherever they stand.
-fn shown(node: &Node) -> String {
+fn shown(node: &Node, known: &Known<'_>) -> String {
     match &node.data {
+        // A variable that is not set has no value to be shown.
+        Data::Text(_) if known.problems.is_incomplete(node.span) => known.sources.written(node.span).to_owned(),
         Data::Text(text) => quoted_text(&text.replace("${", "$${")),
         Data::Whole(number) => number.to_string(),
         Data::Switch(switch) => switch.to_string(),
         Data::Real | Data::Date => "…".into(),
-        Data::List(members) => format!("[{}]", members.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Data::List(members) => {
+            format!("[{}]", members.iter().map(|one| shown(one, known)).collect::<Vec<_>>().join(", "))
+        }
         Data::Table(table) => {
             let value = |entry: &super::node::Entry| match entry.key.as_str() {
                 "users" | "request_headers" => "…".into(),
-                _ => shown(&entry.value),
+                _ => shown(&entry.value, known),
             };
             let parts = table.entries.iter().map(|entry| format!("{} = {}", quoted(&entry.key), value(entry)));
             format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))

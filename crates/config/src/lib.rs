@@ -76,5 +76,5 @@ fn plan(file: &Path, machine: &dyn Machine, sources: &mut Sources, problems: &mu
 pub fn effective(file: &Path, machine: &dyn Machine, plan: &Plan) -> String {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let table = read::read_files(file, machine, &mut sources, &mut problems);
-    effective::show(&table, &sources, (machine, plan))
+    effective::show(&table, (&sources, &problems), (machine, plan))
 }

@@ -71,6 +71,13 @@ impl Sources {
         Position { file: source.path.clone(), line: number + 1, column }
     }
 
+    /// What stands there, as it is written.
+    pub(crate) fn written(&self, span: Span) -> &str {
+        let source = &self.files[span.file];
+        let (start, end) = source.range_of(span);
+        &source.text[start..end]
+    }
+
     /// `file:line:column`, for a person.
     pub(crate) fn place(&self, span: Span) -> String {
         let Position { file, line, column } = self.position(span);
@@ -193,6 +200,11 @@ impl Problems {
         let text = fault.text.clone();
         self.faults.push(fault);
         Some(text)
+    }
+
+    /// Whether a part of this value is not there.
+    pub(crate) fn is_incomplete(&self, span: Span) -> bool {
+        self.incomplete.contains(&span)
     }
 
     /// Something that works and will not please everybody.

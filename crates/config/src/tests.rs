@@ -302,15 +302,25 @@ routes = [
 ]
 "#;
 
+/// What is not there for one app keeps nothing from being served, and is shown as it is written.
+const UNSET: &str = r#"
+[app.web]
+wsgi = "${NO_SUCH_VARIABLE}:app"
+queue = { size = 3 }
+[site."*"]
+routes = [{ path = "/*", app = "web" }]
+"#;
+
 #[test]
 fn what_is_shown_is_read_again() {
     let files = [WHOLE.replace("{ A = \"1\", B = \"${HOME}/x\" }", "{}"), ODD.replace(" ${NOT}", "")];
-    for text in files {
+    for text in files.into_iter().chain([UNSET.to_owned()]) {
         let machine = machine(&text);
-        let plan = plan_of(&machine);
+        let (plan, _) = super::load(Path::new(MAIN), &machine, Wanted::WhatCanBeServed).unwrap();
         let shown = effective(Path::new(MAIN), &machine, &plan);
         assert!(!shown.contains('…'), "{shown}");
-        let again = plan_of(&machine.with(MAIN, &shown));
+        let machine = machine.with(MAIN, &shown);
+        let (again, _) = super::load(Path::new(MAIN), &machine, Wanted::WhatCanBeServed).unwrap();
         let told = |plan: &Plan| serde_json::to_value(plan).unwrap();
         assert_eq!(told(&plan), told(&again), "{shown}");
     }
