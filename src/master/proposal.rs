@@ -259,7 +259,7 @@ impl Master {
         (self.described, self.logs, self.numbers) = (described, logs, numbers);
         (self.serial, self.adopted) = (serial, serial);
         if is_news {
-            say("the configuration has changed: what comes from now on goes by it");
+            say("configuration reloaded; new requests use it");
         }
         self.listeners.keep(&self.plan);
         self.weigh_soon();

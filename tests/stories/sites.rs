@@ -236,7 +236,7 @@ fn an_invalid_file_changes_nothing() {
     assert_eq!(hallway.children("hallway: app"), before);
     std::fs::write(&file, whole.replace("body_max = 10", "body_max = 11")).unwrap();
     hallway.signal("HUP");
-    hallway.wait_for_line(|line| line.contains("what comes from now on goes by it"));
+    hallway.wait_for_line(|line| line.contains("configuration reloaded; new requests use it"));
     hallway.wait_for_line(|line| line.contains("every worker is replaced"));
     assert_eq!(ask(&hallway, "shop.example", "GET /a", "").text(), "shop |/a|0");
 }

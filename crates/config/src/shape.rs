@@ -70,7 +70,7 @@ impl Shape<'_> {
     fn refuse(&mut self, node: &Node, kind: &Kind, name: &str) {
         let what = node.text().map_or_else(
             || format!("'{name}' cannot be {}", node.kind()),
-            |text| format!("{name} = \"{text}\": this is no value of it"),
+            |text| format!("\"{text}\" is not a valid value for {name}"),
         );
         // `tls = "auto"` is what other servers do, and what this one is to do.
         if (name, node.text()) == ("tls", Some("auto")) {
