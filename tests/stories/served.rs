@@ -101,7 +101,8 @@ impl Served {
         self.write(file);
         self.hallway.signal("HUP");
         self.changes += 1;
-        let said = || self.hallway.said().matches("configuration reloaded; new requests use it").count() == self.changes;
+        let said =
+            || self.hallway.said().matches("configuration reloaded; new requests use it").count() == self.changes;
         wait_until(|| said().then_some(()));
     }
 

@@ -85,6 +85,14 @@ pub fn permits(plan: &Plan, route: &Route) -> Vec<String> {
     if let Some(auth) = &route.basic_auth {
         lines.push(format!("basic_auth '{}'", auth.realm));
     }
+    if let Some(Auth { by, path, copy }) = &route.auth {
+        let who = match by {
+            AuthBy::App(app) => format!("app {}", plan.apps[*app].name),
+            AuthBy::Pool(pool) => format!("pool {}", plan.pools[*pool].name),
+        };
+        let copied = if copy.is_empty() { String::new() } else { format!(", copies {}", copy.join(", ")) };
+        lines.push(format!("auth {who} at {path}{copied}"));
+    }
     let zones = route.limits.iter().filter_map(|zone| plan.zones.get(*zone));
     lines.extend(zones.map(|zone| format!("limit {}", shown_limit(zone))));
     lines.extend(route.body_bytes_max.map(|bytes| format!("body_max {}", shown_bytes(bytes))));
@@ -150,13 +158,6 @@ pub fn target(plan: &Plan, route: &Route) -> String {
     if let Some(mirror) = &route.mirror {
         let name = &plan.pools[mirror.pool].name;
         text += &format!("; copies to {name}");
-    }
-    if let Some(Auth { by, path, .. }) = &route.auth {
-        let who = match by {
-            AuthBy::App(app) => format!("app {}", plan.apps[*app].name),
-            AuthBy::Pool(pool) => format!("pool {}", plan.pools[*pool].name),
-        };
-        text += &format!("; {who} is asked for {path} first");
     }
     text
 }

@@ -54,7 +54,9 @@ pub(crate) async fn copied<'w, W: Wire>(
             places: None,
             as_it_came: AsItCame::No,
         };
-        let own = RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) };
+        let mut own = RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) };
+        // What a client may not say of itself, it may not say to this one either.
+        own.lines.clone_from(&context.lines);
         let mut copy = Ask { head, arrival: exchange.arrival.clone(), context: own, body: body.clone() };
         state.copies.set(state.copies.get() + 1);
         let (state, rules) = (state.clone(), rules.clone());
