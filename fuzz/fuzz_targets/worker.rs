@@ -139,7 +139,7 @@ impl Worker {
         let (memory, bell) = (shared.next().unwrap(), shared.next().unwrap());
         let theirs = bell.try_clone().unwrap();
         running.edge.lock().unwrap().deal_lanes((number, 1, 1), 0, (edge, &memory), vec![theirs]).unwrap();
-        let mapped = Memory::map(&memory, Shape::new(FRAME_BYTES_MAX, frames_max(1), THREADS)).unwrap();
+        let mapped = Memory::map(&memory, Shape::new(FRAME_BYTES_MAX, frames_max(1), 1, THREADS)).unwrap();
         let mapped = Arc::new(mapped);
         let (inbound, outbound) = (Receiver::new(mapped.clone(), 0), Sender::new(mapped, 1));
         Worker { number, memory, inbound, outbound, bell: bell.into(), socket, ticket: 0, clients: Vec::new() }
@@ -178,6 +178,7 @@ impl Worker {
                 let mut frame = vec![17, flags];
                 frame.extend_from_slice(&ticket);
                 frame.extend_from_slice(&length.to_le_bytes());
+                frame.extend_from_slice(&(if what & 0x40 != 0 { input.number() as u16 } else { 0 }).to_le_bytes());
                 frame.extend_from_slice(&(if status < 1000 { status } else { 200 }).to_le_bytes());
                 frame.extend_from_slice(&[0, 0]);
                 let rest = input.rest(32);
@@ -200,17 +201,17 @@ impl Worker {
                 let _ = send_file(&self.socket, u64::from_le_bytes(ticket), file.as_fd());
             }
             6 => {
-                let kind = [19, 20, 21][usize::from(input.byte().unwrap_or(0)) % 3];
-                let frame = if kind == 21 { vec![kind, 0] } else { [&[kind, 1][..], &ticket].concat() };
+                let kind = [19, 20, 21, 23][usize::from(input.byte().unwrap_or(0)) % 4];
+                let frame = if kind >= 21 { vec![kind, 0] } else { [&[kind, 1][..], &ticket].concat() };
                 self.send(&frame);
             }
             7 => {
                 let frame = input.rest(255).to_vec();
                 self.send(&frame);
             }
-            // Words of a ring, then anything in the memory.
+            // Words of a ring and its credit, then anything in the memory.
             8 => {
-                let at = u64::from(input.byte().unwrap_or(0)) * 8 % 640;
+                let at = u64::from(input.byte().unwrap_or(0)) * 8 % 704;
                 let ring = if what & 0x40 != 0 { 4096 + 512 * 1024 } else { 0 };
                 self.write(ring + at, &input.number().to_le_bytes());
             }
@@ -224,6 +225,8 @@ impl Worker {
             12 => {
                 let _ = rustix::io::write(&self.socket, input.rest(32));
             }
+            // More than its credit, after some of these.
+            13 => self.send(&[&[18, 0][..], &ticket, &vec![0; input.number() as usize % (128 * 1024)]].concat()),
             _ => drop(self.bell.ring()),
         }
         true

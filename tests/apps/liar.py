@@ -19,7 +19,8 @@ from urllib.parse import parse_qs
 PAGE = 4096
 FRAME = 160 * 1024 + 8
 OUTBOUND = 512 * 1024
-HELLO, START, PIECE, ABORT, DONE, LEAVE, FILE = 16, 17, 18, 19, 20, 21, 22
+HELLO, START, PIECE, ABORT, DONE, LEAVE, FILE, ROOM = 16, 17, 18, 19, 20, 21, 22, 23
+CREDITS = 640
 LAST, FREES = 1, 2
 UNKNOWN = 2**64 - 1
 LINGER_S = 600
@@ -151,8 +152,8 @@ class Request:
         self.ring.put(payload, **more)
         ring_bells()
 
-    def start(self, length=UNKNOWN, status=200):
-        self.send(struct.pack("<BBQQHH", START, 0, self.ticket, length, status, 2) + b"OK" + struct.pack("<H", 0))
+    def start(self, length=UNKNOWN, status=200, stream=0):
+        self.send(struct.pack("<BBQQHHH", START, 0, self.ticket, length, stream, status, 2) + b"OK" + struct.pack("<H", 0))
 
     def piece(self, body, flags=0):
         self.send(struct.pack("<BBQ", PIECE, flags, self.ticket) + body)
@@ -333,6 +334,31 @@ def ring_no_more():
     pass
 
 
+def ignore_credit(dice, size=60_000, garbles=False):
+    """Sends on, however little its client takes; and gives itself what it was not given."""
+    request = Request()
+    request.start()
+    for at in range(CREDITS, CREDITS + 32, 8) if garbles else ():
+        # Words that the edge writes and never reads.
+        request.ring.word(at).value = 2**64 - 1
+    payload = struct.pack("<BBQ", PIECE, 0, request.ticket) + b"x" * size
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if request.ring.has_room(len(payload)):
+            request.send(payload)
+
+
+def name_stream(dice, stream=1):
+    """An answer under a number that this worker does not have."""
+    Request().start(stream=stream)
+
+
+def say_room(dice, many=1):
+    """Tells of room that nobody waits for."""
+    for _ in range(many):
+        Request().send(bytes([ROOM, 0]))
+
+
 def leave_and_stay(dice, again=False):
     request = Request()
     frames = [LEAVE, HELLO, LEAVE] if again else [LEAVE]
@@ -351,7 +377,7 @@ def leave_and_flood(dice, seconds=1):
 
 def garble_words(dice):
     for ring in lanes():
-        for at in (0, 128, 256, 384, *range(512, 576, 8)):
+        for at in (0, 128, 256, 384, *range(512, 576, 8), *range(CREDITS, CREDITS + 32, 8)):
             if dice.random() < 0.5:
                 ring.word(at).value = dice.choice([0, 1, 7, 8, 2**32, 2**63, 2**64 - 1, dice.getrandbits(64)])
     ring_bells()
@@ -360,7 +386,7 @@ def garble_words(dice):
 def garble_frames(dice):
     request = Request()
     for _ in range(dice.randrange(1, 50)):
-        kind = dice.choice([HELLO, START, PIECE, ABORT, DONE, FILE, dice.randrange(256)])
+        kind = dice.choice([HELLO, START, PIECE, ABORT, DONE, FILE, ROOM, dice.randrange(256)])
         ticket = dice.choice([request.ticket, request.ticket + 1, 0, dice.getrandbits(64)])
         rest = dice.randbytes(dice.choice([0, 1, 8, 16, 20, 40]))
         payload = bytes([kind, dice.randrange(256)]) + u64(ticket) + rest
@@ -430,6 +456,7 @@ ATTACKS = {
     if callable(act)
     and name
     in """lie_about_a_file shrink_a_file send_lingering leave_lingering send_what_is_no_file fill_bells flood
+    ignore_credit name_stream say_room
     leave_and_stay leave_and_flood garble_words garble_frames garble_reports print_flood close_lanes hold_pipes""".split()
 }
 

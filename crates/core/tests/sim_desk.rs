@@ -21,6 +21,8 @@ const QUEUE: usize = 8;
 struct Worker {
     capacity: u16,
     open: bool,
+    /// There is no room in its lane.
+    full: bool,
     /// What it works on.
     busy: BTreeSet<u64>,
     /// What waits in its lane.
@@ -37,6 +39,8 @@ struct World {
     next_ticket: u64,
     answered: u64,
     taken_back: u64,
+    /// How often a free slot had no room for its frame.
+    found_full: u64,
 }
 
 /// Takes a request out of a simulated lane, as the edge does, where it is still there.
@@ -57,7 +61,18 @@ impl World {
         let (reach, ticket) = (given.reach, given.parcel);
         let worker = self.workers.get_mut(&reach).expect("a worker that is there");
         assert!(worker.open, "{reach} takes nothing more");
+        assert!(!worker.full, "{reach} has no room");
         if given.begins {
+            if self.seed.is_multiple_of(5) {
+                worker.full = true;
+                self.found_full += 1;
+                match self.desk.lacks_room(reach, (ticket, ticket), self.now_us) {
+                    Placed::With(given) => self.give(given),
+                    Placed::Queued => self.waiting.insert(0, ticket),
+                    Placed::Full(_) => panic!("what was placed is not refused"),
+                }
+                return;
+            }
             assert!(worker.busy.insert(ticket));
         } else {
             assert!(!worker.busy.is_empty(), "it waits behind nothing");
@@ -124,13 +139,28 @@ impl World {
         self.next_worker += 1;
         let (number, capacity) = (self.next_worker, 1 + self.roll(4).saturating_sub(2) as u16);
         self.workers.insert(number, Worker { capacity, open: true, ..Worker::default() });
-        let workers = &mut self.workers;
-        let given = self
-            .desk
-            .join((number, number), capacity, self.now_us, &mut |from, parcel| withdraw(workers, *from, *parcel));
-        for given in given {
+        self.desk.join((number, number), capacity, self.now_us);
+        self.give_all(number);
+    }
+
+    /// Gives a worker what it takes of what waits.
+    fn give_all(&mut self, number: u32) {
+        loop {
+            let workers = &mut self.workers;
+            let next = self.desk.next(number, self.now_us, &mut |from, parcel| withdraw(workers, *from, *parcel));
+            let Some(given) = next else { return };
             self.give_next(given);
+            // Other dice for the next one.
+            self.roll(2);
         }
+    }
+
+    /// There is room in a lane again.
+    fn make_room(&mut self) {
+        let Some(number) = self.any_worker() else { return };
+        self.workers.get_mut(&number).unwrap().full = false;
+        self.desk.has_room(number);
+        self.give_all(number);
     }
 
     /// A worker dies; half of what it had begun may go to another, and all that it had not.
@@ -162,11 +192,12 @@ impl World {
 
     fn step(&mut self) {
         self.now_us += self.roll(900);
-        match self.roll(12) {
+        match self.roll(14) {
             0..=4 => self.arrive(),
             5..=8 => self.answer(),
             9 if self.workers.len() < 5 => self.join(),
             10 => self.give_up(),
+            12..=13 => self.make_room(),
             11 if self.roll(4) == 0 => self.leave(),
             11 if self.roll(4) == 0 => {
                 let Some(number) = self.any_worker() else { return };
@@ -176,7 +207,7 @@ impl World {
             _ => {}
         }
         assert_eq!(self.desk.waiting(), self.waiting.len());
-        let free = |worker: &Worker| worker.open && worker.busy.len() < usize::from(worker.capacity);
+        let free = |worker: &Worker| worker.open && !worker.full && worker.busy.len() < usize::from(worker.capacity);
         if self.workers.values().any(free) {
             let in_lanes: Vec<u64> = self.workers.values().flat_map(|worker| worker.lane.iter().copied()).collect();
             assert!(
@@ -207,12 +238,14 @@ fn no_request_waits_beside_a_free_slot() {
             next_ticket: 0,
             answered: 0,
             taken_back: 0,
+            found_full: 0,
         };
         for _ in 0..3_000 {
             world.step();
         }
         assert!(world.answered > 100, "the world stood still: {}", world.answered);
         taken_back += world.taken_back;
+        assert!(world.found_full > 10, "every lane had room");
     }
     assert!(taken_back > 0, "no request was ever taken out of a lane");
 }

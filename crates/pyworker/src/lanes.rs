@@ -5,7 +5,9 @@
 
 use crate::IS_FORK;
 use crate::end::end_process;
-use hallway_core::lane::{FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, put_hello, put_leave};
+use hallway_core::lane::{
+    FRAME_BYTES_MAX, SERVICE_NOTE, cancel_note, frames_max, has_credit, put_hello, put_leave, put_room,
+};
 use hallway_ring::{Bell, Frame, Memory, Receiver, Refused, Sender, Shape, receive_file, send_file};
 use pyo3::prelude::*;
 use std::io;
@@ -35,7 +37,8 @@ impl Lanes {
     pub(crate) fn new(descriptors: Vec<OwnedFd>, slots: u32) -> Option<Lanes> {
         let mut ends = descriptors.into_iter();
         let (socket, memory) = (ends.next()?, ends.next()?);
-        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), ends.len())).ok()?);
+        let shape = Shape::new(FRAME_BYTES_MAX, frames_max(slots), slots as usize, ends.len());
+        let memory = Arc::new(Memory::map(memory, shape).ok()?);
         let ended: Arc<AtomicBool> = Arc::default();
         let outbound = ends.enumerate().map(|(thread, bell)| {
             let (ring, bell) = (thread + 1, Bell::from(bell));
@@ -93,6 +96,13 @@ impl Lanes {
         self.outbound[0].send(py, &frame, b"");
     }
 
+    /// Tells the edge that there is room in the inbound lane, which it waits for.
+    pub(crate) fn say_room(&self, py: Python<'_>) {
+        let mut frame = Vec::new();
+        put_room(&mut frame);
+        self.outbound[0].send(py, &frame, b"");
+    }
+
     /// Sends the file of an answer, before the frame that says so; whether it could.
     pub(crate) fn send_file(&self, ticket: u64, file: BorrowedFd<'_>) -> bool {
         !IS_FORK.load(Ordering::Relaxed) && send_file(&self.socket, ticket, file).is_ok()
@@ -141,7 +151,8 @@ impl Inbound {
             }
             match self.ring.begin_next() {
                 Ok(Some(frame)) => return Ok(Some(frame)),
-                Ok(None) => {}
+                // What was taken back is room, too.
+                Ok(None) => self.release(py),
                 Err(hallway_ring::Broken) => return Err(io::Error::other("the edge broke this lane").into()),
             }
             let slept = py.detach(|| self.sleep());
@@ -168,10 +179,12 @@ impl Inbound {
         self.ring.bytes(frame)
     }
 
-    /// The frame is not needed any more. To be called before its answer is sent: the edge relies on
-    /// a free slot having room.
-    pub(crate) fn release(&mut self) {
-        self.ring.release();
+    /// What was taken is not needed any more. To be called before an answer is sent: a slot that is free has room then,
+    /// but for what waits for other slots.
+    pub(crate) fn release(&mut self, py: Python<'_>) {
+        if self.ring.release() {
+            self.lanes.say_room(py);
+        }
     }
 }
 
@@ -218,6 +231,30 @@ impl Outbound {
         }
     }
 
+    /// Waits until this much of an answer may have been sent in all; `false` when nobody waits for it any more. The
+    /// interpreter's lock is let go all the while.
+    pub(crate) fn await_credit(&self, py: Python<'_>, call: (u16, u64), until: u64) -> bool {
+        py.detach(|| {
+            loop {
+                // Before all else: a forked child has no part in this memory.
+                if self.is_cancelled(call.1) {
+                    return false;
+                }
+                if self.is_granted(call, until) {
+                    return true;
+                }
+                Sender::starve_for_credit(&self.memory, self.ring);
+                if !self.is_granted(call, until) && !self.ended.load(Ordering::Acquire) {
+                    let _ = Sender::wait_for_room(&self.memory, self.ring);
+                }
+            }
+        })
+    }
+
+    fn is_granted(&self, call: (u16, u64), until: u64) -> bool {
+        has_credit(until, Sender::granted(&self.memory, self.ring, call))
+    }
+
     /// Whether the edge has said that nobody waits for the answer to `ticket` any more.
     pub(crate) fn is_cancelled(&self, ticket: u64) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -226,7 +263,7 @@ impl Outbound {
     }
 
     fn sender(&self) -> MutexGuard<'_, Sender> {
-        // Held for a copy only, and never while the interpreter's lock is let go.
+        // Held for a copy only, and nothing is waited for meanwhile.
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,7 +66,7 @@ impl Service {
         if self.threads > 1 {
             shift.work_in_threads(py)?
         } else {
-            shift.work(py)
+            shift.work(py, 0)
         }
         lanes.say_leave(py);
         let end = shift.end.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).take();
@@ -106,12 +106,12 @@ impl Shift {
     fn start_thread<'py>(
         self: &Arc<Self>,
         py: Python<'py>,
-        number: usize,
+        number: u16,
         done: &Arc<Bell>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (shift, done) = (self.clone(), done.clone());
+        let (shift, done, stream) = (self.clone(), done.clone(), number - 1);
         let work = PyCFunction::new_closure(py, None, None, move |arguments, _| {
-            shift.work(arguments.py());
+            shift.work(arguments.py(), stream);
             shift.working.fetch_sub(1, Ordering::AcqRel);
             let _ = done.ring();
         })?;
@@ -130,7 +130,7 @@ impl Shift {
     fn work_in_threads(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let done = Arc::new(Bell::create()?);
         let mut threads = Vec::new();
-        for number in 1..=self.service.threads {
+        for number in 1..=u16::try_from(self.service.threads).unwrap_or(u16::MAX) {
             threads.push(self.start_thread(py, number, &done)?);
         }
         while self.working.load(Ordering::Acquire) > 0 {
@@ -149,10 +149,11 @@ impl Shift {
         Ok(())
     }
 
-    /// One thread's work. What must end the worker ends the work of all threads.
-    fn work(&self, py: Python<'_>) {
+    /// One thread's work, whose answers are this stream of the lanes, one after the other. What must end the worker ends the
+    /// work of all threads.
+    fn work(&self, py: Python<'_>, stream: u16) {
         loop {
-            match self.serve_one(py) {
+            match self.serve_one(py, stream) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -166,7 +167,7 @@ impl Shift {
     }
 
     /// Takes one request and answers it; `false` when there will be none.
-    fn serve_one(&self, py: Python<'_>) -> PyResult<bool> {
+    fn serve_one(&self, py: Python<'_>, stream: u16) -> PyResult<bool> {
         let mut inbound = self.inbound.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         let Some(frame) = inbound.receive(py)? else { return Ok(false) };
         let request = RequestFrame::decode(inbound.bytes(frame));
@@ -175,8 +176,9 @@ impl Shift {
             return Err(PyRuntimeError::new_err("the edge sent what is no request"));
         };
         let file = if request.body_in_file { self.lanes.receive_file(request.ticket) } else { None };
-        let call = self.service.caller.prepare(py, &request, file, (self.lanes.clone(), outbound.clone()))?;
-        inbound.release();
+        let lanes = (self.lanes.clone(), outbound.clone());
+        let call = self.service.caller.prepare(py, &request, file, (stream, lanes))?;
+        inbound.release(py);
         drop(inbound);
         let begun = Instant::now();
         let called = self.service.caller.call(py, call);

@@ -5,8 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::shape::{HEADER, PAGE, Shape};
-use crate::words::{AtomicU32, Words};
+use crate::shape::{HEADER, Shape};
+use crate::words::{AtomicU32, Credit, Words};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::thread::futex;
@@ -62,9 +62,10 @@ impl Memory {
         let memory = Memory { base, shape };
         for ring in 0..shape.rings() {
             let (at, from, data) = (shape.mapped_at(ring), shape.file_at(ring), shape.bytes(ring));
-            memory.place(&file, at, PAGE + data, from)?;
+            let words = shape.words_bytes(ring);
+            memory.place(&file, at, words + data, from)?;
             // The data a second time behind itself, so that no frame is ever in two parts.
-            memory.place(&file, at + PAGE + data, data, from + PAGE)?;
+            memory.place(&file, at + words + data, data, from + words)?;
         }
         // SAFETY: the whole of the mapping, which a forked child is not to have: it is no side of it.
         unsafe { madvise(base.as_ptr().cast(), bytes, Advice::LinuxDontFork)? };
@@ -93,6 +94,18 @@ impl Memory {
         // SAFETY: a whole page of this mapping, aligned to it; `Words` is shorter, any bits are a
         // value of it, and all of it is atomic.
         unsafe { self.base.add(self.shape.mapped_at(ring)).cast::<Words>().as_ref() }
+    }
+
+    /// The credit of a stream of a ring; nothing where there is no such stream.
+    pub(crate) fn credit(&self, ring: usize, stream: u16) -> Option<&Credit> {
+        let stream = usize::from(stream);
+        if ring >= self.shape.rings() || stream >= self.shape.streams(ring) {
+            return None;
+        }
+        let at = self.shape.mapped_at(ring) + size_of::<Words>() + stream * size_of::<Credit>();
+        // SAFETY: `words_bytes` has room for this many behind the words, which are a multiple of 128 bytes long; any
+        // bits are a value of it, and all of it is atomic.
+        Some(unsafe { self.base.add(at).cast::<Credit>().as_ref() })
     }
 
     /// Length and state of the frame at a position.
@@ -141,7 +154,7 @@ impl Memory {
         let data = self.shape.bytes(ring);
         assert!(ring < self.shape.rings() && length <= data, "{length} bytes are no part of ring {ring}");
         let within = (position as usize) & (data - 1);
-        self.shape.mapped_at(ring) + PAGE + within
+        self.shape.mapped_at(ring) + self.shape.words_bytes(ring) + within
     }
 
     /// Sleeps until this word is not 1 any more. May end for no reason.

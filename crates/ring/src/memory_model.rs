@@ -7,7 +7,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use crate::shape::{HEADER, Shape};
-use crate::words::{AtomicU32, Ordering, Words};
+use crate::words::{AtomicU32, Credit, Ordering, Words};
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
 use std::io;
@@ -22,6 +22,7 @@ pub struct Memory {
 
 struct Ring {
     words: Words,
+    credits: Vec<Credit>,
     headers: Vec<(AtomicU32, AtomicU32)>,
     cells: Vec<UnsafeCell<u8>>,
 }
@@ -30,6 +31,7 @@ impl Memory {
     pub(crate) fn new(shape: Shape) -> Memory {
         let ring = |ring| Ring {
             words: Words::new(),
+            credits: (0..shape.streams(ring)).map(|_| Credit::new()).collect(),
             headers: (0..shape.bytes(ring) / HEADER).map(|_| (AtomicU32::new(0), AtomicU32::new(0))).collect(),
             cells: (0..shape.bytes(ring)).map(|_| UnsafeCell::new(0)).collect(),
         };
@@ -46,6 +48,10 @@ impl Memory {
 
     pub(crate) fn words(&self, ring: usize) -> &Words {
         &self.rings[ring].words
+    }
+
+    pub(crate) fn credit(&self, ring: usize, stream: u16) -> Option<&Credit> {
+        self.rings[ring].credits.get(usize::from(stream))
     }
 
     pub(crate) fn header(&self, ring: usize, position: u64) -> (&AtomicU32, &AtomicU32) {

@@ -69,6 +69,58 @@ fn every_frame_arrives_and_nobody_sleeps_for_ever() {
     });
 }
 
+/// Takes a frame of ring 1 and says how much may follow: before its room is given back, or apart from that.
+fn receive_and_grant(memory: &Memory, receiver: &mut Receiver, ticket: u64, bytes: u64, is_apart: bool) {
+    let mut frame = Vec::new();
+    while !receiver.copy_next(&mut frame).unwrap() {
+        loom::thread::yield_now();
+    }
+    if is_apart {
+        receiver.release();
+        memory.grant(1, (0, ticket), bytes);
+        memory.rouse(1);
+    } else {
+        memory.grant(1, (0, ticket), bytes);
+        receiver.release();
+    }
+}
+
+/// A stream of two calls, one after the other: each sends a frame, and waits until it may send more.
+fn explore_credit(is_apart: bool) {
+    explore(move || {
+        let memory = memory();
+        let (mut sender, shared) = (Sender::new(memory.clone(), 1), memory.clone());
+        let sending = loom::thread::spawn(move || {
+            for ticket in [7, 8] {
+                sender.send(&[&[1; 5]]).unwrap();
+                while Sender::granted(&shared, 1, (0, ticket)) < 2 {
+                    Sender::starve_for_credit(&shared, 1);
+                    if Sender::granted(&shared, 1, (0, ticket)) < 2 {
+                        Sender::wait_for_room(&shared, 1).unwrap();
+                    }
+                }
+                let granted = Sender::granted(&shared, 1, (0, ticket));
+                assert_eq!(granted, ticket, "of another call");
+            }
+        });
+        let mut receiver = Receiver::new(memory.clone(), 1);
+        for ticket in [7, 8] {
+            receive_and_grant(&memory, &mut receiver, ticket, ticket, is_apart);
+        }
+        sending.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_waits_for_credit_that_was_granted_with_a_release() {
+    explore_credit(false);
+}
+
+#[test]
+fn nobody_waits_for_credit_that_was_granted_apart() {
+    explore_credit(true);
+}
+
 #[test]
 fn a_frame_is_begun_or_withdrawn_never_both() {
     explore(|| {

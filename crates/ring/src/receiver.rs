@@ -90,15 +90,18 @@ impl Receiver {
         Ok(Some(Frame { position, length }))
     }
 
-    /// Gives back the room of everything that was taken, and wakes a sender that waits for it.
-    pub fn release(&mut self) {
+    /// Gives back the room of everything that was taken, and wakes a sender that waits for it; whether one did.
+    pub fn release(&mut self) -> bool {
+        let mut was_awaited = false;
         if self.released != self.next {
             self.released = self.next;
             let words = self.memory.words(self.ring);
-            if words.release(self.next) {
+            was_awaited = words.release(self.next);
+            if was_awaited {
                 self.memory.wake(words.starved());
             }
         }
+        was_awaited
     }
 
     /// Declares that this side sleeps, so that the next frame wakes it; `false` when there is one
@@ -137,6 +140,22 @@ impl Memory {
     pub fn put_note(&self, ring: usize, at: usize, value: u64) {
         if let Some(note) = self.words(ring).note(at) {
             note.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Says up to how many bytes in all the sender of a ring may send of a stream that is this call's now. For the receiving
+    /// side. Who waits for it is woken by the next `release` of something, or by `rouse`.
+    pub fn grant(&self, ring: usize, (stream, ticket): (u16, u64), bytes: u64) {
+        if let Some(credit) = self.credit(ring, stream) {
+            credit.grant(ticket, bytes);
+        }
+    }
+
+    /// Wakes a sender that waits for what was granted.
+    pub fn rouse(&self, ring: usize) {
+        let words = self.words(ring);
+        if words.rouse() {
+            self.wake(words.starved());
         }
     }
 

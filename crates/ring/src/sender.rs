@@ -89,15 +89,46 @@ impl Sender {
     }
 
     /// Declares that this end waits for room for a frame of this length; `false` when there is some
-    /// already. Then `Room::wait` sleeps.
+    /// already. Then `wait_for_room` sleeps, or whoever releases some is to tell.
     pub fn starve(&mut self, length: usize) -> Result<bool, Broken> {
         self.memory.words(self.ring).starve();
         self.look()?;
         Ok(!self.has_room(footprint(length)))
     }
 
-    /// Sleeps until the receiver releases something; may end for no reason. To be called after
-    /// `starve`, and without holding what others need.
+    /// Whether there is room for a frame of this length.
+    ///
+    /// # Errors
+    /// When the receiver wrote what the protocol forbids.
+    pub fn fits(&mut self, length: usize) -> Result<bool, Broken> {
+        let bytes = footprint(length);
+        if !self.has_room(bytes) {
+            self.look()?;
+        }
+        Ok(self.has_room(bytes))
+    }
+
+    /// Whether the receiver has released all that was sent.
+    ///
+    /// # Errors
+    /// When it wrote what the protocol forbids.
+    pub fn is_empty(&mut self) -> Result<bool, Broken> {
+        self.look()?;
+        Ok(self.head == self.tail)
+    }
+
+    /// Declares that this end waits for credit for a stream. It has to look for that once more before `wait_for_room`.
+    pub fn starve_for_credit(memory: &Memory, ring: usize) {
+        memory.words(ring).starve();
+    }
+
+    /// How many bytes in all may be sent of a stream that is this call's; 0 where the receiver has not said.
+    pub fn granted(memory: &Memory, ring: usize, (stream, ticket): (u16, u64)) -> u64 {
+        memory.credit(ring, stream).map_or(0, |credit| credit.granted(ticket))
+    }
+
+    /// Sleeps until the receiver releases or grants something; may end for no reason. To be called after
+    /// `starve` or `starve_for_credit`, and without holding what others need.
     ///
     /// # Errors
     /// `EINTR` when a signal came.

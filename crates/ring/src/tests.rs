@@ -11,7 +11,7 @@ use crate::{Broken, Memory, Receiver, Refused, Sender, Shape};
 use std::sync::Arc;
 
 fn sides() -> (Arc<Memory>, Arc<Memory>) {
-    let shape = Shape::new(1000, 1, 2);
+    let shape = Shape::new(1000, 1, 3, 2);
     let file = create(shape).unwrap();
     (Arc::new(Memory::map(&file, shape).unwrap()), Arc::new(Memory::map(&file, shape).unwrap()))
 }
@@ -52,6 +52,72 @@ fn a_full_ring_takes_more_after_a_release() {
     assert_eq!(sender.starve(100), Ok(false));
     sender.send(&[&[0; 100]]).unwrap();
     assert_eq!(sender.send(&[&[0; 1 << 20]]), Err(Refused::Broken), "longer than the ring");
+}
+
+#[test]
+fn credit_is_for_the_call_that_has_the_stream() {
+    let (here, there) = sides();
+    let granted = |stream, ticket| Sender::granted(&there, 2, (stream, ticket));
+    assert_eq!(granted(1, 7), 0);
+    here.grant(2, (1, 7), 1000);
+    here.grant(2, (1, 7), u64::MAX);
+    here.grant(2, (2, 8), 5);
+    assert_eq!((granted(1, 7), granted(2, 8)), (u64::MAX, 5));
+    assert_eq!((granted(0, 7), granted(1, 8), Sender::granted(&there, 1, (1, 7))), (0, 0, 0));
+    here.grant(2, (1, 9), 3);
+    assert_eq!((granted(1, 9), granted(1, 7)), (3, 0), "its next call has its own");
+    // Streams and rings that are not there; the worker's ring has none.
+    for (ring, stream) in [(2, 3), (2, u16::MAX), (0, 0)] {
+        here.grant(ring, (stream, 7), 1);
+        assert_eq!(Sender::granted(&there, ring, (stream, 7)), 0);
+    }
+}
+
+#[test]
+fn the_credit_of_many_streams_has_room_beside_the_data() {
+    let streams = 1000;
+    let shape = Shape::new(1000, 1, streams, 2);
+    let file = create(shape).unwrap();
+    let (here, there) = (Arc::new(Memory::map(&file, shape).unwrap()), Memory::map(&file, shape).unwrap());
+    let (mut sender, mut receiver) = (Sender::new(here.clone(), 1), Receiver::new(here.clone(), 1));
+    sender.send(&[&[1; 900]]).unwrap();
+    let all = 0..u16::try_from(streams).unwrap();
+    for stream in all.clone() {
+        here.grant(1, (stream, u64::from(stream) + 1), u64::MAX - u64::from(stream));
+    }
+    assert!(
+        all.into_iter().all(|stream| {
+            Sender::granted(&there, 1, (stream, u64::from(stream) + 1)) == u64::MAX - u64::from(stream)
+        })
+    );
+    let mut frame = Vec::new();
+    assert_eq!((receiver.copy_next(&mut frame), frame), (Ok(true), vec![1; 900]));
+}
+
+#[test]
+fn who_waits_for_room_is_told_of_once() {
+    let (here, there) = sides();
+    let (mut sender, mut receiver) = (Sender::new(here, 0), Receiver::new(there, 0));
+    assert_eq!(sender.is_empty(), Ok(true));
+    while sender.send(&[&[0; 1000]]).is_ok() {}
+    assert_eq!((sender.fits(1000), sender.is_empty()), (Ok(false), Ok(false)));
+    assert_eq!(sender.starve(1000), Ok(true));
+    for is_awaited in [true, false] {
+        receiver.begin_next().unwrap();
+        assert_eq!(receiver.release(), is_awaited);
+    }
+    assert!(!receiver.release(), "nothing was taken");
+    assert_eq!(sender.fits(1000), Ok(true));
+    // What was withdrawn is room, too, once the receiver has passed over it.
+    while receiver.begin_next().unwrap().is_some() {}
+    receiver.release();
+    while let Ok(sent) = sender.send(&[&[0; 1000]]) {
+        assert!(sender.withdraw(sent.position));
+    }
+    assert_eq!(sender.starve(1000), Ok(true));
+    assert!(receiver.begin_next().unwrap().is_none());
+    assert!(receiver.release());
+    assert_eq!(sender.is_empty(), Ok(true));
 }
 
 #[test]
@@ -178,9 +244,9 @@ fn a_frame_that_changes_while_it_is_copied_is_a_frame() {
 
 #[test]
 fn only_a_sealed_file_of_the_right_size_is_mapped() {
-    let shape = Shape::new(1000, 1, 2);
+    let shape = Shape::new(1000, 1, 3, 2);
     let file = create(shape).unwrap();
-    assert!(Memory::map(&file, Shape::new(1000, 1, 3)).is_err());
+    assert!(Memory::map(&file, Shape::new(1000, 1, 3, 3)).is_err());
     assert!(rustix::fs::ftruncate(&file, 4096).is_err(), "it cannot be cut short");
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
     rustix::fs::ftruncate(&unsealed, shape.file_bytes() as u64).unwrap();

@@ -25,7 +25,7 @@ pub(crate) struct Words {
     tail: Line<AtomicU64>,
     /// Set while the receiver sleeps, or is about to.
     asleep: Line<AtomicU32>,
-    /// Set while the sender waits for room, or is about to.
+    /// Set while the sender waits for room or credit, or is about to.
     starved: Line<AtomicU32>,
     /// The receiver's.
     notes: Line<[AtomicU64; NOTES]>,
@@ -62,9 +62,14 @@ impl Words {
         self.asleep.0.swap(0, Ordering::Relaxed);
     }
 
-    /// The sender is about to wait for room. It has to look at `tail` once more before it does.
+    /// The sender is about to wait for room or credit. It has to look for that once more before it does.
     pub(crate) fn starve(&self) {
         lie_down(&self.starved.0);
+    }
+
+    /// Something else than room has come that the sender may wait for; whether it has to be woken.
+    pub(crate) fn rouse(&self) -> bool {
+        claim(&self.starved.0)
     }
 
     /// The word on which a receiver sleeps that has no descriptor to wait for.
@@ -82,6 +87,31 @@ impl Words {
     }
 }
 
+/// How many bytes of one stream the sender of a ring may have sent in all, as its receiver says. A place is used by one
+/// call after the other; so it says of which.
+#[repr(C)]
+pub(crate) struct Credit {
+    ticket: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Credit {
+    /// The receiver's. Those of one call are in the order of their numbers, and behind those of the calls before it.
+    pub(crate) fn grant(&self, ticket: u64, bytes: u64) {
+        if self.ticket.load(Ordering::Relaxed) != ticket {
+            // Whoever sees the new ticket sees no number of a call before it.
+            self.bytes.store(0, Ordering::Relaxed);
+            self.ticket.store(ticket, Ordering::Release);
+        }
+        self.bytes.store(bytes, Ordering::Release);
+    }
+
+    /// What this call was granted; 0 where that is what it has from the start.
+    pub(crate) fn granted(&self, ticket: u64) -> u64 {
+        if self.ticket.load(Ordering::Acquire) == ticket { self.bytes.load(Ordering::Acquire) } else { 0 }
+    }
+}
+
 fn lie_down(flag: &AtomicU32) {
     // A swap, where a store would do: so each word has one order of changes that loom can follow.
     flag.swap(1, Ordering::Relaxed);
@@ -92,6 +122,13 @@ fn lie_down(flag: &AtomicU32) {
 fn claim(flag: &AtomicU32) -> bool {
     fence(Ordering::SeqCst);
     flag.load(Ordering::Relaxed) != 0 && flag.swap(0, Ordering::AcqRel) != 0
+}
+
+#[cfg(loom)]
+impl Credit {
+    pub(crate) fn new() -> Credit {
+        Credit { ticket: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    }
 }
 
 #[cfg(loom)]

@@ -27,7 +27,8 @@ pub struct Lanes {
 /// Those of `socketpair`, `memfd_create` and `eventfd`.
 pub fn make_lanes(slots: u32, edge_threads: usize) -> io::Result<Lanes> {
     let (edge, worker) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    let mut shared = vec![hallway_ring::create(Shape::new(FRAME_BYTES_MAX, frames_max(slots), edge_threads))?];
+    let shape = Shape::new(FRAME_BYTES_MAX, frames_max(slots), slots as usize, edge_threads);
+    let mut shared = vec![hallway_ring::create(shape)?];
     for _ in 0..edge_threads {
         shared.push(Bell::create()?.into());
     }

@@ -13,6 +13,7 @@ const ABORT: u8 = 19;
 const DONE: u8 = 20;
 const LEAVE: u8 = 21;
 const FILE: u8 = 22;
+const ROOM: u8 = 23;
 /// Flag of a start or piece: the answer is whole with it.
 const LAST: u8 = 1;
 /// Flag beside `LAST`: the worker has nothing left to do for it either.
@@ -37,6 +38,8 @@ pub enum AnswerFrame<'a> {
         frees: bool,
         /// Bytes of the whole body, where the worker has all of it.
         length: Option<u64>,
+        /// Which stream of this lane it is until it ends: where its credit is told.
+        stream: u16,
         /// Three digits, not yet checked.
         status: u16,
         /// The application's phrase, not yet checked.
@@ -75,6 +78,8 @@ pub enum AnswerFrame<'a> {
     },
     /// The worker begins no further request, and ends; what it was given and has not begun is for others.
     Leave,
+    /// There is room in the lane to the worker, which the edge waits for.
+    Room,
     /// The application failed in the middle of the body; what was sent is not whole.
     Abort {
         /// The call it belongs to.
@@ -91,7 +96,7 @@ impl<'a> AnswerFrame<'a> {
         let frame = match kind {
             HELLO => AnswerFrame::Hello,
             START => {
-                let (ticket, length) = (reader.u64()?, reader.u64()?);
+                let (ticket, length, stream) = (reader.u64()?, reader.u64()?, reader.u16()?);
                 let (status, reason, left) = (reader.u16()?, reader.short()?, reader.u16()?);
                 let length = Some(length).filter(|length| *length != UNKNOWN);
                 let lines = AnswerLines { left, reader };
@@ -101,7 +106,8 @@ impl<'a> AnswerFrame<'a> {
                 if raw.len() - reader.0.len() > ANSWER_HEAD_BYTES_MAX {
                     return None;
                 }
-                return Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body: reader.0 });
+                let body = reader.0;
+                return Some(AnswerFrame::Start { ticket, last, frees, length, stream, status, reason, lines, body });
             }
             PIECE => return Some(AnswerFrame::Piece { ticket: reader.u64()?, last, frees, body: reader.0 }),
             FILE => {
@@ -111,6 +117,7 @@ impl<'a> AnswerFrame<'a> {
                 AnswerFrame::File { ticket, frees, offset, bytes }
             }
             LEAVE => AnswerFrame::Leave,
+            ROOM => AnswerFrame::Room,
             DONE => AnswerFrame::Done { ticket: reader.u64()? },
             ABORT => AnswerFrame::Abort { ticket: reader.u64()? },
             _ => return None,
@@ -143,10 +150,11 @@ pub fn put_hello(out: &mut Vec<u8>) {
 
 /// Appends the start of an answer, which so many lines follow (`put_answer_line`). The first piece
 /// of the body may be appended after those, and `mark_last` called when that is all of it.
-pub fn put_answer_start(out: &mut Vec<u8>, ticket: u64, (status, reason): (u16, &[u8]), lines: u16) {
+pub fn put_answer_start(out: &mut Vec<u8>, (ticket, stream): (u64, u16), (status, reason): (u16, &[u8]), lines: u16) {
     out.extend_from_slice(&[START, 0]);
     out.extend_from_slice(&ticket.to_le_bytes());
     out.extend_from_slice(&UNKNOWN.to_le_bytes());
+    out.extend_from_slice(&stream.to_le_bytes());
     out.extend_from_slice(&status.to_le_bytes());
     put_short(out, reason);
     out.extend_from_slice(&lines.to_le_bytes());
@@ -174,6 +182,11 @@ pub fn put_file(out: &mut Vec<u8>, ticket: u64, (offset, bytes): (u64, u64)) {
 /// Appends that the worker leaves.
 pub fn put_leave(out: &mut Vec<u8>) {
     out.extend_from_slice(&[LEAVE, 0]);
+}
+
+/// Appends that the edge may send again.
+pub fn put_room(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[ROOM, 0]);
 }
 
 /// Appends an abort.
@@ -241,8 +254,14 @@ mod tests {
 
     #[test]
     fn what_has_no_body_ends_with_its_numbers() {
-        let puts: [fn(&mut Vec<u8>); 5] =
-            [put_hello, put_leave, |out| put_done(out, 1), |out| put_abort(out, 1), |out| put_file(out, 1, (0, 1))];
+        let puts: [fn(&mut Vec<u8>); 6] = [
+            put_hello,
+            put_leave,
+            put_room,
+            |out| put_done(out, 1),
+            |out| put_abort(out, 1),
+            |out| put_file(out, 1, (0, 1)),
+        ];
         for put in puts {
             let mut raw = Vec::new();
             put(&mut raw);
@@ -256,7 +275,7 @@ mod tests {
     fn a_head_of_an_answer_is_bounded() {
         for (value_bytes, is_taken) in [(ANSWER_HEAD_BYTES_MAX - 64, true), (ANSWER_HEAD_BYTES_MAX, false)] {
             let mut raw = Vec::new();
-            put_answer_start(&mut raw, 9, (200, b"OK"), 1);
+            put_answer_start(&mut raw, (9, 0), (200, b"OK"), 1);
             put_answer_line(&mut raw, b"a", &vec![b'x'; value_bytes]);
             raw.extend_from_slice(&[b'b'; 1000]);
             assert_eq!(AnswerFrame::decode(&raw).is_some(), is_taken);
@@ -266,19 +285,19 @@ mod tests {
     #[test]
     fn an_answer_survives_the_way() {
         let mut raw = Vec::new();
-        put_answer_start(&mut raw, 9, (404, b"Nope"), 2);
+        put_answer_start(&mut raw, (9, u16::MAX), (404, b"Nope"), 2);
         put_answer_line(&mut raw, b"A", b"1");
         put_answer_line(&mut raw, b"B", b"");
         let head_bytes = raw.len();
         raw.extend_from_slice(b"text");
         mark_last(&mut raw, true);
         mark_length(&mut raw, 4);
-        let Some(AnswerFrame::Start { ticket, last, frees, length, status, reason, lines, body }) =
+        let Some(AnswerFrame::Start { ticket, last, frees, length, stream, status, reason, lines, body }) =
             AnswerFrame::decode(&raw)
         else {
             panic!("not a start")
         };
-        assert_eq!((length, frees), (Some(4), true));
+        assert_eq!((length, frees, stream), (Some(4), true, u16::MAX));
         assert_eq!((ticket, last, status, reason, body), (9, true, 404, &b"Nope"[..], &b"text"[..]));
         assert_eq!(lines.collect::<Vec<_>>(), [(&b"A"[..], &b"1"[..]), (b"B", b"")]);
         for end in 0..head_bytes {

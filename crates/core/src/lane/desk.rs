@@ -57,6 +57,8 @@ struct Slot<W, P> {
     /// How many may: as many as take little time together.
     ahead_max: usize,
     open: bool,
+    /// There is no room in its lane: it gets nothing until there is.
+    full: bool,
     /// When it last began one or answered one.
     since_us: u64,
     /// When it last became free: the longest free comes first, so that load spreads evenly.
@@ -65,12 +67,12 @@ struct Slot<W, P> {
 
 impl<W, P> Slot<W, P> {
     fn is_free(&self) -> bool {
-        self.open && self.busy < self.capacity
+        self.open && !self.full && self.busy < self.capacity
     }
 
     /// Several requests at a time end in any order, so nothing is to wait behind one of them.
     fn takes_one_ahead(&self) -> bool {
-        self.open && self.capacity == 1 && self.busy == 1 && self.ahead.len() < self.ahead_max
+        self.open && !self.full && self.capacity == 1 && self.busy == 1 && self.ahead.len() < self.ahead_max
     }
 
     fn is_late(&self, now_us: u64) -> bool {
@@ -92,22 +94,30 @@ impl<W: Clone, P: Clone> Desk<W, P> {
         self.queue_size = queue_size;
     }
 
-    /// A worker is ready for `capacity` requests at a time; returns those that it takes now.
-    pub fn join(
-        &mut self,
-        (worker, reach): (u32, W),
-        capacity: u16,
-        now_us: u64,
-        withdraw: Withdraw<'_, W, P>,
-    ) -> Vec<Given<W, P>> {
+    /// A worker is ready for `capacity` requests at a time: `next` gives them.
+    pub fn join(&mut self, (worker, reach): (u32, W), capacity: u16, now_us: u64) {
         self.leave(worker);
         self.turn += 1;
         let (ahead, ahead_max, free_since) = (VecDeque::new(), 0, self.turn);
-        let slot =
-            Slot { worker, reach, capacity, busy: 0, ahead, ahead_max, open: true, since_us: now_us, free_since };
+        let slot = Slot {
+            worker,
+            reach,
+            capacity,
+            busy: 0,
+            ahead,
+            ahead_max,
+            open: true,
+            full: false,
+            since_us: now_us,
+            free_since,
+        };
         self.slots.push(slot);
-        let at = self.slots.len() - 1;
-        std::iter::from_fn(|| self.give_next(at, now_us, withdraw)).collect()
+    }
+
+    /// What this worker takes next of all that waits, if anything.
+    pub fn next(&mut self, worker: u32, now_us: u64, withdraw: Withdraw<'_, W, P>) -> Option<Given<W, P>> {
+        let at = self.slots.iter().position(|slot| slot.worker == worker)?;
+        self.give_next(at, now_us, withdraw)
     }
 
     /// A request comes, known by its `ticket` while it waits.
@@ -218,6 +228,23 @@ impl<W: Clone, P: Clone> Desk<W, P> {
         }
     }
 
+    /// What was given to a free slot of a worker found no room in its lane: this goes to another one, or waits here before
+    /// all others; that worker gets nothing until it has room.
+    pub fn lacks_room(&mut self, worker: u32, (ticket, parcel): (u64, P), now_us: u64) -> Placed<W, P> {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker == worker) {
+            slot.busy = slot.busy.saturating_sub(1);
+            slot.full = true;
+        }
+        self.place_again(ticket, parcel, now_us)
+    }
+
+    /// There is room in the lane of a worker again: `next` gives it what waits.
+    pub fn has_room(&mut self, worker: u32) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker == worker) {
+            slot.full = false;
+        }
+    }
+
     /// A waiting request gives up. Whether it was still waiting.
     pub fn withdraw(&mut self, ticket: u64, withdraw: Withdraw<'_, W, P>) -> bool {
         if let Some(at) = self.queue.iter().position(|(waiting, _)| *waiting == ticket) {
@@ -277,7 +304,9 @@ mod tests {
         assert_eq!(desk.place(1, 1, 0), Placed::Queued);
         assert_eq!(desk.place(2, 2, 0), Placed::Queued);
         assert_eq!(desk.place(3, 3, 0), Placed::Full(3));
-        assert_eq!(desk.join((7, 'a'), 1, 0, &mut never), [Given { reach: 'a', parcel: 1, begins: true }]);
+        desk.join((7, 'a'), 1, 0);
+        assert_eq!(desk.next(7, 0, &mut never), Some(Given { reach: 'a', parcel: 1, begins: true }));
+        assert_eq!(desk.next(7, 0, &mut never), None);
         assert_eq!(desk.place_again(1, 1, 0), Placed::Queued);
         let freed = desk.freed(7, 0, 0, &mut never);
         assert_eq!((freed.begun, freed.given), (None, Some(Given { reach: 'a', parcel: 1, begins: true })));
@@ -290,12 +319,40 @@ mod tests {
     #[test]
     fn a_closed_worker_takes_nothing_more() {
         let mut desk: Desk<char, u64> = Desk::new(9);
-        desk.join((1, 'a'), 1, 0, &mut never);
+        desk.join((1, 'a'), 1, 0);
         assert_eq!(desk.place(1, 1, 0), with('a', 1));
         desk.close(1);
         assert_eq!(desk.place(2, 2, 0), Placed::Queued);
         assert_eq!(desk.freed(1, 1, 0, &mut never).given, None);
-        assert_eq!(desk.join((2, 'b'), 1, 0, &mut never), [Given { reach: 'b', parcel: 2, begins: true }]);
+        desk.join((2, 'b'), 1, 0);
+        assert_eq!(desk.next(2, 0, &mut never), Some(Given { reach: 'b', parcel: 2, begins: true }));
+    }
+
+    #[test]
+    fn without_room_in_a_lane_a_request_goes_to_another_worker_or_waits_before_all_others() {
+        let mut desk: Desk<char, u64> = Desk::new(9);
+        desk.join((1, 'a'), 3, 0);
+        desk.join((2, 'b'), 1, 0);
+        assert_eq!(desk.place(1, 1, 0), with('a', 1));
+        assert_eq!(desk.lacks_room(1, (1, 1), 0), with('b', 1));
+        assert_eq!(desk.place(2, 2, 0), Placed::Queued, "one has no room, the other no slot");
+        assert_eq!(desk.freed(1, 1, 0, &mut never).given, None, "an answer is no room");
+        desk.has_room(1);
+        assert_eq!(desk.next(1, 0, &mut never), Some(Given { reach: 'a', parcel: 2, begins: true }));
+        assert_eq!(desk.place(3, 3, 0), with('a', 3));
+        assert_eq!(desk.lacks_room(1, (3, 3), 0), Placed::Queued);
+        assert_eq!(desk.place(4, 4, 0), Placed::Queued);
+        desk.has_room(1);
+        let next = |desk: &mut Desk<char, u64>| desk.next(1, 0, &mut never).map(|given| given.parcel);
+        assert_eq!((next(&mut desk), next(&mut desk), next(&mut desk)), (Some(3), Some(4), None), "in their order");
+        // One that has joined anew has an empty lane.
+        assert_eq!(desk.lacks_room(1, (4, 4), 0), Placed::Queued);
+        desk.join((1, 'a'), 1, 0);
+        assert_eq!(next(&mut desk), Some(4));
+        // Those that are gone have none.
+        desk.leave(1);
+        desk.has_room(1);
+        assert_eq!((desk.lacks_room(1, (4, 4), 0), next(&mut desk)), (Placed::Queued, None));
     }
 
     #[test]
@@ -304,7 +361,7 @@ mod tests {
         assert_eq!((desk.place(1, 1, 0), desk.place(2, 2, 0)), (Placed::Queued, Placed::Queued));
         assert!(!desk.is_served());
         assert_eq!((desk.give_up(), desk.waiting()), (vec![1, 2], 0));
-        desk.join((1, 'a'), 1, 0, &mut never);
+        desk.join((1, 'a'), 1, 0);
         assert!(desk.is_served());
         desk.close(1);
         assert!(!desk.is_served(), "it only finishes what it has");
@@ -313,8 +370,8 @@ mod tests {
     #[test]
     fn one_waits_behind_a_quick_one_until_that_is_late() {
         let mut desk: Desk<char, u64> = Desk::new(9);
-        desk.join((1, 'a'), 1, 0, &mut never);
-        desk.join((2, 'b'), 1, 0, &mut never);
+        desk.join((1, 'a'), 1, 0);
+        desk.join((2, 'b'), 1, 0);
         for (ticket, reach) in [(1, 'a'), (2, 'b')] {
             assert_eq!(desk.place(ticket, ticket, 10), with(reach, ticket));
         }

@@ -4,11 +4,15 @@
 //! Never:  is a worker trusted: every frame of it may be anything, and costs at most itself.
 
 mod answer;
+mod credit;
 mod desk;
 mod request;
 
 pub use answer::{AnswerFrame, AnswerLines, mark_last, mark_length};
-pub use answer::{put_abort, put_answer_line, put_answer_start, put_done, put_file, put_hello, put_leave, put_piece};
+pub use answer::{
+    put_abort, put_answer_line, put_answer_start, put_done, put_file, put_hello, put_leave, put_piece, put_room,
+};
+pub use credit::{CREDIT_BYTES, Credit, has_credit};
 pub use desk::{Desk, Freed, Given, Placed, Withdraw};
 pub use request::{RequestFrame, RequestLines, put_request};
 
@@ -22,10 +26,14 @@ pub const FRAME_BYTES_MAX: usize = 160 * 1024;
 pub const AHEAD_US: u64 = 1_500;
 /// But no more than this.
 pub const AHEAD_MAX: u64 = 64;
+/// Frames of the greatest length for which the lane to a worker has room at most: 4 MiB with what stands before each. All of
+/// it comes to be used in turn, so each worker costs that much memory; and the frames of requests without long bodies
+/// (0.5 to 2 KiB from browsers) have room there for more slots than a worker has.
+pub const INBOUND_FRAMES_MAX: usize = 25;
 /// Frames of the greatest length for which the lane of a worker with this many slots has room: one
-/// for each, and one more. Of those that wait behind, usually small ones, it takes what fits.
+/// for each, and one more, up to `INBOUND_FRAMES_MAX`. What finds no room waits at the desk.
 pub fn frames_max(slots: u32) -> usize {
-    slots as usize + 1
+    (slots as usize).saturating_add(1).min(INBOUND_FRAMES_MAX)
 }
 
 /// A request that takes longer than this does not keep those behind it from any worker that is next;

@@ -51,7 +51,8 @@ impl Caller {
         Ok(Caller { app: app.unbind(), environs: Mutex::new(EnvironMaker::new(py, kind)?) })
     }
 
-    /// Makes of a frame what the application is called with. After this the frame is not needed.
+    /// Makes of a frame what the application is called with, whose answer is this stream of the lanes. After this the frame
+    /// is not needed.
     ///
     /// # Errors
     /// When Python has no memory.
@@ -60,9 +61,9 @@ impl Caller {
         py: Python<'py>,
         frame: &RequestFrame<'_>,
         file: Option<OwnedFd>,
-        lanes: (Arc<Lanes>, Arc<Outbound>),
+        (stream, lanes): (u16, (Arc<Lanes>, Arc<Outbound>)),
     ) -> PyResult<Call<'py>> {
-        let start = Bound::new(py, StartResponse::new(Reply::new(frame.ticket, lanes)))?;
+        let start = Bound::new(py, StartResponse::new(Reply::new((frame.ticket, stream), lanes)))?;
         let environ = self.environs.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).make(py, frame, file);
         let spooled = match &environ {
             Ok(environ) if frame.body_in_file => environ.get_item(intern!(py, "wsgi.input"))?,

@@ -6,8 +6,8 @@
 use super::misuse;
 use crate::lanes::{Lanes, Outbound};
 use hallway_core::lane::{
-    ANSWER_HEAD_BYTES_MAX, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_line, put_answer_start,
-    put_done, put_file, put_piece,
+    ANSWER_HEAD_BYTES_MAX, CREDIT_BYTES, PIECE_BYTES_MAX, mark_last, mark_length, put_abort, put_answer_line,
+    put_answer_start, put_done, put_file, put_piece,
 };
 use pyo3::exceptions::{PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -24,8 +24,12 @@ const USUAL_START_BYTES: usize = 512;
 /// The answer to one request while it is made.
 pub(super) struct Reply {
     ticket: u64,
+    /// Which of the streams of this worker the answer is.
+    stream: u16,
     lanes: Arc<Lanes>,
     outbound: Arc<Outbound>,
+    /// Bytes of its body that were sent.
+    sent_bytes: u64,
     /// The frame of the head; empty until `start_response`.
     start: Vec<u8>,
     is_started: bool,
@@ -38,9 +42,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(ticket: u64, (lanes, outbound): (Arc<Lanes>, Arc<Outbound>)) -> Self {
+    pub(super) fn new((ticket, stream): (u64, u16), (lanes, outbound): (Arc<Lanes>, Arc<Outbound>)) -> Self {
         let (is_started, is_sent, is_over, is_freed, is_unheard) = (false, false, false, false, false);
-        Reply { ticket, lanes, outbound, start: Vec::new(), is_started, is_sent, is_over, is_freed, is_unheard }
+        let (sent_bytes, start) = (0, Vec::new());
+        Reply { ticket, stream, lanes, outbound, sent_bytes, start, is_started, is_sent, is_over, is_freed, is_unheard }
     }
 
     /// Notes status and headers; checks all that the edge would have to refuse.
@@ -62,7 +67,7 @@ impl Reply {
         if !hallway_core::fields::is_value(&reason) {
             return Err(PyValueError::new_err(format!("the status has a character that cannot be sent: {line:?}")));
         }
-        put_answer_start(&mut start, self.ticket, (code, &reason), lines);
+        put_answer_start(&mut start, (self.ticket, self.stream), (code, &reason), lines);
         for pair in headers.iter() {
             put_header(&mut start, &pair)?;
         }
@@ -123,9 +128,17 @@ impl Reply {
             head.clear();
             put_piece(&mut head, self.ticket);
         }
-        if self.is_unheard && end.is_none() {
-            return;
+        let (mut piece, until) = (piece, self.sent_bytes + piece.len() as u64);
+        if until > CREDIT_BYTES && !self.is_unheard {
+            self.is_unheard |= !self.outbound.await_credit(py, (self.stream, self.ticket), until);
         }
+        if self.is_unheard {
+            if end.is_none() {
+                return;
+            }
+            piece = b"";
+        }
+        self.sent_bytes += piece.len() as u64;
         if let Some(frees) = end {
             mark_last(&mut head, frees);
         }

@@ -1,11 +1,12 @@
 //! In:     frames of one answer as its worker sends them.
 //! Out:    its head, then the pieces of its body, as its client takes them.
 //! Actors: the lane task of its worker puts in, the task of its request takes out.
-//! Never:  is a frame taken for a call that has another worker.
+//! Never:  is a frame taken for a call that has another worker, or more of its body than was granted.
 
 use crate::handlers::app::lane::Lane;
 use crate::handlers::app::parcel::Parcel;
 use hallway_core::Fault;
+use hallway_core::lane::Credit;
 use hallway_core::semantics::AnswerHead;
 use hallway_net::body::buffer::{Backlog, Giver, wake};
 use hallway_net::body::piece::Piece;
@@ -23,6 +24,11 @@ pub(crate) struct Call {
     parcel: RefCell<Option<Arc<Parcel>>>,
     head: RefCell<Start>,
     body: Backlog,
+    /// How much of it may come, and under which number that is told.
+    credit: Cell<Credit>,
+    stream: Cell<u16>,
+    /// A task makes room for more of it.
+    lacks_room: Cell<bool>,
     /// The part of a file that ends the answer, while that file is awaited: its worker has nothing more to say of it.
     awaited_part: Cell<Option<(u64, u64)>>,
     /// When the worker last sent something of its answer.
@@ -42,7 +48,8 @@ impl Call {
     pub(super) fn new(ticket: u64, spool: Arc<Spool>, all_bytes: Rc<Cell<usize>>) -> Self {
         let body = Backlog::new(Giver::Worker, spool, all_bytes);
         let (parcel, head, awaited_part) = (RefCell::default(), RefCell::default(), Cell::new(None));
-        Call { ticket, parcel, head, body, awaited_part, progress_ms: Cell::new(0) }
+        let (credit, stream, lacks_room) = (Cell::default(), Cell::new(0), Cell::new(false));
+        Call { ticket, parcel, head, body, credit, stream, lacks_room, awaited_part, progress_ms: Cell::new(0) }
     }
 
     pub(super) fn ticket(&self) -> u64 {
@@ -63,6 +70,7 @@ impl Call {
     pub(super) fn start_over(&self) {
         *self.head.borrow_mut() = Start::default();
         self.awaited_part.set(None);
+        self.credit.take();
         self.body.start_over();
     }
 
@@ -77,6 +85,42 @@ impl Call {
     /// Whether its answer has begun.
     pub(super) fn has_begun(&self) -> bool {
         self.head.borrow().begun
+    }
+
+    /// Bytes of its body have come; `false` where its worker was not granted so many.
+    pub(super) fn take_credit(&self, bytes: usize) -> bool {
+        let mut credit = self.credit.get();
+        let is_granted = credit.take(bytes);
+        self.credit.set(credit);
+        is_granted
+    }
+
+    /// There is room for more: up to how many bytes in all are granted, if that is to be told.
+    pub(super) fn renew_credit(&self) -> Option<u64> {
+        let mut credit = self.credit.get();
+        let granted = credit.renew();
+        self.credit.set(credit);
+        granted
+    }
+
+    /// Its worker calls it by this number until it ends.
+    pub(super) fn name_stream(&self, stream: u16) {
+        self.stream.set(stream);
+    }
+
+    /// Under which its credit is told.
+    pub(super) fn stream(&self) -> (u16, u64) {
+        (self.stream.get(), self.ticket)
+    }
+
+    /// There is no room for more; whether that was known.
+    pub(super) fn note_no_room(&self) -> bool {
+        self.lacks_room.replace(true)
+    }
+
+    /// There is room again.
+    pub(super) fn note_room(&self) {
+        self.lacks_room.set(false);
     }
 
     /// The answer ends with this part of a file that has to be taken first.

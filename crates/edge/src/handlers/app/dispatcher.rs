@@ -82,8 +82,23 @@ impl AppDesk {
     pub(crate) fn join(&self, lane: &Arc<Lane>) {
         let (mut desk, now_us) = (self.lock(), self.now_us());
         self.is_down.store(false, Ordering::Relaxed);
-        let given = desk.join((lane.worker, lane.clone()), lane.slots, now_us, &mut withdraw);
-        let woken: Vec<ToWake> = given.into_iter().map(|given| self.hand(&mut desk, given, now_us)).collect();
+        desk.join((lane.worker, lane.clone()), lane.slots, now_us);
+        self.give_all(desk, lane, now_us);
+    }
+
+    /// There is room in the lane to a worker, which it had not before.
+    pub(crate) fn has_room(&self, lane: &Lane) {
+        let (mut desk, now_us) = (self.lock(), self.now_us());
+        desk.has_room(lane.worker);
+        self.give_all(desk, lane, now_us);
+    }
+
+    /// Gives a worker what it takes of all that waits. One after the other: what finds no room is the first again.
+    fn give_all(&self, mut desk: MutexGuard<'_, OneDesk>, lane: &Lane, now_us: u64) {
+        let mut woken = Vec::new();
+        while let Some(given) = desk.next(lane.worker, now_us, &mut withdraw) {
+            woken.push(self.hand(&mut desk, given, now_us));
+        }
         drop(desk);
         woken.into_iter().for_each(wake);
     }
@@ -178,19 +193,21 @@ impl AppDesk {
                     desk.put_back(lane.worker, parcel.ticket);
                     return None;
                 }
+                // The worker says when there is some.
+                Err(NotSent::Full) => {
+                    if let Placed::With(given) = desk.lacks_room(lane.worker, (parcel.ticket, parcel), now_us) {
+                        next = Some(given);
+                    }
+                    continue;
+                }
                 // Another worker could do no better, and this one has done nothing wrong.
                 Err(NotSent::Unsendable) => {
                     self.siblings.refuse(parcel.ticket, UNSENDABLE);
                     next = desk.freed(lane.worker, lane.ahead_max(), now_us, &mut withdraw).given;
                     continue;
                 }
-                // One with a free slot has room, or is broken.
-                Err(NotSent::Full | NotSent::Failed) => {
-                    desk.leave(lane.worker);
-                    self.master.worker_is_overdue(lane.worker);
-                    self.siblings.refuse(parcel.ticket, UNSENDABLE);
-                    return None;
-                }
+                // It has not seen the request, which another one may take.
+                Err(NotSent::Failed) => self.master.worker_is_overdue(lane.worker),
             }
             desk.leave(lane.worker);
             if let Placed::With(given) = desk.place_again(parcel.ticket, parcel, now_us) {

@@ -4,6 +4,7 @@
 //! Never:  does a frame harm anything but calls that its worker was given.
 
 use crate::handlers::app::call::Call;
+use crate::handlers::app::lane::Lane;
 use crate::handlers::app::outbounds::Worker;
 use crate::handlers::app::state::AppState;
 use hallway_core::Fault;
@@ -18,7 +19,7 @@ const SPARE_BYTES_MAX: usize = 1024;
 /// What became of a frame.
 pub(super) enum Taken {
     Fully,
-    /// It was taken, and this call has no room for another one.
+    /// It was taken, and this call has no room for more: there is to be some.
     NoRoomFor(Rc<Call>),
     /// It is no frame, or one for a call that this worker does not have.
     Broken,
@@ -29,25 +30,8 @@ pub(super) fn take(apps: &AppState, worker: &Worker, bytes: &mut Vec<u8>) -> Tak
     let Worker { lane, desk } = worker;
     let Some(frame) = AnswerFrame::decode(bytes) else { return Taken::Broken };
     let (ticket, last, frees) = match frame {
-        AnswerFrame::Hello if lane.is_leaving() || lane.is_greeted() => return Taken::Broken,
-        AnswerFrame::Hello => {
-            desk.join(lane);
-            apps.master.worker_has_joined(lane.worker);
-            return Taken::Fully;
-        }
-        AnswerFrame::Leave if lane.note_leaving() => return Taken::Broken,
-        AnswerFrame::Leave => {
-            // What it was given and has not begun goes to others now, not when its process has ended.
-            apps.master.worker_is_leaving(lane.worker);
-            apps.siblings.gone(lane.worker);
-            return Taken::Fully;
-        }
-        AnswerFrame::Done { ticket } => {
-            if !apps.calls.release(lane.worker, ticket) {
-                return Taken::Broken;
-            }
-            desk.freed(lane);
-            return Taken::Fully;
+        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Room | AnswerFrame::Done { .. } => {
+            return if hear(apps, worker, frame) { Taken::Fully } else { Taken::Broken };
         }
         AnswerFrame::Start { ticket, last, frees, .. } | AnswerFrame::Piece { ticket, last, frees, .. } => {
             (ticket, last, frees)
@@ -58,6 +42,9 @@ pub(super) fn take(apps: &AppState, worker: &Worker, bytes: &mut Vec<u8>) -> Tak
     let Some(call) = apps.calls.find(ticket, lane.worker) else { return Taken::Broken };
     let is_head = matches!(frame, AnswerFrame::Start { .. });
     let Some((body_bytes, end)) = put(worker, &call, frame) else { return Taken::Broken };
+    if !call.take_credit(body_bytes) {
+        return Taken::Broken;
+    }
     if call.is_abandoned() || call.body().was_cut() {
         // Who goes on with it makes no progress.
         apps.outbounds.cancel(lane.worker, ticket);
@@ -69,7 +56,11 @@ pub(super) fn take(apps: &AppState, worker: &Worker, bytes: &mut Vec<u8>) -> Tak
         call.note_progress(apps.event_loop.clock.coarse_ms());
     }
     if !last {
-        return if call.body().has_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
+        if call.body().has_room() {
+            grant(apps, lane, &call);
+            return Taken::Fully;
+        }
+        return if call.note_no_room() { Taken::Fully } else { Taken::NoRoomFor(call) };
     }
     if let Some(end) = end {
         apps.calls.end(&call, end);
@@ -85,6 +76,53 @@ pub(super) fn take(apps: &AppState, worker: &Worker, bytes: &mut Vec<u8>) -> Tak
     Taken::Fully
 }
 
+/// Takes what a worker says of itself; `false` where that cannot be.
+fn hear(apps: &AppState, worker: &Worker, frame: AnswerFrame<'_>) -> bool {
+    let Worker { lane, desk } = worker;
+    match frame {
+        AnswerFrame::Hello if lane.is_leaving() || lane.is_greeted() => return false,
+        AnswerFrame::Hello => {
+            desk.join(lane);
+            apps.master.worker_has_joined(lane.worker);
+        }
+        AnswerFrame::Leave if lane.note_leaving() => return false,
+        AnswerFrame::Leave => {
+            // What it was given and has not begun goes to others now, not when its process has ended.
+            apps.master.worker_is_leaving(lane.worker);
+            apps.siblings.gone(lane.worker);
+        }
+        AnswerFrame::Room if !lane.note_room() => return false,
+        AnswerFrame::Room => desk.has_room(lane),
+        AnswerFrame::Done { ticket } if !apps.calls.release(lane.worker, ticket) => return false,
+        AnswerFrame::Done { .. } => desk.freed(lane),
+        _ => return false,
+    }
+    true
+}
+
+/// Tells a worker that more of an answer may come, where it is time for that; whether it was.
+fn grant(apps: &AppState, lane: &Lane, call: &Call) -> bool {
+    let granted = call.renew_credit();
+    granted.iter().for_each(|bytes| lane.grant(apps.event_loop.thread, call.stream(), *bytes));
+    granted.is_some()
+}
+
+/// There is room again for an answer of this worker, which may wait for that.
+pub(super) fn go_on(apps: &AppState, worker: &Worker, call: &Call) {
+    let lane = &worker.lane;
+    if call.has_ended() {
+        return;
+    }
+    // Up to now the worker waited for it, not it for the worker.
+    call.note_progress(apps.event_loop.clock.coarse_ms());
+    if call.is_abandoned() || call.body().was_cut() {
+        apps.outbounds.cancel(lane.worker, call.ticket());
+    }
+    if grant(apps, lane, call) {
+        lane.rouse(apps.event_loop.thread);
+    }
+}
+
 /// The body at the end of a frame. A vector that was for a longer frame stays: what waits takes no more memory than
 /// is counted.
 fn piece_of(frame: &mut Vec<u8>, body_bytes: usize) -> Piece {
@@ -98,12 +136,15 @@ fn piece_of(frame: &mut Vec<u8>, body_bytes: usize) -> Piece {
 type End = Option<Result<(), Fault>>;
 
 /// Gives a call what a frame says, all but the bytes of its body at the end of the frame; how many these are, and how
-/// the call ends if this is the last frame. Nothing where the frame lies: a head that comes twice, a body before it.
+/// the call ends if this is the last frame. Nothing where the frame lies: a head that comes twice, a body before it, a
+/// stream that there is not.
 fn put(worker: &Worker, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, End)> {
     match frame {
         AnswerFrame::Start { .. } if call.has_begun() => None,
+        AnswerFrame::Start { stream, .. } if stream >= worker.lane.slots => None,
         AnswerFrame::Piece { .. } | AnswerFrame::File { .. } if !call.has_begun() => None,
-        AnswerFrame::Start { length, status, reason, lines, body, .. } => {
+        AnswerFrame::Start { length, stream, status, reason, lines, body, .. } => {
+            call.name_stream(stream);
             let mut head = take_app_answer(status, reason, lines);
             if let (Ok(head), Some(length)) = (&mut head, length)
                 && head.length.is_none()
@@ -124,6 +165,6 @@ fn put(worker: &Worker, call: &Call, frame: AnswerFrame<'_>) -> Option<(usize, E
             Some((0, Some(Err(STUCK))))
         }
         AnswerFrame::Abort { .. } => Some((0, Some(Err(Fault::AppFailed)))),
-        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Done { .. } => Some((0, Some(Ok(())))),
+        AnswerFrame::Hello | AnswerFrame::Leave | AnswerFrame::Room | AnswerFrame::Done { .. } => None,
     }
 }

@@ -1,7 +1,8 @@
 //! In:     the rings that workers fill for this event loop.
 //! Out:    their frames, taken whenever the loop has nothing else to do, and before it sleeps.
-//! Actors: the event loop, in the hooks around its sleep; one task for each worker whose client is slow.
-//! Never:  does the loop sleep while a frame is there, or a worker ring for one that is awake.
+//! Actors: the event loop, in the hooks around its sleep; one task for each call whose client is slow.
+//! Never:  does the loop sleep while a frame is there, a worker ring for one that is awake, or a call without room hold up
+//!         another one of its worker.
 
 use crate::handlers::app::call::Call;
 use crate::handlers::app::frames;
@@ -86,7 +87,7 @@ enum Outcome {
     Broken,
 }
 
-/// Takes frames of one worker, in their order, until a call has no room for more or it is another worker's turn.
+/// Takes frames of one worker, in their order, until it is another worker's turn.
 fn take_from(apps: &Rc<AppState>, number: u32) -> Outcome {
     let mut count = 0;
     let mut outcome = Outcome::Taken(0);
@@ -104,10 +105,8 @@ fn take_from(apps: &Rc<AppState>, number: u32) -> Outcome {
         };
         match taken {
             (_, Taken::Fully) => {}
-            (worker, Taken::NoRoomFor(call)) => {
-                apps.outbounds.pause(number, true);
-                tokio::task::spawn_local(resume(apps.clone(), worker.lane.worker, call));
-                break;
+            (_, Taken::NoRoomFor(call)) => {
+                tokio::task::spawn_local(make_room(apps.clone(), number, call));
             }
             (worker, Taken::Broken) => {
                 break_off(apps, &worker);
@@ -131,11 +130,13 @@ fn break_off(apps: &AppState, worker: &Worker) {
     bury(apps, worker);
 }
 
-/// Goes on with a worker when the client of its call has taken enough.
-async fn resume(apps: Rc<AppState>, worker: u32, call: Rc<Call>) {
+/// Has a worker go on with an answer when its client, or a file, has taken enough of it.
+async fn make_room(apps: Rc<AppState>, worker: u32, call: Rc<Call>) {
     call.body().make_room().await;
-    apps.outbounds.pause(worker, false);
-    take_from(&apps, worker);
+    call.note_room();
+    if let Some(worker) = apps.outbounds.worker(worker) {
+        frames::go_on(&apps, &worker, &call);
+    }
 }
 
 /// Takes news of other loops, and of the threads that take files.
@@ -152,8 +153,6 @@ pub(crate) fn hear(apps: &Rc<AppState>, message: AppMessage) {
 fn end(apps: &Rc<AppState>, number: u32) {
     let mut left = FRAMES_OF_RING;
     while let Some(worker) = apps.outbounds.worker(number) {
-        // What is left of a call without room is more than its client may ever take.
-        apps.outbounds.pause(number, false);
         match take_from(apps, number) {
             Outcome::Taken(count) if count > 0 && left > count => left -= count,
             _ => bury(apps, &worker),

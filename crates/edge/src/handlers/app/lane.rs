@@ -1,7 +1,7 @@
 //! In:     encoded requests, perhaps with their bodies in files.
 //! Out:    frames on the inbound ring of a worker; files on the socket beside it.
 //! Actors: whichever event loop claimed the slot, under the lock of the desk.
-//! Never:  does a send wait; a worker with a free slot has room, or is broken.
+//! Never:  does a send wait, or a worker end because it has no room.
 
 use crate::handlers::app::app_facts::AppFacts;
 use crate::handlers::app::sent_files::{SentFiles, WorkerSocket};
@@ -37,13 +37,15 @@ pub(crate) struct Lane {
     leaving: AtomicBool,
     /// The worker has answered.
     served: AtomicBool,
+    /// The worker is to say when there is room in the ring, and has not yet.
+    awaits_room: AtomicBool,
 }
 
 /// Why a worker cannot be given a request.
 pub(super) enum NotSent {
     /// It is gone; another one may take it.
     Gone,
-    /// It has no room now, because of what is there already.
+    /// It has no room now, because of what is there already. If it is waited for, the worker says when it has.
     Full,
     /// It broke its lane.
     Failed,
@@ -63,7 +65,8 @@ impl Lane {
         (socket, memory): (OwnedFd, &OwnedFd),
     ) -> io::Result<Self> {
         let socket = Arc::new(WorkerSocket::new(worker, socket, files));
-        let memory = Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), threads))?);
+        let memory =
+            Arc::new(Memory::map(memory, Shape::new(FRAME_BYTES_MAX, frames_max(slots), slots as usize, threads))?);
         Ok(Lane {
             worker,
             pid,
@@ -76,6 +79,7 @@ impl Lane {
             greeted: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            awaits_room: AtomicBool::new(false),
         })
     }
 
@@ -118,23 +122,64 @@ impl Lane {
         &self.socket
     }
 
+    /// The worker says that there is room; whether it was asked.
+    pub(super) fn note_room(&self) -> bool {
+        self.awaits_room.swap(false, Ordering::SeqCst)
+    }
+
+    /// Up to how many bytes in all this worker may send of an answer to an event loop. It is woken with the next release of
+    /// that loop, or by `rouse`.
+    pub(super) fn grant(&self, thread: u16, call: (u16, u64), bytes: u64) {
+        self.memory.grant(usize::from(thread) + 1, call, bytes);
+    }
+
+    /// Wakes this worker if it waits for what an event loop has granted.
+    pub(super) fn rouse(&self, thread: u16) {
+        self.memory.rouse(usize::from(thread) + 1);
+    }
+
     /// Puts a frame, which is in parts, into the ring, after its file into the socket; where it is, and whether the
-    /// worker has to be woken.
-    pub(super) fn put(&self, ticket: u64, parts: &[&[u8]], file: Option<&StoredFile>) -> Result<(u64, bool), NotSent> {
+    /// worker has to be woken. If there is no room and that `is_awaited`, the worker says when there is.
+    pub(super) fn put(
+        &self,
+        ticket: u64,
+        parts: &[&[u8]],
+        file: Option<&StoredFile>,
+        is_awaited: bool,
+    ) -> Result<(u64, bool), NotSent> {
+        let put = self.try_put(ticket, parts, file);
+        // It says so once each time that it is asked.
+        if !is_awaited || !matches!(put, Err(NotSent::Full)) || self.awaits_room.swap(true, Ordering::SeqCst) {
+            return put;
+        }
+        // What it released before it knew is not told.
+        self.sender().starve(FRAME_BYTES_MAX).map_err(|hallway_ring::Broken| NotSent::Failed)?;
+        self.try_put(ticket, parts, file)
+    }
+
+    fn try_put(&self, ticket: u64, parts: &[&[u8]], file: Option<&StoredFile>) -> Result<(u64, bool), NotSent> {
         if self.is_dead() {
             return Err(NotSent::Gone);
         }
+        let mut sender = self.sender();
         if let Some(file) = file {
+            match sender.fits(parts.iter().map(|part| part.len()).sum()) {
+                Ok(true) => {}
+                // The file stays here, too.
+                Ok(false) => return Err(NotSent::Full),
+                Err(hallway_ring::Broken) => return Err(NotSent::Failed),
+            }
             open_again(file).and_then(|file| send_file(&*self.socket, ticket, file.as_fd())).map_err(|error| {
                 match error.kind() {
                     io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Gone,
-                    // It takes none of those that it was sent.
+                    // It takes them with the frames that it begins. Where there are none, it left them there.
+                    io::ErrorKind::WouldBlock if sender.is_empty() == Ok(false) => NotSent::Full,
                     io::ErrorKind::WouldBlock => NotSent::Failed,
                     _ => NotSent::Unsendable,
                 }
             })?;
         }
-        match self.sender().send(parts) {
+        match sender.send(parts) {
             Ok(sent) => Ok((sent.position, sent.wakes)),
             Err(Refused::Full) => Err(NotSent::Full),
             Err(Refused::Broken) => Err(NotSent::Failed),

@@ -16,6 +16,8 @@ mod parcel;
 mod sent_files;
 mod siblings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 pub(crate) use calls::ResponseStream;

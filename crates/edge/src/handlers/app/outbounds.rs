@@ -35,8 +35,6 @@ pub(crate) struct Worker {
 struct Outbound {
     worker: Arc<Worker>,
     ring: Receiver,
-    /// A call that has no room left for its answer; nothing is taken until it has.
-    paused: bool,
     /// Registered with the poll, which a ring of it ends; that is all it is for.
     #[expect(dead_code, reason = "held, so that it is heard")]
     bell: AsyncFd<OwnedFd>,
@@ -66,7 +64,7 @@ impl Outbounds {
     pub(crate) fn add(&self, thread: u16, worker: Arc<Worker>, bell: OwnedFd) -> std::io::Result<()> {
         let bell = watch(bell)?;
         let ring = Receiver::new(worker.lane.memory.clone(), usize::from(thread) + 1);
-        self.lanes.borrow_mut().push(Outbound { worker, ring, paused: false, bell });
+        self.lanes.borrow_mut().push(Outbound { worker, ring, bell });
         Ok(())
     }
 
@@ -90,7 +88,7 @@ impl Outbounds {
     /// Copies the next frame of a worker.
     pub(super) fn next(&self, worker: u32, frame: &mut Vec<u8>) -> Next {
         let mut lanes = self.lanes.borrow_mut();
-        match lanes.iter_mut().find(|it| it.worker.lane.worker == worker && !it.paused) {
+        match lanes.iter_mut().find(|it| it.worker.lane.worker == worker) {
             None => Next::None,
             Some(it) => match it.ring.copy_next(frame) {
                 Ok(true) => Next::Frame(it.worker.clone()),
@@ -107,17 +105,10 @@ impl Outbounds {
         }
     }
 
-    /// Whether nothing is taken of a worker for now.
-    pub(super) fn pause(&self, worker: u32, paused: bool) {
-        if let Some(it) = self.lanes.borrow_mut().iter_mut().find(|it| it.worker.lane.worker == worker) {
-            it.paused = paused;
-        }
-    }
-
     /// Whether nothing came meanwhile, so that the loop may sleep.
     pub(super) fn lie_down(&self) -> bool {
         self.is_down.set(true);
-        self.lanes.borrow().iter().filter(|it| !it.paused).all(|it| it.ring.lie_down())
+        self.lanes.borrow().iter().all(|it| it.ring.lie_down())
     }
 
     /// Has the poll end at once.

@@ -41,7 +41,8 @@ impl Parcel {
             return Err(NotSent::Full);
         }
         let mut holder = self.holder();
-        let (position, wakes) = lane.put(self.ticket, &[&self.frame, &self.body], self.file.as_deref())?;
+        let (position, wakes) =
+            lane.put(self.ticket, &[&self.frame, &self.body], self.file.as_deref(), begun_us.is_some())?;
         *holder = Some(Holder { lane: lane.clone(), position, begun_us });
         Ok(wakes)
     }
