@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 /// Bytes that the kernel holds unsent for a client before the connection counts as writable (TCP_NOTSENT_LOWAT): what
@@ -61,9 +61,9 @@ impl Socket {
     /// Waits until the kernel knows that nothing can be sent any more: it was reset, or both sides are closed.
     async fn broken(&self) {
         let broken = match self {
-            Socket::Tcp(stream) => stream.ready(Interest::ERROR).await,
+            Socket::Tcp(stream) => stream.ready(Interest::ERROR).await.map(drop),
             Socket::Unix(stream) if hangs_up(stream.as_fd()) => return,
-            Socket::Unix(stream) => stream.ready(Interest::ERROR).await,
+            Socket::Unix(stream) => hung_up(stream.as_fd()).await,
         };
         if broken.is_err() {
             std::future::pending::<()>().await;
@@ -83,6 +83,15 @@ fn hangs_up(socket: BorrowedFd<'_>) -> bool {
     let mut asked = [PollFd::new(&socket, PollFlags::empty())];
     let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut asked, Some(&no_time)).is_ok_and(|ready| ready > 0) && asked[0].revents().contains(PollFlags::HUP)
+}
+
+/// Waits until both sides of a unix socket are closed. No error says that, and whoever writes by this connection may not
+/// be told that it is not ready when it is: so it is watched by another descriptor.
+async fn hung_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let watched = std::os::unix::net::UnixStream::from(socket.try_clone_to_owned()?);
+    let watched = UnixStream::from_std(watched)?;
+    let look = || if hangs_up(watched.as_fd()) { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) };
+    watched.async_io(Interest::WRITABLE, look).await
 }
 
 impl Stream {
