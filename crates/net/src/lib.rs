@@ -8,6 +8,8 @@
 #![allow(async_fn_in_trait, reason = "everything here stays on the event loop that it began on")]
 
 pub mod body;
+#[cfg(test)]
+mod fakes;
 pub mod file;
 pub mod http;
 pub mod http1;

@@ -135,3 +135,6 @@ async fn named_by_proxy(socket: &mut Socket) -> Option<Option<Box<Behind>>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

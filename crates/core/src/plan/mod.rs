@@ -79,6 +79,32 @@ pub struct Plan {
 pub const WATCHDOG_MS: u64 = 2_000;
 
 impl Plan {
+    /// A plan that has nothing, and every default: to be filled, or for a test of what goes by one.
+    pub fn empty() -> Plan {
+        Plan {
+            listeners: Vec::new(),
+            edge_threads: 1,
+            apps: Vec::new(),
+            pools: Vec::new(),
+            resolvers: Vec::new(),
+            sites: Vec::new(),
+            certificates: Vec::new(),
+            user: None,
+            user_origin: String::new(),
+            forward_proxy: None,
+            zones: Vec::new(),
+            trust: Trust::default(),
+            logs: Vec::new(),
+            log: None,
+            limits: Limits::default(),
+            spool_bytes_max: None,
+            stop_timeout_ms: None,
+            watchdog_ms: WATCHDOG_MS,
+            reloads: false,
+            by_flags: false,
+        }
+    }
+
     /// How long a stop waits for requests in flight; where that is not said, as long as the most patient app.
     pub fn graceful_timeout_ms(&self) -> u64 {
         let longest = || self.apps.iter().map(|app| app.graceful_timeout_ms).max();

@@ -27,6 +27,14 @@ pub struct Site {
     pub log: Option<usize>,
 }
 
+impl Site {
+    /// A site under these names, with these routes and every default.
+    pub fn new(hosts: &[&str], routes: Vec<Route>) -> Site {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Site { hosts, routes, errors: Vec::new(), tls: None, merges_slashes: true, maintenance: None, log: None }
+    }
+}
+
 /// A site that is closed while a file is there.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Maintenance {

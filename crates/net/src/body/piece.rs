@@ -171,3 +171,83 @@ impl From<Vec<u8>> for Piece {
         Piece::Own { bytes, from: 0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{on_loop, stored};
+
+    fn own(text: &str) -> Piece {
+        let mut frame = b"head".to_vec();
+        frame.extend_from_slice(text.as_bytes());
+        Piece::end_of(frame, text.len())
+    }
+
+    fn shared(text: &str) -> Piece {
+        Piece::Shared { bytes: format!("<{text}>").into_bytes().into(), range: 1..1 + text.len() }
+    }
+
+    #[test]
+    fn pieces_of_memory_are_alike_wherever_they_are() {
+        for make in [own, shared] {
+            let mut piece = make("abcdef");
+            assert_eq!((piece.len(), piece.bytes(), &piece.to_bytes()[..]), (6, &b"abcdef"[..], &b"abcdef"[..]));
+            let front = piece.take_front(2);
+            assert_eq!((front.bytes(), piece.bytes()), (&b"ab"[..], &b"cdef"[..]));
+            piece.truncate(3);
+            assert_eq!(piece.bytes(), b"cde");
+            piece.truncate(u64::MAX);
+            assert_eq!((piece.bytes(), &piece.to_bytes()[..]), (&b"cde"[..], &b"cde"[..]));
+            let all = piece.take_front(u64::MAX);
+            assert_eq!((all.bytes(), piece.len()), (&b"cde"[..], 0));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_cut_as_a_part_of_memory() {
+        on_loop(async |event_loop| {
+            let file = stored(&event_loop, b"0123456789");
+            let mut piece = Piece::File { file, range: 2..9 };
+            let front = piece.take_front(3);
+            piece.truncate(2);
+            let (mut one, mut other) = (b">".to_vec(), Vec::new());
+            front.append_to(&mut one).await.unwrap();
+            piece.append_to(&mut other).await.unwrap();
+            assert_eq!((&one[..], &other[..], piece.bytes()), (&b">234"[..], &b"56"[..], &b""[..]));
+            piece.truncate(u64::MAX);
+            assert_eq!(piece.len(), 2);
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_its_piece_is_a_fault() {
+        on_loop(async |event_loop| {
+            let piece = Piece::File { file: stored(&event_loop, b"short"), range: 3..9 };
+            let failed = piece.append_to(&mut Vec::new()).await;
+            assert_eq!(failed, Err(Fault::Internal("A file became shorter while it was sent.")));
+        });
+    }
+
+    #[test]
+    fn short_pieces_are_joined_and_long_ones_are_not() {
+        let long = "x".repeat(SHORT_BYTES_MAX as usize + 1);
+        let mut piece = own("ab");
+        assert!(piece.absorb(&own("cd")) && piece.bytes() == b"abcd");
+        assert!(!piece.absorb(&own(&long)) && !piece.absorb(&shared("ef")) && !shared("ab").absorb(&own("cd")));
+        assert_eq!(piece.bytes(), b"abcd");
+        let most = "y".repeat(SHORT_BYTES_MAX as usize);
+        let joined = (0..100).take_while(|_| piece.absorb(&own(&most))).count();
+        assert_eq!(joined, 3);
+        assert!(piece.len() as usize <= JOINED_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_others_hold_or_has_grown_large_is_not_used_again() {
+        let spares = BufferPool::default();
+        shared("abc").recycle(&spares);
+        Piece::from(Vec::with_capacity(RECYCLED_BYTES_MAX + 1)).recycle(&spares);
+        assert_eq!(spares.buffer().capacity(), 0);
+        own("abc").recycle(&spares);
+        assert!(spares.buffer().capacity() > 0);
+    }
+}

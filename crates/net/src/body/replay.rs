@@ -72,3 +72,43 @@ impl From<Spooled> for Whole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{on_loop, stored};
+
+    #[test]
+    fn a_body_is_read_as_often_as_it_is_wanted() {
+        on_loop(async |event_loop| {
+            let bytes: Vec<u8> = (0..200_000u32).map(|at| (at % 251) as u8).collect();
+            let file = stored(&event_loop, &bytes);
+            let length = bytes.len() as u64;
+            for whole in [Whole::from(Spooled::Memory(bytes.clone())), Spooled::File { file, bytes: length }.into()] {
+                for begin in [0, 1, length - 1] {
+                    let (mut at, mut read) = (begin, Vec::new());
+                    loop {
+                        let more = whole.read(at, &mut read).await.unwrap();
+                        at += more;
+                        if more == 0 {
+                            break;
+                        }
+                    }
+                    assert!(at == whole.len() && read == bytes[begin as usize..], "from {begin}");
+                }
+            }
+            let none = Whole::from(Spooled::Memory(Vec::new()));
+            assert_eq!((none.len(), none.read(0, &mut Vec::new()).await), (0, Ok(0)));
+        });
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_no_whole_body() {
+        on_loop(async |event_loop| {
+            let whole = Whole::File { file: stored(&event_loop, b"abc"), bytes: 5 };
+            let mut read = Vec::new();
+            assert_eq!(whole.read(0, &mut read).await, Ok(3));
+            assert!(whole.read(3, &mut read).await.is_err());
+        });
+    }
+}

@@ -39,3 +39,33 @@ fn read(file: &StoredFile, at: u64, bytes: usize, flags: ReadWriteFlags) -> Resu
     room.truncate(read);
     Ok(room)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{on_loop, stored};
+
+    #[test]
+    fn a_part_is_read_from_its_beginning_and_never_beyond_its_end() {
+        on_loop(async |event_loop| {
+            let bytes: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+            let file = stored(&event_loop, &bytes);
+            for (part, expected) in [(0..5, 0..5), (99_990..99_995, 99_990..99_995), (10..100_000, 10..10 + 65_536)] {
+                assert!(read_part(&file, part).await.unwrap() == bytes[expected]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_or_cannot_be_read_is_a_fault() {
+        on_loop(async |event_loop| {
+            let file = stored(&event_loop, b"abc");
+            assert_eq!(read_part(&file, 2..9).await.unwrap(), b"c");
+            let failed = read_part(&file, 3..9).await;
+            assert_eq!(failed, Err(Fault::Internal("A file became shorter while it was sent.")));
+            let folder = std::fs::File::open("/").unwrap();
+            let folder = Arc::new(StoredFile::new(folder, (event_loop.spool.threads().clone(), true)));
+            assert_eq!(read_part(&folder, 0..1).await, Err(Fault::Internal("A file could not be read.")));
+        });
+    }
+}

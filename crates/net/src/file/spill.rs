@@ -205,3 +205,70 @@ impl Reading {
         threads.run(read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{on_loop, until};
+
+    #[test]
+    fn batches_are_read_in_the_order_in_which_they_were_written() {
+        on_loop(async |_| {
+            let (spool, mut file) = (Spool::new(1, Some(1000)), Overflow::default());
+            for batch in [b"hello ".to_vec(), b"world".to_vec()] {
+                let bytes = batch.len();
+                assert_eq!(file.reserve(bytes, &spool), Space::Taken);
+                let writing = file.writing(batch, &spool);
+                assert_eq!(file.reserve(1, &spool), Space::FileFull, "one write at a time");
+                assert!(!file.is_empty());
+                writing.write().await.unwrap();
+                file.note_written(bytes, true);
+            }
+            assert_eq!(file.unread_bytes(), 11);
+            assert_eq!(file.reading(8).read().await.unwrap(), b"hello wo");
+            file.note_read(8);
+            assert_eq!(file.reading(8).read().await.unwrap(), b"rld");
+            file.note_read(3);
+            assert!(file.is_empty() && file.reserve(0, &spool) == Space::FileFull);
+            drop(file);
+            until(|| spool.status()["bytes"] == 0).await;
+            assert_eq!(spool.status()["responses"], 0);
+        });
+    }
+
+    #[test]
+    fn a_write_that_failed_gives_its_room_back_and_is_not_tried_again() {
+        let (spool, mut file) = (Spool::new(1, Some(1000)), Overflow::default());
+        assert_eq!(file.reserve(700, &spool), Space::Taken);
+        assert_eq!(Overflow::default().reserve(301, &spool), Space::SpoolFull);
+        assert!(file.has_space(300) && !file.has_space(301));
+        let _never_written = file.writing(vec![0; 700], &spool);
+        file.note_written(700, false);
+        assert_eq!(spool.status()["bytes"], 0);
+        assert_eq!(file.reserve(1, &spool), Space::NoFile);
+        assert!(file.is_empty());
+    }
+
+    #[test]
+    fn a_file_has_an_end() {
+        let (spool, mut file) = (Spool::new(1, Some(u64::MAX)), Overflow::default());
+        assert_eq!(file.reserve(FILE_BYTES_MAX as usize, &spool), Space::Taken);
+        assert_eq!(file.reserve(1, &spool), Space::FileFull);
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_gets_no_file_any_more() {
+        on_loop(async |_| {
+            let (spool, mut file) = (Spool::new(1, Some(1000)), Overflow::default());
+            assert_eq!(file.reserve(5, &spool), Space::Taken);
+            let writing = file.writing(b"hello".to_vec(), &spool);
+            let reader = writing.reader.clone();
+            drop(file);
+            reader.end();
+            writing.write().await.unwrap();
+            // What was on its way when the answer ended is closed with it.
+            drop(reader);
+            until(|| spool.status()["bytes"] == 0).await;
+        });
+    }
+}

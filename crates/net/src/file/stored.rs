@@ -81,3 +81,38 @@ impl std::fmt::Debug for StoredFile {
         write!(out, "StoredFile({:?})", self.file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::nameless::nameless_file;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_spool_file_is_closed_by_its_threads_and_what_follows_is_done_then() {
+        let threads = ThreadPool::new("a".into(), 1, 1);
+        let (done, is_done) = channel();
+        let file = StoredFile::of_spool(nameless_file().unwrap(), &threads, move || {
+            done.send(std::thread::current().id()).unwrap();
+        });
+        assert!(is_done.try_recv().is_err());
+        drop(file);
+        assert_ne!(is_done.recv().unwrap(), std::thread::current().id());
+    }
+
+    #[test]
+    fn a_local_file_is_closed_at_once_and_one_of_a_network_apart() {
+        for (is_local, expected) in [(true, true), (false, false)] {
+            let threads = ThreadPool::new("a".into(), 1, 1);
+            let (release, held) = channel::<()>();
+            threads.run_apart(move || drop(held.recv()));
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(StoredFile::new(File::from(std::os::fd::OwnedFd::from(writer)), (threads.clone(), is_local)));
+            let mut asked = [rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN)];
+            let no_time = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let is_closed = rustix::event::poll(&mut asked, Some(&no_time)).unwrap() > 0;
+            assert_eq!(is_closed, expected);
+            drop(release);
+        }
+    }
+}

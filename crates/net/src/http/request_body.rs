@@ -76,3 +76,81 @@ async fn append(spool: &Arc<Spool>, file: &mut Option<SpoolFile>, mut batch: Vec
     file.bytes += bytes;
     Ok(batch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::replay::Whole;
+    use crate::fakes::{FakeWire, on_loop, until};
+
+    fn limits() -> Limits {
+        Limits { body_bytes_max: 300_000, body_memory_bytes: 1_000, ..Limits::default() }
+    }
+
+    fn wire(pieces: &[usize]) -> FakeWire {
+        FakeWire(pieces.iter().zip(1u8..).map(|(bytes, fill)| Ok(vec![fill; *bytes])).collect())
+    }
+
+    async fn read(whole: &Whole) -> Vec<u8> {
+        let mut read = Vec::new();
+        while whole.read(read.len() as u64, &mut read).await.unwrap() > 0 {}
+        read
+    }
+
+    #[test]
+    fn a_short_body_stays_in_memory_and_a_long_one_goes_to_a_file() {
+        on_loop(async |event_loop| {
+            let spool = &event_loop.spool;
+            let table: [(&[usize], bool); 5] = [
+                (&[], false),
+                (&[1_000], false),
+                (&[600, 400], false),
+                (&[600, 401], true),
+                (&[100_000, 1, 199_999], true),
+            ];
+            for (pieces, is_file) in table {
+                let gathered = gather(spool, &mut wire(pieces), &limits()).await.unwrap();
+                assert_eq!(matches!(gathered, Spooled::File { .. }), is_file, "{pieces:?}");
+                let expected: Vec<u8> = pieces.iter().zip(1u8..).flat_map(|(bytes, fill)| vec![fill; *bytes]).collect();
+                assert!(read(&gathered.into()).await == expected, "{pieces:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_body_beyond_its_limit_is_refused_and_gives_its_room_back() {
+        on_loop(async |event_loop| {
+            let spool = &event_loop.spool;
+            for pieces in [&[300_001][..], &[200_000, 100_001], &[999, 299_000, 2]] {
+                assert_eq!(gather(spool, &mut wire(pieces), &limits()).await.err(), Some(Fault::BodyTooLarge));
+            }
+            until(|| spool.status()["bytes"] == 0).await;
+        });
+    }
+
+    #[test]
+    fn where_the_spool_is_full_an_upload_is_refused() {
+        on_loop(async |event_loop| {
+            let spool = Spool::new(1, Some(5_000));
+            let short = gather(&spool, &mut wire(&[4_000]), &limits()).await.unwrap();
+            assert_eq!(gather(&spool, &mut wire(&[1_001]), &limits()).await.err(), Some(Fault::SpoolFull));
+            assert_eq!(spool.status()["uploads_refused"], 1);
+            assert!(gather(&spool, &mut wire(&[1_000]), &limits()).await.is_ok(), "memory needs no room there");
+            drop(short);
+            until(|| spool.status()["bytes"] == 0).await;
+            assert!(gather(&spool, &mut wire(&[5_000]), &limits()).await.is_ok());
+            drop(event_loop);
+        });
+    }
+
+    #[test]
+    fn a_client_that_breaks_off_leaves_nothing() {
+        on_loop(async |event_loop| {
+            let spool = &event_loop.spool;
+            let mut wire = wire(&[100_000]);
+            wire.0.push_back(Err(Fault::ClientGone));
+            assert_eq!(gather(spool, &mut wire, &limits()).await.err(), Some(Fault::ClientGone));
+            until(|| spool.status()["bytes"] == 0).await;
+        });
+    }
+}

@@ -60,3 +60,6 @@ pub async fn serve<S: Service>(event_loop: Rc<EventLoop>, service: Rc<S>, stream
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,3 +189,6 @@ fn read_head(
     meter.note_payload(bytes as u64);
     made
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,43 @@ impl BufferPool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_empty_with_its_room() {
+        let spares = BufferPool::default();
+        let mut buffer = spares.buffer();
+        assert_eq!(buffer.capacity(), 0);
+        buffer.extend_from_slice(&[7; 1000]);
+        let room = buffer.capacity();
+        spares.keep_buffer(buffer);
+        let again = spares.buffer();
+        assert_eq!((again.len(), again.capacity()), (0, room));
+        assert_eq!(spares.buffer().capacity(), 0, "it is given out once");
+    }
+
+    #[test]
+    fn what_has_grown_large_or_has_no_room_is_let_go() {
+        let spares = BufferPool::default();
+        spares.keep_buffer(Vec::with_capacity(SPARE_BYTES_MAX + 1));
+        spares.keep_buffer(Vec::new());
+        assert_eq!(spares.buffers.borrow().len(), 0);
+        spares.keep_buffer(Vec::with_capacity(SPARE_BYTES_MAX));
+        assert_eq!(spares.buffers.borrow().len(), 1);
+        spares.clear();
+        assert_eq!(spares.buffers.borrow().len(), 0);
+    }
+
+    #[test]
+    fn only_some_are_kept() {
+        let spares = BufferPool::default();
+        for _ in 0..2 * SPARE_MAX {
+            spares.keep_buffer(vec![0; 10]);
+            spares.keep_head(Head::default());
+        }
+        assert_eq!((spares.buffers.borrow().len(), spares.heads.borrow().len()), (SPARE_MAX, SPARE_MAX));
+    }
+}

@@ -157,4 +157,36 @@ mod tests {
         voice.quote(vec![b'x'; BYTES_MAX + 1]);
         assert_eq!(voice.lost.dropped.load(Ordering::Relaxed), 0, "alone");
     }
+
+    /// A reader that takes nothing until it is told to.
+    struct Stuck(std::sync::mpsc::Receiver<()>, Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_holds_up_nobody_and_hears_what_it_missed() {
+        let (voice, queue) = Voice::new();
+        let (go_on, wait) = std::sync::mpsc::channel();
+        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (counted, mut out) = (voice.lost.clone(), Stuck(wait, said.clone()));
+        let speaking = std::thread::spawn(move || speak(&queue, &counted, &mut out));
+        // Neither the words nor their last wait has an end of its own.
+        (0..2 * LINES_MAX).for_each(|number| voice.quote(format!("{number}\n").into_bytes()));
+        voice.finish();
+        drop((go_on, voice));
+        speaking.join().unwrap();
+        let said = String::from_utf8(said.lock().unwrap().clone()).unwrap();
+        assert!(said.contains(" lines could not be written"), "{said}");
+        assert_eq!(said.lines().filter(|line| !line.contains("hallway")).count().abs_diff(LINES_MAX) / 2, 0);
+    }
 }

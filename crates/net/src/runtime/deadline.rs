@@ -160,3 +160,162 @@ impl Drop for Deadline {
         self.all.entries.borrow_mut().remove(self.key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::future::pending;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn look<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn all() -> Rc<Deadlines> {
+        Rc::default()
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_time_and_not_before() {
+        let all = all();
+        let deadline = Deadline::new(&all);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut task = Context::from_waker(&waker);
+        let mut wait = pin!(deadline.until(100, pending::<()>()));
+        assert!(wait.as_mut().poll(&mut task).is_pending());
+        all.sweep(99);
+        assert!(wait.as_mut().poll(&mut task).is_pending());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        all.sweep(100);
+        all.sweep(200);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "who was told is not told again");
+        assert!(matches!(wait.as_mut().poll(&mut task), Poll::Ready(Err(Elapsed))));
+    }
+
+    #[test]
+    fn what_has_come_counts_although_its_time_is_over() {
+        let (all, has_come) = (all(), Cell::new(false));
+        let deadline = Deadline::new(&all);
+        let coming = poll_fn(|_| if has_come.get() { Poll::Ready(7) } else { Poll::Pending });
+        let mut wait = pin!(deadline.until(100, coming));
+        assert!(look(wait.as_mut()).is_pending());
+        all.sweep(100);
+        has_come.set(true);
+        assert!(matches!(look(wait.as_mut()), Poll::Ready(Ok(7))));
+    }
+
+    #[test]
+    fn the_time_of_one_wait_is_not_that_of_the_next() {
+        let all = all();
+        let deadline = Deadline::new(&all);
+        let mut first = Box::pin(deadline.until(100, pending::<()>()));
+        assert!(look(first.as_mut()).is_pending());
+        all.sweep(100);
+        drop(first);
+        // It was over, and nobody has seen that.
+        let mut second = pin!(deadline.until(300, pending::<()>()));
+        assert!(look(second.as_mut()).is_pending());
+        all.sweep(299);
+        assert!(look(second.as_mut()).is_pending());
+        all.sweep(300);
+        assert!(look(second.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn a_wait_that_went_well_leaves_no_time_behind() {
+        let (all, has_come) = (all(), Cell::new(false));
+        let deadline = Deadline::new(&all);
+        let coming = poll_fn(|_| if has_come.get() { Poll::Ready(()) } else { Poll::Pending });
+        let mut wait = pin!(deadline.wait(Wait::Fresh, 100, coming));
+        assert!(look(wait.as_mut()).is_pending());
+        has_come.set(true);
+        assert!(look(wait.as_mut()).is_ready());
+        all.sweep(u64::MAX - 1);
+        all.end(Wait::Fresh);
+        assert!(!all.entries.borrow()[deadline.key].fired);
+    }
+
+    #[test]
+    fn a_loop_that_closes_ends_the_waits_of_one_kind() {
+        let all = all();
+        let kinds = [Wait::Within, Wait::Fresh, Wait::KeptAlive, Wait::Head];
+        let deadlines = kinds.map(|_| Deadline::new(&all));
+        let mut waits: Vec<_> = deadlines
+            .iter()
+            .zip(kinds)
+            .map(|(deadline, kind)| Box::pin(deadline.wait(kind, 1_000_000, pending::<()>())))
+            .collect();
+        assert!(waits.iter_mut().all(|wait| look(wait.as_mut()).is_pending()));
+        all.end(Wait::KeptAlive);
+        let over: Vec<bool> = waits.iter_mut().map(|wait| look(wait.as_mut()).is_ready()).collect();
+        assert_eq!(over, [false, false, true, false]);
+    }
+
+    #[test]
+    fn idle_connections_make_room_but_not_those_of_this_second() {
+        let (all, now_ms, idle_ms) = (all(), 50_000, 30_000);
+        // Since when each waits, and what for.
+        let table = [
+            (Wait::KeptAlive, 48_999, true),
+            (Wait::KeptAlive, 49_001, false),
+            (Wait::Fresh, 20_000, true),
+            (Wait::Head, 20_000, false),
+            (Wait::Within, 20_000, false),
+        ];
+        let deadlines = table.map(|_| Deadline::new(&all));
+        let mut waits: Vec<_> = deadlines
+            .iter()
+            .zip(table)
+            .map(|(deadline, (kind, since_ms, _))| Box::pin(deadline.wait(kind, since_ms + idle_ms, pending::<()>())))
+            .collect();
+        assert!(waits.iter_mut().all(|wait| look(wait.as_mut()).is_pending()));
+        all.end_idle(now_ms, idle_ms);
+        for (wait, row) in waits.iter_mut().zip(table) {
+            assert_eq!(look(wait.as_mut()).is_ready(), row.2, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_for_two_things_is_told_until_it_rests() {
+        let all = all();
+        let deadline = Deadline::new(&all);
+        let mut task = Context::from_waker(Waker::noop());
+        assert!(deadline.poll_due(Wait::Within, 100, &mut task).is_pending());
+        all.sweep(100);
+        assert!(deadline.poll_due(Wait::Within, 100, &mut task).is_ready());
+        assert!(deadline.poll_due(Wait::Within, 100, &mut task).is_ready());
+        deadline.rest();
+        assert!(deadline.poll_due(Wait::Within, 200, &mut task).is_pending());
+        all.sweep(199);
+        assert!(deadline.poll_due(Wait::Within, 200, &mut task).is_pending());
+    }
+
+    #[test]
+    fn connections_that_have_ended_leave_nothing() {
+        let all = all();
+        let (one, other) = (Deadline::new(&all), Deadline::new(&all));
+        let mut wait = Box::pin(other.until(1, pending::<()>()));
+        assert!(look(wait.as_mut()).is_pending());
+        drop(one);
+        all.sweep(5);
+        assert!(look(wait.as_mut()).is_ready());
+        drop(wait);
+        drop(other);
+        all.sweep(6);
+        assert!(all.entries.borrow().is_empty());
+    }
+}

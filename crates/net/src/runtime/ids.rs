@@ -113,4 +113,13 @@ mod tests {
         let all: std::collections::HashSet<String> = (0..1000).map(|_| ids.next().as_str().to_owned()).collect();
         assert_eq!(all.len(), 1000);
     }
+
+    #[test]
+    fn an_id_of_a_proxy_is_told_and_the_own_one_stays() {
+        let mut id = RequestIds::new().unwrap().next();
+        let own = id.as_str().to_owned();
+        id.take_over("given");
+        let copy = id.clone();
+        assert_eq!((copy.as_str(), std::str::from_utf8(copy.own()).unwrap()), ("given", &*own));
+    }
 }

@@ -141,3 +141,52 @@ fn close_apart(descriptors: Vec<OwnedFd>) {
         unsent.0.into_iter().for_each(std::mem::forget);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::on_loop;
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    use std::fs::File;
+    use std::io::Read;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn send_beside(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        assert!(beside.push(SendAncillaryMessage::ScmRights(descriptors)));
+        sendmsg(socket, &[IoSlice::new(bytes)], &mut beside, SendFlags::empty()).unwrap();
+    }
+
+    #[test]
+    fn bytes_pass_and_descriptors_end_the_connection() {
+        on_loop(async |_| {
+            let (mut client, server) = UnixStream::pair().unwrap();
+            let (mut server, mut room) = (Guarded::from(server), [0; 16]);
+            client.write_all(b"hello").await.unwrap();
+            assert_eq!(server.read(&mut room).await.unwrap(), 5);
+            let file = File::open("/dev/null").unwrap();
+            send_beside(&client, b"x", &[file.as_fd()]);
+            let error = server.read(&mut room).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        });
+    }
+
+    #[test]
+    fn what_came_is_closed_taken_or_not() {
+        on_loop(async |_| {
+            let (client, server) = UnixStream::pair().unwrap();
+            let (mut server, mut room) = (Guarded::from(server), [0; 16]);
+            let (mut taken_end, taken) = io::pipe().unwrap();
+            let (mut left_end, left) = io::pipe().unwrap();
+            send_beside(&client, b"x", &[taken.as_fd()]);
+            send_beside(&client, b"x", &[left.as_fd()]);
+            drop((taken, left));
+            assert!(server.read(&mut room).await.is_err());
+            // The end of a pipe is there once nobody has its other side.
+            assert_eq!(taken_end.read(&mut room).unwrap(), 0);
+            drop(server);
+            assert_eq!(left_end.read(&mut room).unwrap(), 0);
+        });
+    }
+}

@@ -32,3 +32,43 @@ pub async fn take_rest(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::on_loop;
+
+    #[test]
+    fn who_goes_on_sending_is_heard_for_so_long() {
+        on_loop(async |_| {
+            let (mut client, mut server) = tokio::io::duplex(READ_BYTES);
+            let taking = tokio::task::spawn_local(async move {
+                take_rest(&mut server, &mut b"of no use".to_vec()).await;
+            });
+            let mut sent = 0;
+            while client.write_all(&[0; 1024]).await.is_ok() {
+                sent += 1024;
+            }
+            taking.await.unwrap();
+            assert!((LINGER_BYTES_MAX..LINGER_BYTES_MAX + 3 * READ_BYTES).contains(&sent), "{sent}");
+        });
+    }
+
+    #[test]
+    fn the_last_word_arrives_and_the_end_is_waited_for() {
+        on_loop(async |_| {
+            let (mut client, mut server) = tokio::io::duplex(64);
+            let parting = tokio::task::spawn_local(async move {
+                server.write_all(b"bye").await.unwrap();
+                see_off(server).await;
+            });
+            client.write_all(&[0; 1000]).await.unwrap();
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "bye");
+            assert!(!parting.is_finished());
+            drop(client);
+            parting.await.unwrap();
+        });
+    }
+}

@@ -119,3 +119,62 @@ impl Bound {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn an_address_is_told_without_what_is_only_its_spelling() {
+        let inherited = |local: Option<&str>| Listener {
+            local: local.map(|local| local.parse().unwrap()),
+            ..Listener::from(Listen::Inherited(3))
+        };
+        let tcp = |at: &str| Listener::from(Listen::Tcp(at.parse().unwrap()));
+        let table = [
+            (tcp("192.0.2.1:8000"), ("192.0.2.1", 8000)),
+            (tcp("[::ffff:192.0.2.1]:80"), ("192.0.2.1", 80)),
+            (tcp("[2001:db8::1]:443"), ("2001:db8::1", 443)),
+            (Listener::from(Listen::Unix("/run/x".into())), ("localhost", 80)),
+            (inherited(Some("192.0.2.9:81")), ("192.0.2.9", 81)),
+            (inherited(None), ("localhost", 80)),
+        ];
+        for (listener, (name, port)) in table {
+            let local = Gate::new(&listener).local;
+            assert_eq!((&*local.name, local.port), (name, port));
+        }
+    }
+
+    #[test]
+    fn an_open_gate_follows_the_plan() {
+        let listener = Listener::from(Listen::Tcp("192.0.2.1:443".parse().unwrap()));
+        let gate = Gate::new(&listener);
+        assert!(!gate.is_tls() && gate.takes_http2() && !gate.is_closed());
+        gate.change(&Listener { tls: true, ..listener.clone() });
+        assert!(gate.is_tls() && !gate.is_forward());
+        gate.change(&Listener { forward: true, ..listener });
+        assert!(!gate.is_tls() && gate.is_forward() && !gate.takes_http2());
+    }
+
+    #[test]
+    fn each_loop_gets_its_socket_and_one_that_is_shared_goes_to_the_first() {
+        let tcp = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        let unix = || OwnedFd::from(UnixDatagram::unbound().unwrap());
+        let mut loops: Vec<Vec<Bound>> = vec![Vec::new(), Vec::new()];
+        Bound::deal(vec![tcp(), tcp()], &Listen::Tcp("127.0.0.1:1".parse().unwrap()), &mut loops).unwrap();
+        Bound::deal(vec![unix()], &Listen::Unix("/run/x".into()), &mut loops).unwrap();
+        Bound::deal(vec![unix()], &Listen::Inherited(3), &mut loops).unwrap();
+        Bound::deal(vec![tcp()], &Listen::Inherited(4), &mut loops).unwrap();
+        let kinds = |bound: &[Bound]| -> String {
+            let kind = |one: &Bound| match one.socket {
+                Socket::Tcp(_) => 't',
+                Socket::UnixShared(_) => 'u',
+                Socket::TcpShared(_) => 's',
+            };
+            bound.iter().map(kind).collect()
+        };
+        assert_eq!((&*kinds(&loops[0]), &*kinds(&loops[1])), ("tuus", "t"));
+    }
+}

@@ -117,3 +117,108 @@ pub async fn join(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{Client, connection, late, on_loop, pass, settle};
+    use std::rc::Rc;
+    use tokio::io::AsyncWriteExt;
+    use tokio::task::JoinHandle;
+
+    const SILENCE_MS: u64 = 10_000;
+
+    /// The outer ends of a tunnel, and its task.
+    fn tunnel(event_loop: &Rc<EventLoop>) -> (Client, Client, JoinHandle<()>) {
+        let ((client, mut near), (server, mut far)) = (connection(), connection());
+        let event_loop = event_loop.clone();
+        let task = tokio::task::spawn_local(async move {
+            let (up, down) = ((&mut near, b"early ".to_vec()), (&mut far, b"first ".to_vec()));
+            join(&event_loop, up, down, SILENCE_MS).await;
+        });
+        (client, server, task)
+    }
+
+    #[test]
+    fn what_was_read_before_goes_first_both_ways() {
+        on_loop(async |event_loop| {
+            let (mut client, mut server, _) = tunnel(&event_loop);
+            client.say("up").await;
+            server.say("down").await;
+            assert_eq!(server.hear("up").await, "early up");
+            assert_eq!(client.hear("down").await, "first down");
+        });
+    }
+
+    #[test]
+    fn the_end_of_one_side_is_told_and_the_other_goes_on() {
+        on_loop(async |event_loop| {
+            let (mut client, mut server, task) = tunnel(&event_loop);
+            client.say("all").await;
+            client.0.shutdown().await.unwrap();
+            assert_eq!(server.hear_out().await, "early all");
+            server.say("answer").await;
+            assert_eq!(client.hear("answer").await, "first answer");
+            assert!(!task.is_finished());
+            server.0.shutdown().await.unwrap();
+            task.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_side_that_breaks_off_ends_both() {
+        on_loop(async |event_loop| {
+            let (mut client, server, task) = tunnel(&event_loop);
+            drop(server);
+            client.say("for nobody").await;
+            task.await.unwrap();
+            assert!(client.hear_out().await.len() <= "first ".len());
+        });
+    }
+
+    #[test]
+    fn silence_ends_it_and_a_word_of_either_side_does_not() {
+        on_loop(async |event_loop| {
+            let (mut client, mut server, task) = tunnel(&event_loop);
+            for _ in 0..2 {
+                pass(&event_loop, SILENCE_MS / 4 * 3).await;
+                client.say(".").await;
+                pass(&event_loop, SILENCE_MS / 4 * 3).await;
+                server.say(".").await;
+                settle().await;
+            }
+            assert!(!task.is_finished());
+            pass(&event_loop, late(SILENCE_MS)).await;
+            task.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_side_that_takes_nothing_holds_up_its_own_way_only() {
+        on_loop(async |event_loop| {
+            let (mut client, mut server, task) = tunnel(&event_loop);
+            // More than the sockets between them hold.
+            let sending = tokio::task::spawn_local(async move {
+                let mut sent = 0;
+                while server.0.write_all(&[b'x'; 4096]).await.is_ok() && sent < 4_000_000 {
+                    sent += 4096;
+                }
+                (server, sent)
+            });
+            settle().await;
+            assert!(!sending.is_finished(), "it waits for the client");
+            let taken = async {
+                let mut taken = 0;
+                let mut room = vec![0; 65536];
+                while taken < 4_000_000 {
+                    taken += client.0.read(&mut room).await.unwrap();
+                }
+                client.say("up").await;
+            };
+            taken.await;
+            let (mut server, _) = sending.await.unwrap();
+            assert!(server.hear("up").await.ends_with("early up"));
+            assert!(!task.is_finished());
+        });
+    }
+}
