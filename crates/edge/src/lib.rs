@@ -8,6 +8,8 @@
 //! Floors: `server` imports `journey`, that imports `handlers`, they import `request`; never the other way, and no handler
 //! imports another (`tests/tidy.rs`).
 
+#[cfg(test)]
+mod fakes;
 mod handlers;
 mod journey;
 mod request;

@@ -105,7 +105,7 @@ mod tests {
         for (is_local, expected) in [(true, true), (false, false)] {
             let threads = ThreadPool::new("a".into(), 1, 1);
             let (release, held) = channel::<()>();
-            threads.run_apart(move || drop(held.recv()));
+            threads.run_apart(move || assert!(held.recv().is_err()));
             let (reader, writer) = std::io::pipe().unwrap();
             drop(StoredFile::new(File::from(std::os::fd::OwnedFd::from(writer)), (threads.clone(), is_local)));
             let mut asked = [rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN)];

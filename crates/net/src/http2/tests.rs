@@ -216,7 +216,7 @@ fn an_idle_connection_is_told_to_leave_and_left_when_it_does_not() {
 fn who_takes_back_request_after_request_is_sent_away() {
     on_loop(async |event_loop| {
         let service = FakeService::new(|_| Reply { awaits_end: true, ..Reply::text("") });
-        let mut talking = talk(&event_loop, &service).await;
+        let talking = talk(&event_loop, &service).await;
         let mut sent = 0;
         while !talking.served.is_finished() && sent < 3 * CANCELLED_MAX {
             let Ok(mut ready) = talking.requests.clone().ready().await else { break };

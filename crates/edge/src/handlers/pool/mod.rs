@@ -40,3 +40,6 @@ pub(crate) use pools::{Pools, PoolsTls};
 pub(crate) use resolve::{Discoverer, Watched};
 pub(crate) use response::{AsItCame, Destination, Fetched, Tunnel};
 pub(crate) use status::status;
+
+#[cfg(test)]
+mod tests;
