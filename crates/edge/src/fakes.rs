@@ -10,6 +10,7 @@ use hallway_core::Head;
 use hallway_core::fields::Fields;
 use hallway_core::http1::{AnswerBody, parse_head};
 use hallway_core::plan::{Listen, Listener, Place, Protocol, Server};
+use hallway_core::ports::Master;
 use hallway_core::semantics::AnswerHead;
 use hallway_net::body::piece::Piece;
 use hallway_net::http::exchange::{Arrival, Wire};
@@ -21,6 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -147,8 +149,64 @@ impl Wire for FakeWire {
     }
 }
 
+/// A master that notes what it is told.
+#[derive(Default)]
+pub(crate) struct FakeMaster(pub(crate) Mutex<Vec<String>>);
+
+impl FakeMaster {
+    fn note(&self, word: String) {
+        self.0.lock().unwrap().push(word);
+    }
+
+    /// What it was told since it was last asked.
+    pub(crate) fn told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Master for FakeMaster {
+    fn edge_is_ready(&self) {
+        self.note("ready".into());
+    }
+
+    fn worker_is_overdue(&self, worker: u32) {
+        self.note(format!("overdue {worker}"));
+    }
+
+    fn worker_is_stuck(&self, worker: u32) {
+        self.note(format!("stuck {worker}"));
+    }
+
+    fn worker_has_joined(&self, worker: u32) {
+        self.note(format!("joined {worker}"));
+    }
+
+    fn worker_has_served(&self, worker: u32) {
+        self.note(format!("served {worker}"));
+    }
+
+    fn worker_is_leaving(&self, worker: u32) {
+        self.note(format!("leaving {worker}"));
+    }
+
+    fn plan_is_adopted(&self, serial: u32) {
+        self.note(format!("adopted {serial}"));
+    }
+
+    fn plan_is_over(&self, serial: u32) {
+        self.note(format!("over {serial}"));
+    }
+
+    fn edge_has_drained(&self) {
+        self.note("drained".into());
+    }
+}
+
 /// What a server does with a request: bytes, and whether it ends the connection behind them.
 pub(crate) type Doing = (Vec<u8>, bool);
+
+/// What it does with each request of a connection, which are counted from 0.
+type Does = Box<dyn Fn(usize, &str) -> Doing>;
 
 /// A server of a pool.
 pub(crate) struct FakeServer {
@@ -158,7 +216,7 @@ pub(crate) struct FakeServer {
     /// Connections that came, and those that have ended.
     pub(crate) came: Cell<usize>,
     pub(crate) ended: Cell<usize>,
-    does: Box<dyn Fn(usize, &str) -> Doing>,
+    does: Does,
 }
 
 impl FakeServer {

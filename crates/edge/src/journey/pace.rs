@@ -71,3 +71,52 @@ impl Pace {
         due.saturating_sub(self.begun.elapsed()).max(Duration::from_nanos(owed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{FakeWire, on_loop};
+    use hallway_core::plan::Bandwidth;
+
+    fn pace(answer_bytes_s: u64, free_bytes: u64) -> Pace {
+        let (begun, client) = (Instant::now(), None);
+        Pace { begun, answer_bytes_s, free_bytes, stride_bytes: STRIDE_BYTES_MIN, sent_bytes: 0, client }
+    }
+
+    #[test]
+    fn an_answer_is_as_fast_as_its_route_says_and_its_first_bytes_are_free() {
+        let mut pace = pace(1_000, 5_000);
+        for _ in 0..6 {
+            assert_eq!(pace.charge(1_000), Duration::ZERO, "free, and the first of those that are not");
+        }
+        for seconds in 1..4 {
+            let wait = pace.charge(1_000);
+            let expected = Duration::from_secs(seconds);
+            assert!(wait <= expected && wait > expected - Duration::from_millis(900), "{seconds} {wait:?}");
+        }
+        let begun = pace.begun;
+        pace.begun = begun.checked_sub(Duration::from_secs(60)).unwrap();
+        assert_eq!(pace.charge(1_000), Duration::ZERO, "a client that was slow by itself is not slowed down");
+    }
+
+    #[test]
+    fn what_a_client_has_had_of_other_answers_counts() {
+        let bandwidth = Bandwidth { client_bytes_s: 1_000, ..Bandwidth::default() };
+        let pacer = Arc::new(Pacer::new(&bandwidth, Instant::now()));
+        let client = Some("192.0.2.1".parse().unwrap());
+        pacer.owe(client, 5_000);
+        let mut own = Pace { client: Some((pacer.clone(), client)), ..pace(0, 0) };
+        assert!(own.charge(1_000) > Duration::from_secs(4));
+        let mut other = Pace { client: Some((pacer, Some("192.0.2.2".parse().unwrap()))), ..pace(0, 0) };
+        assert_eq!(other.charge(250), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_piece_leaves_in_strides_and_its_last_one_with_the_end() {
+        on_loop(async |_| {
+            let (mut wire, mut piece) = (FakeWire::default(), Piece::from(vec![7; 2_500]));
+            pace(u64::MAX, 0).send(&mut wire, &mut piece).await.unwrap();
+            assert_eq!((&wire.pieces[..], piece.len(), wire.is_whole), (&[1_024, 1_024][..], 452, false));
+        });
+    }
+}

@@ -205,3 +205,87 @@ fn hint_at_proxy(head: &Head, peer: &Peer, by_flags: bool) {
          of this connection; if that is your proxy, write {mend}"
     ));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{FakeWire, arrival, get, head, on_loop};
+    use hallway_core::plan::{Plan, Trust};
+    use std::sync::Arc;
+
+    fn plan() -> Rc<LoopPlan> {
+        let trust = Trust { networks: vec!["198.51.100.0/24".parse().unwrap()], ..Trust::default() };
+        Rc::new(LoopPlan::from(Arc::new(Plan { trust, ..Plan::empty() })))
+    }
+
+    const FORWARDED: &str = "GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: 203.0.113.5\r\nX-Forwarded-Proto: https\r\n\
+        X-Forwarded-Host: outer.example\r\nX-Request-ID: given-id\r\n\r\n";
+
+    #[test]
+    fn a_proxy_that_is_believed_says_who_asks_for_what() {
+        on_loop(async |event_loop| {
+            let (head, arrival) = (head(FORWARDED), arrival("198.51.100.9"));
+            let mut context = RequestContext::begin(&event_loop, plan());
+            let exchange = Exchange { head: &head, arrival: &arrival, wire: &mut FakeWire::default() };
+            context.learn_client(&exchange);
+            assert_eq!(context.client(&arrival.peer).ip, "203.0.113.5");
+            let facts = context.forwarded(&event_loop, &exchange);
+            assert_eq!((facts.addresses.peer_ip, facts.addresses.peer_port), ("203.0.113.5", 0));
+            assert_eq!((facts.addresses.local_name, facts.addresses.local_port), ("192.0.2.1", 443));
+            assert_eq!(
+                (facts.addresses.https, facts.host, facts.request_id),
+                (true, &b"outer.example"[..], "given-id")
+            );
+        });
+    }
+
+    #[test]
+    fn a_stranger_says_nothing_about_itself() {
+        on_loop(async |event_loop| {
+            let (head, arrival) = (head(FORWARDED), arrival("203.0.113.99"));
+            let mut context = RequestContext::begin(&event_loop, plan());
+            let exchange = Exchange { head: &head, arrival: &arrival, wire: &mut FakeWire::default() };
+            context.learn_client(&exchange);
+            assert!(context.relay.is_none() && !context.is_https(&arrival));
+            let facts = context.forwarded(&event_loop, &exchange);
+            assert_eq!((facts.addresses.peer_ip, facts.addresses.peer_port), ("203.0.113.99", 4321));
+            assert_eq!((facts.addresses.local_port, facts.addresses.https, facts.host), (80, false, &b"inner"[..]));
+            assert_ne!(facts.request_id, "given-id");
+        });
+    }
+
+    #[test]
+    fn a_copy_is_found_beside_its_request_and_is_one_of_its_own() {
+        on_loop(async |event_loop| {
+            let mut context = RequestContext::begin(&event_loop, plan());
+            (context.user, context.site) = (Some("ann".into()), Some(3));
+            let copy = context.copied(&event_loop);
+            let part_of_copy = copy.copied(&event_loop);
+            for one in [&copy, &part_of_copy] {
+                assert_eq!(one.request_id.as_str(), context.request_id.as_str());
+                assert_ne!(one.request_id.own(), context.request_id.own());
+                assert_eq!(one.origin.as_ref().unwrap().own(), context.request_id.own(), "all have one trace");
+                assert_eq!((one.user.as_deref(), one.site, one.route), (Some("ann"), Some(3), None));
+            }
+            assert_ne!(copy.request_id.own(), part_of_copy.request_id.own());
+        });
+    }
+
+    #[test]
+    fn requests_have_ids_of_their_own() {
+        on_loop(async |event_loop| {
+            let (one, other) = (get("/"), get("/"));
+            let arrival = arrival("192.0.2.7");
+            let mut ids = Vec::new();
+            for head in [&one, &other] {
+                let mut context = RequestContext::begin(&event_loop, plan());
+                let exchange = Exchange { head, arrival: &arrival, wire: &mut FakeWire::default() };
+                context.learn_client(&exchange);
+                let facts = context.forwarded(&event_loop, &exchange);
+                assert_eq!(facts.request_id.as_bytes(), facts.trace.request);
+                ids.push(facts.request_id.to_owned());
+            }
+            assert_ne!(ids[0], ids[1]);
+        });
+    }
+}

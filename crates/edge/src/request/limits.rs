@@ -148,3 +148,86 @@ impl Pacer {
         lock(&self.meters).owe(key, self.rate, bytes, self.beginning.elapsed().as_nanos() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{get, head};
+
+    fn limiter(by: LimitBy, most: Most) -> Arc<Limiter> {
+        Arc::new(Limiter::new(Zone { name: "z".into(), by, most, tells: true }, Instant::now()))
+    }
+
+    fn hourly(burst: u64) -> Most {
+        Most::Rate(Rate { interval_ns: 3_600 * NS, burst })
+    }
+
+    fn client(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
+    }
+
+    #[test]
+    fn who_has_had_its_share_waits_and_is_told_what_is_left() {
+        let (limiter, head, mut told) = (limiter(LimitBy::Client, hourly(3)), get("/"), None);
+        let mut take = |client| {
+            let taken = limiter.take(Asker { head: &head, client, user: None }, &mut told).err();
+            (taken, told.as_ref().map(|told| (told.most, told.left)))
+        };
+        for left in [2, 1, 0] {
+            assert_eq!(take(client("192.0.2.1")), (None, Some((3, left))));
+        }
+        let (refused, told) = take(client("192.0.2.1"));
+        assert!(matches!(refused, Some(Fault::TooManyRequests(3_590..=3_600))), "{refused:?}");
+        assert_eq!(told, Some((3, 0)));
+        assert_eq!(take(client("192.0.2.2")), (None, Some((3, 2))), "another one has its own");
+        assert_eq!(take(client("2001:db8::1")).0, None);
+        assert_eq!(take(client("2001:db8::2")).1, Some((3, 1)), "one customer has a whole network");
+    }
+
+    #[test]
+    fn who_counts_as_one_is_what_the_zone_says() {
+        let with = |line: &str| head(&format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n"));
+        let (one, other) = (with("X-Key: 1\r\nCookie: id=a\r\n"), with("X-Key: 2\r\nCookie: id=b\r\n"));
+        let table = [
+            (LimitBy::Header("x-key".into()), true),
+            (LimitBy::Cookie("id".into()), true),
+            (LimitBy::User, true),
+            (LimitBy::Client, true),
+            (LimitBy::All, false),
+        ];
+        for (by, are_two) in table {
+            let limiter = limiter(by.clone(), hourly(1));
+            let first = Asker { head: &one, client: client("192.0.2.1"), user: Some("ann") };
+            let second = Asker { head: &other, client: client("192.0.2.2"), user: Some("bob") };
+            assert!(limiter.take(first, &mut None).is_ok(), "{by:?}");
+            assert_eq!(limiter.take(second, &mut None).is_ok(), are_two, "{by:?}");
+            assert!(limiter.take(first, &mut None).is_err(), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn requests_at_a_time_count_until_they_end() {
+        let head = get("/");
+        let asker = |address| Asker { head: &head, client: client(address), user: None };
+        let own = limiter(LimitBy::Client, Most::AtOnce(2));
+        let held = [0, 1].map(|_| own.take(asker("192.0.2.1"), &mut None).unwrap());
+        assert_eq!(own.take(asker("192.0.2.1"), &mut None).err(), Some(Fault::TooManyRequests(1)));
+        assert!(own.take(asker("192.0.2.2"), &mut None).is_ok());
+        drop(held);
+        assert!(lock(&own.at_once).is_empty(), "who has none is forgotten");
+        let common = limiter(LimitBy::All, Most::AtOnce(1));
+        let _held = common.take(asker("192.0.2.1"), &mut None);
+        assert_eq!(common.take(asker("192.0.2.2"), &mut None).err(), Some(Fault::Busy));
+    }
+
+    #[test]
+    fn the_answers_to_one_client_share_its_bandwidth() {
+        let bandwidth = Bandwidth { client_bytes_s: 1_000, ..Bandwidth::default() };
+        let pacer = Pacer::new(&bandwidth, Instant::now());
+        assert_eq!(pacer.owe(client("192.0.2.1"), 250), 0, "a quarter of a second may go at once");
+        let owed = pacer.owe(client("192.0.2.1"), 1_000);
+        assert!((NS / 2..=NS + NS / 4).contains(&owed), "{owed}");
+        assert!(pacer.owe(client("192.0.2.1"), 1_000) > owed + NS / 2);
+        assert_eq!(pacer.owe(client("192.0.2.2"), 250), 0);
+    }
+}

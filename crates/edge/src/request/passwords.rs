@@ -249,4 +249,36 @@ mod tests {
             assert!(vet_password(hash).is_err() && !is_right(b"secret", hash), "{hash}");
         }
     }
+
+    #[test]
+    fn who_is_known_is_let_in_and_nobody_else() {
+        let (ann, bob) = (bcrypt::hash("secret", 4).unwrap(), bcrypt::hash("other", 4).unwrap());
+        let auth = BasicAuth::new("here".into(), vec![("ann".into(), ann), ("bob".into(), bob)], None, Vec::new());
+        let site = hallway_core::plan::Site::new(
+            &["*"],
+            vec![hallway_core::plan::Route {
+                basic_auth: Some(auth.clone()),
+                ..hallway_core::plan::Route::new("/", hallway_core::plan::Target::Compose(Vec::new()))
+            }],
+        );
+        start_for(&Plan { sites: vec![site], ..Plan::empty() }).unwrap();
+        let ask = async |pair: &str, now_ms: u64| {
+            let line = format!("Authorization: Basic {}\r\n", STANDARD.encode(pair));
+            let head = crate::fakes::head(&format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n"));
+            authenticate((&head, b"authorization"), &auth, None, now_ms).await
+        };
+        crate::fakes::on_loop(async |_| {
+            for bad in ["ann:other", "ann:", "carl:secret", "ann", ":secret"] {
+                assert_eq!(ask(bad, 0).await, Err(Fault::Unauthorized), "{bad}");
+            }
+            assert_eq!(ask("ann:secret", 0).await, Ok("ann".into()));
+            let waits = async { ask("ann:secret", KNOWN_MS - 1).await };
+            let mut known = Box::pin(waits);
+            let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(known.as_mut().poll(&mut task).is_ready(), "who was let in waits for nobody");
+            let mut anew = Box::pin(async { ask("ann:secret", 2 * KNOWN_MS).await });
+            assert!(anew.as_mut().poll(&mut task).is_pending(), "and not for ever");
+            assert_eq!(ask("bob:secret", 1).await, Err(Fault::Unauthorized));
+        });
+    }
 }

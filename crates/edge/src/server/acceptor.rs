@@ -224,3 +224,6 @@ impl Door {
 fn no_peer() -> Peer {
     Peer { address: None, ip: String::new(), port: 0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,3 +233,6 @@ impl RulesBuilder {
 fn style_of(log: &AccessLog) -> io::Result<Style> {
     Style::of(&log.format).map_err(|fault| io::Error::other(fault.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,11 +94,11 @@ mod tests {
                             break;
                         }
                     }
-                    assert!(at == whole.len() && read == bytes[begin as usize..], "from {begin}");
+                    assert!(at == whole.bytes() && read == bytes[begin as usize..], "from {begin}");
                 }
             }
             let none = Whole::from(Spooled::Memory(Vec::new()));
-            assert_eq!((none.len(), none.read(0, &mut Vec::new()).await), (0, Ok(0)));
+            assert_eq!((none.bytes(), none.read(0, &mut Vec::new()).await), (0, Ok(0)));
         });
     }
 

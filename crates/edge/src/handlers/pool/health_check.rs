@@ -183,3 +183,75 @@ fn said(fault: Fault) -> String {
         fault => fault.detail().trim_end_matches('.').into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{FakeServer, nowhere, on_loop, planned};
+    use crate::handlers::pool::members::PoolDesk;
+    use hallway_core::plan::Server as Planned;
+    use std::time::Instant;
+
+    fn check() -> Check {
+        Check {
+            path: "/health".into(),
+            host: None,
+            statuses: Vec::new(),
+            body: None,
+            every_ms: 1_000,
+            timeout_ms: 1_000,
+            rise: 1,
+            fall: 1,
+        }
+    }
+
+    /// What a look at this server finds.
+    async fn looked(event_loop: &EventLoop, server: Planned, check: &Check) -> Result<(), String> {
+        let pool = Arc::new(Pool::new("p", vec![server]));
+        let desk = PoolDesk::new(Instant::now());
+        desk.renew((&pool, 1), &[], &|_| None);
+        let server = desk.members().list[0].server.clone();
+        look(event_loop, &server, &pool, check, None).await
+    }
+
+    #[test]
+    fn a_server_is_well_when_its_answer_is_the_one_that_was_asked_for() {
+        let answer =
+            |status: u16, body: &str| format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let only = |statuses: &[u16]| Check { statuses: statuses.to_vec(), ..check() };
+        let with = |word: &str| Check { body: Some(word.into()), ..check() };
+        let early = format!("HTTP/1.1 103 Early Hints\r\n\r\n{}", answer(200, ""));
+        let table = [
+            (answer(200, ""), check(), Ok(())),
+            (answer(399, ""), check(), Ok(())),
+            (answer(400, ""), check(), Err("the check was answered 400")),
+            (answer(503, ""), check(), Err("the check was answered 503")),
+            (answer(503, ""), only(&[200, 503]), Ok(())),
+            (answer(204, ""), only(&[200]), Err("the check was answered 204")),
+            (early, check(), Ok(())),
+            (answer(200, "all is well here"), with("well"), Ok(())),
+            (answer(200, "all is ill here"), with("well"), Err("the check's answer has no 'well'")),
+            ("220 smtp.example ESMTP\r\n\r\n".into(), check(), Err("")),
+        ];
+        on_loop(async |event_loop| {
+            for (answer, check, expected) in table {
+                let server = FakeServer::saying(&answer).await;
+                match (looked(&event_loop, server.planned(), &check).await, expected) {
+                    (Err(why), Err(expected)) => assert!(why.contains(expected), "{answer}: {why}"),
+                    (found, expected) => assert_eq!(found.is_ok(), expected.is_ok(), "{answer}: {found:?}"),
+                }
+                assert!(server.seen.borrow()[0].starts_with("GET /health HTTP/1.1\r\n"));
+            }
+        });
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_or_says_nothing_is_told_as_such() {
+        on_loop(async |event_loop| {
+            let why = looked(&event_loop, planned(nowhere().await), &check()).await.unwrap_err();
+            assert_eq!(why, "Connection refused");
+            let mute = FakeServer::new(|_, _| (Vec::new(), true)).await;
+            assert_eq!(looked(&event_loop, mute.planned(), &check()).await.unwrap_err(), AT_ONCE);
+        });
+    }
+}

@@ -237,3 +237,96 @@ impl Outgoing {
             }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hallway_net::file::nameless::{nameless_file, write_at};
+    use hallway_net::runtime::thread_pool::ThreadPool;
+    use std::task::Waker;
+
+    const HEAD: &[u8] = b"HEAD\r\n\r\n";
+
+    /// All that can be sent now, a little at a time.
+    fn sent(outgoing: &mut Outgoing) -> Vec<u8> {
+        let (mut all, mut task) = (Vec::new(), Context::from_waker(Waker::noop()));
+        loop {
+            let bytes = match outgoing.bytes(&mut task) {
+                Ok(Some([])) | Ok(None) => return all,
+                Ok(Some(bytes)) => bytes[..bytes.len().min(7_000)].to_vec(),
+                Err(()) => panic!("it cannot be read"),
+            };
+            outgoing.advance(bytes.len());
+            all.extend_from_slice(&bytes);
+        }
+    }
+
+    fn fed(coding: Coding, waits: bool) -> Outgoing {
+        Outgoing::fed(HEAD.to_vec(), (coding, None), waits)
+    }
+
+    #[test]
+    fn a_whole_body_is_sent_behind_its_head_wherever_it_is() {
+        for length in [0, 5, COPY_BYTES_MAX, COPY_BYTES_MAX + 1, 300_000] {
+            let bytes: Vec<u8> = (0..length as u32).map(|at| (at % 251) as u8).collect();
+            let file = nameless_file().unwrap();
+            write_at(&file, &bytes, 0).unwrap();
+            let threads = ThreadPool::new("a".into(), 0, 1);
+            let file = Arc::new(StoredFile::new(file, (threads, true)));
+            let memory = Whole::Memory(Rc::new(bytes.clone()));
+            for body in [memory, Whole::File { file, bytes: length as u64 }] {
+                let mut outgoing = Outgoing::new(HEAD.to_vec(), Some(&body), Coding::Plain);
+                assert!(sent(&mut outgoing) == [HEAD, &bytes].concat(), "{length}");
+                assert!(outgoing.is_done() && !outgoing.was_fed() && !outgoing.wants());
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_comes_bit_by_bit_is_wrapped_bit_by_bit() {
+        let mut trailers = Fields::default();
+        trailers.push(b"X-Sum", b"7");
+        let table = [
+            (Coding::Plain, &b"abcd"[..], &b""[..]),
+            (Coding::Chunked, b"2\r\nab\r\n2\r\ncd\r\n", b"0\r\nX-Sum: 7\r\n\r\n"),
+        ];
+        for (coding, body, end) in table {
+            let mut outgoing = fed(coding, false);
+            assert!(outgoing.wants() && !outgoing.was_fed());
+            assert_eq!(sent(&mut outgoing), HEAD);
+            assert!(outgoing.is_drained() && !outgoing.is_done(), "{coding:?}");
+            outgoing.feed(b"ab", None);
+            outgoing.feed(b"cd", None);
+            // Nothing is no end: a chunk without bytes would be one.
+            outgoing.feed(b"", None);
+            assert_eq!(sent(&mut outgoing), body);
+            outgoing.feed(b"", Some(trailers.clone()));
+            assert_eq!(sent(&mut outgoing), end);
+            assert!(outgoing.is_done() && !outgoing.wants() && outgoing.was_fed());
+        }
+    }
+
+    #[test]
+    fn no_more_is_wanted_than_the_server_takes() {
+        let mut outgoing = fed(Coding::Plain, false);
+        let mut all = HEAD.to_vec();
+        while outgoing.wants() {
+            outgoing.feed(&[b'x'; 5_000], None);
+            all.extend_from_slice(&[b'x'; 5_000]);
+        }
+        assert!(all.len() < FED_BYTES_MAX + 2 * 5_000);
+        assert!(sent(&mut outgoing) == all && outgoing.wants());
+    }
+
+    #[test]
+    fn a_body_waits_for_the_word_of_its_server() {
+        let mut outgoing = fed(Coding::Plain, true);
+        assert!(outgoing.waits_for_word() && !outgoing.wants());
+        assert_eq!(sent(&mut outgoing), HEAD);
+        outgoing.go_on();
+        assert!(!outgoing.waits_for_word() && outgoing.wants());
+        let mut whole = Outgoing::new(HEAD.to_vec(), None, Coding::Plain);
+        whole.go_on();
+        assert!(!whole.wants(), "there is nothing to go on with");
+    }
+}

@@ -216,3 +216,104 @@ fn note(due: &mut Due, name: &Asked, found: Result<Resolved, String>, wish: &Wis
     }
     again
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hallway_core::plan::{Protocol, Server};
+
+    fn found(address: &str) -> Found {
+        Found { address: address.parse().unwrap(), weight: 0, is_backup: false }
+    }
+
+    fn resolved(addresses: &[&str], lasts_s: u64) -> Result<Resolved, String> {
+        let found = addresses.iter().map(|address| found(address)).collect();
+        Ok(Resolved { found, lasts: Duration::from_secs(lasts_s), trouble: None })
+    }
+
+    struct Ground {
+        name: Asked,
+        due: Due,
+        book: Mutex<Book>,
+        wish: Wish,
+    }
+
+    impl Ground {
+        fn new() -> Ground {
+            let at = Place::Host { name: "app.internal".into(), port: Some(80) };
+            let server = Server { at, protocol: Protocol::Http, weight: 1, is_backup: false, connections_max: 0 };
+            let pool = Arc::new(Pool::new("p", vec![server]));
+            let desk = Arc::new(PoolDesk::new(Instant::now()));
+            let watched = vec![Watched { desk, pool: pool.clone(), pools: [pool].into(), serial: 1 }];
+            let (name, book) = (("app.internal".into(), Some(80)), Mutex::default());
+            watched[0].renew(&book);
+            Ground { name, due: Due::now(), book, wish: Wish { watched, resolvers: Vec::new() } }
+        }
+
+        /// Seconds until the name is asked for again.
+        fn note(&mut self, found: Result<Resolved, String>) -> u64 {
+            note(&mut self.due, &self.name, found, &self.wish, &self.book).as_secs()
+        }
+
+        fn servers(&self) -> Vec<String> {
+            self.wish.watched[0].desk.members().list.iter().map(|member| member.server.name.to_string()).collect()
+        }
+
+        fn is_known(&self) -> bool {
+            self.wish.watched[0].desk.members().is_known()
+        }
+    }
+
+    #[test]
+    fn servers_follow_the_addresses_of_their_name() {
+        let mut ground = Ground::new();
+        assert!(!ground.is_known() && ground.servers().is_empty());
+        assert_eq!(ground.note(resolved(&["192.0.2.1:80", "192.0.2.2:80"], 20)), 20);
+        assert_eq!(ground.servers(), ["192.0.2.1:80", "192.0.2.2:80"]);
+        let kept = ground.wish.watched[0].desk.members().list[1].server.clone();
+        ground.note(resolved(&["192.0.2.2:80", "192.0.2.3:80"], 20));
+        assert_eq!(ground.servers(), ["192.0.2.2:80", "192.0.2.3:80"]);
+        assert!(Arc::ptr_eq(&ground.wish.watched[0].desk.members().list[0].server, &kept));
+        for (lasts, again) in [(0, 1), (3_600, 30)] {
+            assert_eq!(ground.note(resolved(&["192.0.2.2:80"], lasts)), again);
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_keeps_its_servers_and_is_asked_less_and_less_often() {
+        let mut ground = Ground::new();
+        ground.note(resolved(&["192.0.2.1:80"], 5));
+        let pauses: Vec<u64> = (0..6).map(|_| ground.note(Err("no answer".into()))).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(ground.servers(), ["192.0.2.1:80"]);
+        ground.note(resolved(&["192.0.2.1:80"], 5));
+        assert_eq!(ground.note(Err("no answer".into())), 1, "it begins anew");
+    }
+
+    #[test]
+    fn a_name_that_never_was_known_keeps_nobody_waiting() {
+        let mut ground = Ground::new();
+        ground.note(Err("no answer".into()));
+        assert!(ground.is_known() && ground.servers().is_empty());
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_believed_after_a_while() {
+        let mut ground = Ground::new();
+        ground.note(resolved(&["192.0.2.1:80"], 20));
+        assert_eq!(ground.note(resolved(&[], 20)), 1, "it is asked for again soon");
+        assert_eq!(ground.servers(), ["192.0.2.1:80"]);
+        ground.due.gone_since = Instant::now().checked_sub(HOLD);
+        ground.note(resolved(&[], 20));
+        assert!(ground.servers().is_empty() && ground.is_known());
+    }
+
+    #[test]
+    fn what_was_found_for_a_plan_that_has_been_replaced_changes_nothing() {
+        let mut ground = Ground::new();
+        let Watched { desk, pool, pools, .. } = ground.wish.watched[0].clone();
+        desk.renew((&pool, 2), &pools, &|_| Some(vec![found("192.0.2.9:80")]));
+        ground.note(resolved(&["192.0.2.1:80"], 20));
+        assert_eq!(ground.servers(), ["192.0.2.9:80"]);
+    }
+}

@@ -10,6 +10,7 @@ use super::members::PoolDesk;
 use super::*;
 use crate::fakes::{FakeWire, arrival};
 use crate::request::context::RequestContext;
+use crate::request::loop_plan::LoopPlan;
 use hallway_core::plan::{Plan, Pool, Server};
 use hallway_core::{Fault, Head};
 use hallway_net::http::exchange::Exchange;
@@ -57,7 +58,7 @@ impl Ground {
     }
 
     fn context(&self) -> RequestContext {
-        RequestContext::begin(&self.event_loop, Rc::new(Arc::new(Plan::empty())))
+        RequestContext::begin(&self.event_loop, Rc::new(LoopPlan::from(Arc::new(Plan::empty()))))
     }
 
     /// Fetches, and takes the whole answer; how often it was tried.
