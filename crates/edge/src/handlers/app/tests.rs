@@ -190,10 +190,11 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 
 /// Sends pieces of an answer for as long as there is credit; how many bytes.
 fn send_all(play: &Play, worker: &mut Played, call: (u64, u16), mut sent: u64) -> u64 {
-    let piece = PIECE_BYTES_MAX as u64;
+    let (piece, most) = (PIECE_BYTES_MAX as u64, sent + 4 * CREDIT_BYTES);
     while has_credit(sent + piece, worker.granted(call)) {
         worker.piece(call.0, PIECE_BYTES_MAX);
         sent += piece;
+        assert!(sent < most, "what nobody takes comes without an end");
         play.turn();
     }
     sent
