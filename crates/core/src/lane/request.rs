@@ -191,6 +191,7 @@ mod tests {
             host: b"h:8",
             request_id: "abc",
             user: Some("alice"),
+            user_by_password: true,
             belief: Belief { speaker: Speaker::Proxy, trust: None },
             ..ForwardedFacts::default()
         };
