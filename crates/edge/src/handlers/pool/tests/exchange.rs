@@ -339,7 +339,7 @@ fn idle_connections_are_few_young_and_quiet() {
         let ground = Ground::new(&event_loop, pool(vec![ends.planned()]));
         assert_eq!(ground.fetch(&get("/")).await, ok());
         settle().await;
-        ground.upstreams.sweep(event_loop.clock.coarse_ms());
-        assert!(ground.upstreams.is_empty(), "its server has ended it");
+        let (number, now_ms) = (ground.desk().members().list[0].server.number, event_loop.clock.coarse_ms());
+        assert!(ground.upstreams.take(number, ground.pools.of(0).1, now_ms).is_none(), "its server has ended it");
     });
 }
