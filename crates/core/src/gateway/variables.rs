@@ -134,6 +134,7 @@ mod tests {
             host: b"shop:443",
             request_id: "id",
             user: Some("alice"),
+            user_by_password: true,
             ..ForwardedFacts::default()
         };
         let onward = Onward {
