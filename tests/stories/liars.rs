@@ -358,6 +358,20 @@ fn pipes_that_somebody_holds_hold_up_nobody_who_hears() {
     assert_eq!(get(served.http, "/liar").text(), "done\n");
 }
 
+/// The thread that waits for such a pipe keeps nothing of the master open but that pipe.
+#[test]
+fn a_master_that_is_killed_while_a_pipe_is_held_is_heard_to_end() {
+    let served = start(1, "");
+    provoke(served.http, "/liar?attack=hold_pipes", SOON);
+    others_are_served(&served);
+    let of = |name: &str| served.hallway.children(name);
+    let children = [of("hallway: edge"), of("hallway: app honest"), of("hallway: app other"), of("hallway: app liar")];
+    assert_eq!(children.concat().len(), 1 + 1 + 1 + 3);
+    served.hallway.signal("KILL");
+    let is_there = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
+    wait_until(|| (!children.concat().iter().any(is_there)).then_some(()));
+}
+
 /// A client of the others that never stops, and takes no failure.
 fn ask_on(served: &Served, app: &str, done: &AtomicBool, asked: &AtomicUsize) {
     let mut connection = Connection::open(served.http);

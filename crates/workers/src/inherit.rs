@@ -7,7 +7,7 @@
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Takes over a descriptor by its number. To be called once for each number, at the start of a
 /// process, with the numbers its parent named on the command line.
@@ -25,4 +25,30 @@ pub fn take_inherited(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: it is open (just asked), and nobody else in this process owns it: it was opened by
     // the parent for this purpose, and this runs once for each number.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Gives this thread descriptors of its own, apart from those of the process: these, and no others. They stay open in the
+/// process, too, until it closes them there.
+///
+/// # Errors
+/// Those of `unshare` and `fcntl`.
+pub(crate) fn keep_only(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    // SAFETY: from here on this thread has a table of its own, in which nothing owns what is closed: it has opened nothing
+    // itself, and what others own is in the table of the process.
+    unsafe {
+        if libc::unshare(libc::CLONE_FILES) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut from: libc::c_uint = 0;
+        for number in sorted.iter().filter_map(|number| libc::c_uint::try_from(*number).ok()) {
+            if number > from {
+                libc::syscall(libc::SYS_close_range, from, number - 1, 0);
+            }
+            from = number + 1;
+        }
+        libc::syscall(libc::SYS_close_range, from, libc::c_uint::MAX, 0);
+    }
+    numbers.iter().map(|number| take_inherited(*number)).collect()
 }

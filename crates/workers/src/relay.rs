@@ -5,12 +5,14 @@
 //!         that it writes from is on a file system that does not answer, each reader waits, whatever flags it has
 //!         (`pipe_read` and `pipe_write` of Linux take the same lock).
 
+use crate::inherit::keep_only;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,13 +48,13 @@ struct OfKind {
 #[derive(Debug)]
 pub struct Relay {
     of_kind: Relays,
+    wake: OwnedFd,
     asked: Arc<Asked>,
 }
 
 /// What passes between the master and a relay.
 #[derive(Debug)]
 struct Asked {
-    wake: OwnedFd,
     /// Whether the master waits for all that its child wrote.
     all: AtomicBool,
     /// Whether that has been passed on.
@@ -72,21 +74,24 @@ impl Relays {
             return Err(io::Error::other("processes that its ended workers left behind hold what they print"));
         }
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (all, done, news) = (AtomicBool::new(false), Mutex::new(false), Condvar::new());
-        let asked = Arc::new(Asked { wake, all, done, news });
+        let asked = Arc::new(Asked { all: AtomicBool::new(false), done: Mutex::new(false), news: Condvar::new() });
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
-        let (mut ways, mut heard) = (Vec::new(), Vec::new());
-        for source in pipes {
+        let (mut sinks, mut heard) = (Vec::new(), Vec::new());
+        for _ in &pipes {
             let (reads, sink) = pipe_with(flags)?;
-            ways.push(Way { ends: Some((source, sink)), held: Vec::new(), owed: None });
+            sinks.push(sink);
             heard.push(reads);
         }
-        let passing = Passing { ways, asked: asked.clone(), of_kind: self.shared.clone() };
+        let numbers = std::iter::once(&wake).chain(&pipes).chain(&sinks).map(AsRawFd::as_raw_fd).collect();
         self.shared.running.fetch_add(1, Ordering::Relaxed);
+        let passing = Passing { asked: asked.clone(), of_kind: self.shared.clone() };
+        let (apart, is_apart) = sync_channel(1);
         let builder = std::thread::Builder::new().name("relay".into()).stack_size(STACK_BYTES);
         // What cannot be started is dropped, and counts no more.
-        builder.spawn(move || passing.work())?;
-        Ok((Relay { of_kind: self.clone(), asked }, heard))
+        builder.spawn(move || passing.work(numbers, &apart))?;
+        // From then on these are the thread's alone.
+        is_apart.recv().map_err(|_| io::ErrorKind::BrokenPipe)??;
+        Ok((Relay { of_kind: self.clone(), wake, asked }, heard))
     }
 }
 
@@ -95,7 +100,7 @@ impl Relay {
     /// is held is given up, and so is each other one of that kind for a while.
     pub fn finish(&self, mut take: impl FnMut()) {
         self.asked.all.store(true, Ordering::Release);
-        let _ = rustix::io::write(&self.asked.wake, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
         let begun = Instant::now();
         let mut vain = self.of_kind.shared.vain.lock().unwrap_or_else(PoisonError::into_inner);
         let patience = if vain.is_some_and(|at| at.elapsed() < VAIN) { Duration::ZERO } else { PATIENCE };
@@ -187,29 +192,39 @@ fn is_alone(sink: BorrowedFd<'_>) -> bool {
 
 /// The thread's own.
 struct Passing {
-    ways: Vec<Way>,
     asked: Arc<Asked>,
     of_kind: Arc<OfKind>,
 }
 
 impl Passing {
-    fn work(mut self) {
-        while self.ways.iter().any(|way| way.ends.is_some()) {
-            let wake = PollFd::new(&self.asked.wake, PollFlags::IN);
-            let mut watched: Vec<PollFd<'_>> = self.ways.iter().flat_map(Way::watched).chain([wake]).collect();
+    /// Passes on by descriptors of its own: a master that has ended while this waits for a pipe has closed all of its.
+    fn work(self, numbers: Vec<RawFd>, apart: &SyncSender<io::Result<()>>) {
+        let mut taken = match keep_only(&numbers) {
+            Ok(taken) => taken.into_iter(),
+            Err(error) => return drop(apart.send(Err(error))),
+        };
+        let _ = apart.send(Ok(()));
+        let Some(wake) = taken.next() else { return };
+        let mut sources: Vec<OwnedFd> = taken.collect();
+        let sinks = sources.split_off(sources.len() / 2);
+        let way = |ends| Way { ends: Some(ends), held: Vec::new(), owed: None };
+        let mut ways: Vec<Way> = sources.into_iter().zip(sinks).map(way).collect();
+        while ways.iter().any(|way| way.ends.is_some()) {
+            let woken = PollFd::new(&wake, PollFlags::IN);
+            let mut watched: Vec<PollFd<'_>> = ways.iter().flat_map(Way::watched).chain([woken]).collect();
             if !matches!(poll(&mut watched, None), Ok(_) | Err(Errno::INTR)) {
                 break;
             }
             drop(watched);
-            let _ = rustix::io::read(&self.asked.wake, &mut [0; 8]);
+            let _ = rustix::io::read(&wake, &mut [0; 8]);
             let is_asked = self.asked.all.load(Ordering::Acquire);
-            for way in &mut self.ways {
+            for way in &mut ways {
                 if is_asked {
                     way.ask();
                 }
                 way.pass();
             }
-            if is_asked && self.ways.iter().all(Way::is_done) {
+            if is_asked && ways.iter().all(Way::is_done) {
                 self.tell_done();
             }
         }
@@ -319,5 +334,24 @@ mod tests {
             std::thread::sleep(LOOK);
         }
         drop(writes);
+    }
+
+    #[test]
+    fn a_relay_has_its_own_pipes_and_nothing_else_of_the_process() {
+        let relays = Relays::default();
+        let (held, _writes) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (_relay, _heard, _child) = relayed(&relays);
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let relay_threads = tasks
+            .filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "relay"));
+        let mut seen = 0;
+        for task in relay_threads {
+            let Ok(open) = std::fs::read_dir(task.path().join("fd")) else { continue };
+            let numbers: Vec<_> = open.flatten().map(|entry| entry.file_name()).collect();
+            seen += 1;
+            // Its wake, and one pipe in, one out; others in this process are other tests'.
+            assert!(numbers.len() <= 3, "{numbers:?}");
+        }
+        assert!(seen > 0 && rustix::io::fcntl_getfd(&held).is_ok());
     }
 }
