@@ -22,12 +22,12 @@ pub(crate) async fn permit<W>(
     exchange: &Exchange<'_, W>,
     context: &mut RequestContext,
     (route, number): (&Route, u32),
-) -> Result<Option<Answer>, Fault> {
+) -> Result<Option<Box<Answer>>, Fault> {
     let head = exchange.head;
     permit::allow_client(&route.access, context.client(&exchange.arrival.peer).address)?;
     // A browser that asks first would not understand any other answer.
     if let Some(answer) = route.cors.as_ref().and_then(|cors| preflight(head, cors)) {
-        return Ok(Some(Answer::whole(answer, Vec::new())));
+        return Ok(Some(Box::new(Answer::whole(answer, Vec::new()))));
     }
     let limiters = rules.limiters(number);
     count(limiters, |by| *by != LimitBy::User, exchange, context)?;

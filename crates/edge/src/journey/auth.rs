@@ -40,7 +40,7 @@ pub(super) async fn ask<W>(
     exchange: &Exchange<'_, W>,
     context: &mut RequestContext,
     (auth, route): (&Auth, &Route),
-) -> Result<Option<Answer>, Fault> {
+) -> Result<Option<Box<Answer>>, Fault> {
     let mut ask = Ask::new(course, (exchange, context), question(exchange.head, auth)?);
     let said = [("X-Forwarded-Method", exchange.head.method()), ("X-Forwarded-Uri", exchange.head.raw_target())];
     let set = said.map(|(name, value)| (name.to_owned(), Secret(value.to_vec()))).into();
@@ -60,7 +60,7 @@ pub(super) async fn ask<W>(
             pass(context, (auth, route), &answer.head.fields);
             Ok(None)
         }
-        301 | 302 | 303 | 307 | 308 | 401 | 403 => Ok(Some(refusal(answer))),
+        301 | 302 | 303 | 307 | 308 | 401 | 403 => Ok(Some(Box::new(refusal(answer)))),
         status => {
             tell(course, exchange.head, (context, auth), &format!("it answered {status}"));
             Err(Fault::AuthUnclear)

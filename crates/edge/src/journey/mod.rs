@@ -185,7 +185,7 @@ async fn answer<W: Wire>(
     let matched = rules.sites.pick(&rules.plan, site, head, client)?;
     context.route = Some(matched.index);
     if let Some(answer) = permit(course, &exchange, context, (matched.route, matched.number)).await? {
-        return Ok(answer); // 5 permit
+        return Ok(*answer); // 5 permit
     }
     let target = target_of(matched.route, head, &context.client(&exchange.arrival.peer).ip); // 7 choose
     let mut answer = match &matched.route.mirror {
