@@ -67,6 +67,7 @@ https_redirect = false
 routes = [
   { path = "/pool/*", proxy = "http://HERE", strip = true, auth = { proxy = "http://HERE", path = "/who", copy = "X-User" } },
   { path = "/who", app = "who" },
+  { path = "/plain/*", app = "web", auth = { app = "who", path = "/whoami" } },
   { path = "/gone/*", app = "web", auth = { proxy = "http://127.0.0.1:9", path = "/x" } },
   { path = "/*", app = "web", request_headers = { set = { X-Route = "mine" } },
     auth = { app = "who", path = "/whoami?from=hallway", copy = ["X-User", "X-Groups"] } },
@@ -126,6 +127,9 @@ fn who_may_pass_is_said_by_who_is_asked() {
     for part in ["\"REMOTE_USER\": null", "\"HTTP_X_USER\": null", "\"HTTP_X_GROUPS\": null"] {
         assert!(body.contains(part), "{body}");
     }
+    // Nor does a route believe it that copies nothing.
+    let body = request(served.http, "GET", "/plain/x", "Cookie: sid=ann\r\nX-User: root\r\n").text();
+    assert!(body.contains("\"HTTP_X_USER\": null") && body.contains("\"REMOTE_USER\": null"), "{body}");
     // A body is for the target alone, whole.
     let mut connection = Connection::open(served.http);
     let head =

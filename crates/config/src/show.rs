@@ -4,7 +4,7 @@
 //! Never:  is another order shown than the one that is matched by.
 
 use hallway_core::network::Network;
-use hallway_core::plan::{Auth, AuthBy, Files, LimitBy, LocationPart, Most, Plan, Pool, Rate, Route, Target, Zone};
+use hallway_core::plan::{Auth, Files, LimitBy, LocationPart, Most, Plan, Pool, Rate, Route, Target, Zone};
 use hallway_core::route::{Conditions, Pattern, Routes, Wanted};
 use std::fmt::Write;
 
@@ -86,10 +86,7 @@ pub fn permits(plan: &Plan, route: &Route) -> Vec<String> {
         lines.push(format!("basic_auth '{}'", auth.realm));
     }
     if let Some(Auth { by, path, copy }) = &route.auth {
-        let who = match by {
-            AuthBy::App(app) => format!("app {}", plan.apps[*app].name),
-            AuthBy::Pool(pool) => format!("pool {}", plan.pools[*pool].name),
-        };
+        let who = by.told(plan);
         let copied = if copy.is_empty() { String::new() } else { format!(", copies {}", copy.join(", ")) };
         lines.push(format!("auth {who} at {path}{copied}"));
     }

@@ -174,8 +174,8 @@ impl Way {
 
     /// All that is in the pipe now is asked for.
     fn ask(&mut self) {
-        let there = self.ends.as_ref().map_or(0, |(source, _)| ioctl_fionread(source).unwrap_or(0));
-        self.owed.get_or_insert(there);
+        let there = || self.ends.as_ref().map_or(0, |(source, _)| ioctl_fionread(source).unwrap_or(0));
+        self.owed.get_or_insert_with(there);
     }
 
     fn is_done(&self) -> bool {

@@ -3,7 +3,7 @@
 //! Actors: none.
 //! Never:  has a route two targets, or none.
 
-use super::{Bandwidth, BasicAuth, HashBy, RequestLines};
+use super::{Bandwidth, BasicAuth, HashBy, Plan, RequestLines};
 use crate::network::Network;
 use crate::route::Conditions;
 use crate::semantics::Coding;
@@ -112,6 +112,16 @@ pub enum AuthBy {
     App(usize),
     /// A server of a pool, of those in the plan.
     Pool(usize),
+}
+
+impl AuthBy {
+    /// As operators are told.
+    pub fn told(self, plan: &Plan) -> String {
+        match self {
+            AuthBy::App(app) => format!("app {}", plan.apps[app].name),
+            AuthBy::Pool(pool) => format!("pool {}", plan.pools[pool].name),
+        }
+    }
 }
 
 /// What answers a request.

@@ -41,7 +41,8 @@ pub(super) async fn ask<W>(
     context: &mut RequestContext,
     (auth, route): (&Auth, &Route),
 ) -> Result<Option<Box<Answer>>, Fault> {
-    let mut ask = Ask::new(course, (exchange, context), question(exchange.head, auth)?);
+    let question = subrequest_head(exchange.head, auth.path.as_bytes())?;
+    let mut ask = Ask::new(course, (exchange, context), &question);
     let said = [("X-Forwarded-Method", exchange.head.method()), ("X-Forwarded-Uri", exchange.head.raw_target())];
     let set = said.map(|(name, value)| (name.to_owned(), Secret(value.to_vec()))).into();
     // What the route says to its target is for that alone.
@@ -52,7 +53,8 @@ pub(super) async fn ask<W>(
         Err(Fault::ClientGone) => return Err(Fault::ClientGone),
         Err(fault) => {
             tell(course, exchange.head, (context, auth), fault.detail());
-            return Err(if fault.status() == 504 || is_late(fault) { Fault::AuthLate } else { Fault::AuthUnclear });
+            let is_late = fault.status() == Fault::AuthLate.status() || fault == Fault::QueueTimeout;
+            return Err(if is_late { Fault::AuthLate } else { Fault::AuthUnclear });
         }
     };
     match answer.head.status {
@@ -66,15 +68,6 @@ pub(super) async fn ask<W>(
             Err(Fault::AuthUnclear)
         }
     }
-}
-
-fn is_late(fault: Fault) -> bool {
-    matches!(fault, Fault::AppTimeout | Fault::ServerTimeout | Fault::ConnectTimeout | Fault::QueueTimeout)
-}
-
-/// The head of the question.
-fn question(head: &Head, auth: &Auth) -> Result<Head, Fault> {
-    subrequest_head(head, auth.path.as_bytes())
 }
 
 fn to<'a>(course: Course<'a>, auth: &Auth) -> To<'a> {
@@ -106,6 +99,10 @@ fn pass(context: &mut RequestContext, (auth, route): (&Auth, &Route), said: &Fie
     }
     let is_copied = |name: &&str| auth.copy.iter().any(|copied| copied.eq_ignore_ascii_case(name));
     let user = USERS.iter().find(|name| is_copied(name)).and_then(|name| said.named(name.as_bytes()));
+    // Nobody is believed who says by it who they are, also where it is not copied.
+    if !is_copied(&USERS[0]) {
+        lines.remove.push(USERS[0].to_owned());
+    }
     if let Some(user) = user.and_then(|user| std::str::from_utf8(user).ok()) {
         context.user = Some(user.to_owned());
     }
@@ -124,11 +121,7 @@ fn refusal(mut answer: Answer) -> Answer {
 
 fn tell(course: Course<'_>, head: &Head, (context, auth): (&RequestContext, &Auth), why: &str) {
     let (method, path) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.path()));
-    let plan = &course.rules.plan;
-    let who = match auth.by {
-        AuthBy::App(app) => format!("app {}", plan.apps[app].name),
-        AuthBy::Pool(pool) => format!("pool {}", plan.pools[pool].name),
-    };
+    let who = auth.by.told(&course.rules.plan);
     let (id, asked, why) = (context.request_id.as_str(), &auth.path, why.trim_end_matches('.'));
     course.state.event_loop.report(&format!("{method} {path} ({id}): auth: {who} was asked for {asked}: {why}"));
 }

@@ -89,18 +89,19 @@ fn ask<'a, W: Wire>(
 ) -> Asking<'a> {
     Box::pin(async move {
         let whole = context;
-        let head = match part_head(exchange.head, part, found) {
-            Ok(head) => head,
-            Err(fault) => return (Answered { status: fault.status(), body: b"null".to_vec() }, Vec::new()),
+        let mut tries = Vec::new();
+        let asking = async {
+            let head = part_head(exchange.head, part, found)?;
+            let mut ask = Ask::new(course, (exchange, whole), &head);
+            let asking = answer(course, &mut ask);
+            let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
+            tries = std::mem::take(&mut ask.context.record.tries);
+            answered.unwrap_or(Err(Fault::ServerTimeout))
         };
-        let mut ask = Ask::new(course, (exchange, whole), head);
-        let asking = answer(course, &mut ask);
-        let answered = tokio::time::timeout(Duration::from_millis(part.timeout_ms), asking).await;
-        let tries = std::mem::take(&mut ask.context.record.tries);
+        let answered = asking.await;
         let fault = match answered {
-            Ok(Ok(answered)) => return (answered, tries),
-            Ok(Err(fault)) => fault,
-            Err(_) => Fault::ServerTimeout,
+            Ok(answered) => return (answered, tries),
+            Err(fault) => fault,
         };
         let (path, id) = (String::from_utf8_lossy(exchange.head.path()), whole.request_id.as_str());
         course.state.event_loop.report(&format!("GET {path} ({id}): part '{}': {}", part.name, fault.detail()));
@@ -118,15 +119,13 @@ fn part_head(head: &Head, part: &Part, found: &Found<'_>) -> Result<Head, Fault>
 }
 
 /// Stops 4 to 8 for a part, and all of its body.
-async fn answer(course: Course<'_>, ask: &mut Ask) -> Result<Answered, Fault> {
-    let rules = course.rules;
+async fn answer(course: Course<'_>, ask: &mut Ask<'_>) -> Result<Answered, Fault> {
+    let (rules, head, peer) = (course.rules, ask.head, &ask.arrival.peer);
     let site = ask.context.site.ok_or(Fault::NotFound)?;
-    let peer = ask.arrival.peer.clone();
-    let head = ask.head.clone();
-    let matched = rules.sites.pick(&rules.plan, site, &head, ask.context.client(&peer).address)?;
+    let matched = rules.sites.pick(&rules.plan, site, head, ask.context.client(peer).address)?;
     ask.context.route = Some(matched.index);
     let mut wire = Detached::new(None);
-    let mut exchange = Exchange { head: &ask.head, arrival: &ask.arrival, wire: &mut wire };
+    let mut exchange = Exchange { head, arrival: ask.arrival, wire: &mut wire };
     let context = &mut ask.context;
     if let Some(answer) = Box::pin(permit(course, &exchange, context, (matched.route, matched.number))).await? {
         return Ok(Answered { status: answer.head.status, body: b"null".to_vec() });
@@ -134,7 +133,7 @@ async fn answer(course: Course<'_>, ask: &mut Ask) -> Result<Answered, Fault> {
     if let Some(mirror) = &matched.route.mirror {
         drop(Box::pin(copied(course, &mut exchange, context, (mirror, &matched))).await?);
     }
-    let target = target_of(matched.route, &head, &ask.context.client(&peer).ip);
+    let target = target_of(matched.route, head, &ask.context.client(peer).ip);
     let mut answer = ask.answer(course, To::Route(&matched, target)).await?;
     let mut body = Vec::new();
     loop {

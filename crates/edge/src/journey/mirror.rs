@@ -57,12 +57,13 @@ pub(crate) async fn copied<'w, W: Wire>(
         let mut own = RequestContext { is_copy: true, route: context.route, ..context.copied(&state.event_loop) };
         // What a client may not say of itself, it may not say to this one either.
         own.lines.clone_from(&context.lines);
-        let mut copy = Ask { head, arrival: exchange.arrival.clone(), context: own, body: body.clone() };
+        let (arrival, own_body) = (exchange.arrival.clone(), body.clone());
         state.copies.set(state.copies.get() + 1);
         let (state, rules) = (state.clone(), rules.clone());
         tokio::task::spawn_local(async move {
             // One whose answer never ends is not one for ever.
             let course = Course { state: &state, rules: &rules };
+            let mut copy = Ask { head: &head, arrival: &arrival, context: own, body: own_body };
             let _ = tokio::time::timeout(COPY_TIME_MAX, take(course, &mut copy, to)).await;
             state.copies.set(state.copies.get() - 1);
         });
@@ -71,7 +72,7 @@ pub(crate) async fn copied<'w, W: Wire>(
 }
 
 /// What is answered is taken, so that the server sees no difference, and forgotten.
-async fn take(course: Course<'_>, copy: &mut Ask, to: pool::Destination<'_>) {
+async fn take(course: Course<'_>, copy: &mut Ask<'_>, to: pool::Destination<'_>) {
     if let Ok(mut answer) = copy.answer(course, To::Pool(to)).await {
         while matches!(answer.body.next().await, Ok((_, false))) {}
     }

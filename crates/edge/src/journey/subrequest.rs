@@ -23,9 +23,9 @@ use hallway_net::http::exchange::{Arrival, Exchange, Wire};
 use hallway_net::socket::stream::Stream;
 
 /// One request of hallway's own.
-pub(crate) struct Ask {
-    pub(crate) head: Head,
-    pub(crate) arrival: Arrival,
+pub(crate) struct Ask<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) arrival: &'a Arrival,
     pub(crate) context: RequestContext,
     pub(crate) body: Option<Whole>,
 }
@@ -40,15 +40,15 @@ pub(crate) enum To<'a> {
     Pool(pool::Destination<'a>),
 }
 
-impl Ask {
+impl<'a> Ask<'a> {
     /// One of the same client and site, with the same id.
     pub(crate) fn new<W>(
         course: Course<'_>,
-        (exchange, context): (&Exchange<'_, W>, &RequestContext),
-        head: Head,
-    ) -> Ask {
+        (exchange, context): (&Exchange<'a, W>, &RequestContext),
+        head: &'a Head,
+    ) -> Ask<'a> {
         let context = context.copied(&course.state.event_loop);
-        Ask { head, arrival: exchange.arrival.clone(), context, body: None }
+        Ask { head, arrival: exchange.arrival, context, body: None }
     }
 
     /// Asks; the answer as its head comes. What few requests need is not kept by the others.
@@ -57,7 +57,7 @@ impl Ask {
     /// Those of whoever is asked.
     pub(crate) async fn answer(&mut self, Course { state, rules }: Course<'_>, to: To<'_>) -> Result<Answer, Fault> {
         let mut wire = Detached::new(self.body.clone());
-        let mut exchange = Exchange { head: &self.head, arrival: &self.arrival, wire: &mut wire };
+        let mut exchange = Exchange { head: self.head, arrival: self.arrival, wire: &mut wire };
         let (exchange, context) = (&mut exchange, &mut self.context);
         match to {
             To::Route(matched, target) => {
